@@ -1,0 +1,127 @@
+//! The sorted list of (network, place) that all databases together make.
+//!
+//! Keys are the leading 24 bits of an IPv4 address and the leading 56 of an IPv6 address: databases are read per
+//! /24 and /56, at the network address (E2). Invariants: starts ascend strictly from 0, neighbours differ in place,
+//! so a list covers its whole family.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::world::Place;
+
+/// An index into the distinct places of one [`Places`]. 0 is "no place known".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PlaceId(pub u32);
+
+/// Every network's place.
+#[derive(Clone, Debug)]
+pub struct Places {
+    distinct: Vec<Place>,
+    v4: Vec<(u32, PlaceId)>,
+    v6: Vec<(u64, PlaceId)>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        PlacesBuilder::default().finish()
+    }
+}
+
+impl Places {
+    /// What an id stands for.
+    pub fn place(&self, id: PlaceId) -> &Place {
+        &self.distinct[id.0 as usize]
+    }
+
+    /// How many distinct places there are; ids are below this.
+    pub fn distinct(&self) -> usize {
+        self.distinct.len()
+    }
+
+    /// (first /24 number, place) in ascending order.
+    pub fn v4(&self) -> &[(u32, PlaceId)] {
+        &self.v4
+    }
+
+    /// (first /56 number, place) in ascending order.
+    pub fn v6(&self) -> &[(u64, PlaceId)] {
+        &self.v6
+    }
+
+    /// The place of the /24 or /56 around an address.
+    pub fn lookup(&self, address: IpAddr) -> PlaceId {
+        fn find<K: Ord + Copy>(runs: &[(K, PlaceId)], key: K) -> PlaceId {
+            let after = runs.partition_point(|&(start, _)| start <= key);
+            after.checked_sub(1).map_or(PlaceId::default(), |i| runs[i].1)
+        }
+        match address {
+            IpAddr::V4(v4) => find(&self.v4, v4.to_bits() >> 8),
+            IpAddr::V6(v6) => find(&self.v6, (v6.to_bits() >> 72) as u64),
+        }
+    }
+}
+
+/// Takes runs in ascending order and makes a [`Places`].
+#[derive(Debug)]
+pub struct PlacesBuilder {
+    distinct: Vec<Place>,
+    ids: HashMap<PlaceKey, PlaceId>,
+    v4: Vec<(u32, PlaceId)>,
+    v6: Vec<(u64, PlaceId)>,
+}
+
+type PlaceKey = (
+    Option<crate::world::Continent>,
+    Option<crate::world::CountryCode>,
+    Option<crate::world::SubdivisionCode>,
+    Option<(u64, u64)>,
+    Option<u32>,
+);
+
+impl Default for PlacesBuilder {
+    fn default() -> Self {
+        let mut builder = Self { distinct: Vec::new(), ids: HashMap::new(), v4: Vec::new(), v6: Vec::new() };
+        let unknown = builder.intern(&Place::default());
+        builder.v4.push((0, unknown));
+        builder.v6.push((0, unknown));
+        builder
+    }
+}
+
+impl PlacesBuilder {
+    /// The id of a place, made where it is new.
+    pub fn intern(&mut self, place: &Place) -> PlaceId {
+        let key = (place.continent, place.country, place.subdivision, place.at.map(|at| at.bits()), place.asn);
+        let next = PlaceId(self.distinct.len() as u32);
+        let id = *self.ids.entry(key).or_insert(next);
+        if id == next {
+            self.distinct.push(*place);
+        }
+        id
+    }
+
+    /// From this /24 number on, up to the next run, the place is `id`. Starts must not go back.
+    pub fn push_v4(&mut self, start: u32, id: PlaceId) {
+        push(&mut self.v4, start, id);
+    }
+
+    /// From this /56 number on, up to the next run, the place is `id`. Starts must not go back.
+    pub fn push_v6(&mut self, start: u64, id: PlaceId) {
+        push(&mut self.v6, start, id);
+    }
+
+    /// The finished list.
+    pub fn finish(self) -> Places {
+        Places { distinct: self.distinct, v4: self.v4, v6: self.v6 }
+    }
+}
+
+fn push<K: Ord + Copy>(runs: &mut Vec<(K, PlaceId)>, start: K, id: PlaceId) {
+    debug_assert!(runs.last().is_none_or(|&(last, _)| last <= start), "runs go up");
+    if runs.last().is_some_and(|&(last, _)| last == start) {
+        runs.pop();
+    }
+    if runs.last().is_none_or(|&(_, last)| last != id) {
+        runs.push((start, id));
+    }
+}

@@ -1,0 +1,5 @@
+//! STUB in part. Probes, thresholds, verdicts.
+
+mod verdict;
+
+pub use verdict::{Drain, Switches, Verdict, Verdicts};

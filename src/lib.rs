@@ -1,0 +1,10 @@
+//! rhumb: an authoritative DNS server that steers.
+
+pub mod answer;
+pub mod config;
+pub mod geo;
+pub mod health;
+pub mod policy;
+pub mod snapshot;
+pub mod wire;
+pub mod world;

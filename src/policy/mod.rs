@@ -1,0 +1,1 @@
+//! STUB. The eight policies, as pure functions.

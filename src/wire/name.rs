@@ -1,0 +1,279 @@
+//! Domain names in uncompressed wire form (RFC 1035 section 3.1).
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// The longest name in wire form, root label included (RFC 1035 section 2.3.4).
+pub(crate) const MAX_NAME: usize = 255;
+/// The longest label.
+pub(crate) const MAX_LABEL: usize = 63;
+
+/// An absolute name, its case kept; comparisons ignore ASCII case (RFC 4343).
+#[derive(Clone)]
+pub struct Name(Box<[u8]>);
+
+/// Why a text is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameError {
+    /// Two dots in a row, or a dot at the front.
+    EmptyLabel,
+    /// A label over 63 octets.
+    LongLabel,
+    /// A name over 255 octets.
+    LongName,
+    /// A `\` that is followed neither by a character nor by three digits up to 255.
+    BadEscape,
+    /// Bytes that are no uncompressed name.
+    Malformed,
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmptyLabel => "a label is empty",
+            Self::LongLabel => "a label is longer than 63 octets",
+            Self::LongName => "the name is longer than 255 octets",
+            Self::BadEscape => "a `\\` is followed neither by a character nor by three digits up to 255",
+            Self::Malformed => "not a name in wire form",
+        })
+    }
+}
+
+impl std::error::Error for NameError {}
+
+impl Name {
+    /// The root.
+    pub fn root() -> Self {
+        Self(Box::new([0]))
+    }
+
+    /// Takes a whole uncompressed name, nothing after it.
+    pub fn from_wire(wire: &[u8]) -> Result<Self, NameError> {
+        if wire.len() > MAX_NAME {
+            return Err(NameError::LongName);
+        }
+        let mut at = 0;
+        loop {
+            match wire.get(at) {
+                Some(0) if at + 1 == wire.len() => return Ok(Self(wire.into())),
+                Some(&len) if len != 0 && usize::from(len) <= MAX_LABEL => at += 1 + usize::from(len),
+                _ => return Err(NameError::Malformed),
+            }
+        }
+    }
+
+    /// Reads presentation form. `@` is the origin; without a final dot the origin is appended.
+    pub fn parse(text: &str, origin: &Name) -> Result<Self, NameError> {
+        match text {
+            "@" => return Ok(origin.clone()),
+            "." => return Ok(Self::root()),
+            "" => return Err(NameError::EmptyLabel),
+            _ => {}
+        }
+        let mut wire = vec![0u8];
+        let mut label = 0;
+        let mut absolute = false;
+        let mut bytes = text.bytes().peekable();
+        while let Some(byte) = bytes.next() {
+            let octet = match byte {
+                b'.' => {
+                    if wire[label] == 0 {
+                        return Err(NameError::EmptyLabel);
+                    }
+                    absolute = bytes.peek().is_none();
+                    label = wire.len();
+                    wire.push(0);
+                    continue;
+                }
+                b'\\' => match bytes.next().ok_or(NameError::BadEscape)? {
+                    hundreds @ b'0'..=b'9' => {
+                        let mut value = u32::from(hundreds - b'0');
+                        for _ in 0..2 {
+                            let digit = bytes.next().filter(u8::is_ascii_digit).ok_or(NameError::BadEscape)?;
+                            value = value * 10 + u32::from(digit - b'0');
+                        }
+                        u8::try_from(value).map_err(|_| NameError::BadEscape)?
+                    }
+                    other => other,
+                },
+                other => other,
+            };
+            if usize::from(wire[label]) == MAX_LABEL {
+                return Err(NameError::LongLabel);
+            }
+            wire[label] += 1;
+            wire.push(octet);
+        }
+        if !absolute {
+            wire.extend_from_slice(&origin.0);
+        }
+        if wire.len() > MAX_NAME {
+            return Err(NameError::LongName);
+        }
+        Ok(Self(wire.into()))
+    }
+
+    /// Reads presentation form as absolute, with or without the final dot.
+    pub fn absolute(text: &str) -> Result<Self, NameError> {
+        Self::parse(text, &Self::root())
+    }
+
+    /// The octets, root label included.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The octets in lower case: the form that compares and hashes as bytes.
+    pub fn canonical(&self) -> Box<[u8]> {
+        // Length octets are at most 63 and so never letters.
+        self.0.to_ascii_lowercase().into()
+    }
+
+    /// The labels from the left, the root's excluded.
+    pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            let (&len, tail) = rest.split_first()?;
+            if len == 0 {
+                return None;
+            }
+            let (label, after) = tail.split_at(usize::from(len));
+            rest = after;
+            Some(label)
+        })
+    }
+
+    /// How many labels, the root's excluded.
+    pub fn label_count(&self) -> usize {
+        self.labels().count()
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// Whether the first label is `*` (RFC 4592).
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with(b"\x01*")
+    }
+
+    /// The name without its first label; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        let len = usize::from(self.0[0]);
+        (len != 0).then(|| Self(self.0[1 + len..].into()))
+    }
+
+    /// Whether this is `ancestor` or below it.
+    pub fn is_within(&self, ancestor: &Name) -> bool {
+        let mut rest = &self.0[..];
+        while rest.len() > ancestor.0.len() {
+            rest = &rest[1 + usize::from(rest[0])..];
+        }
+        rest.eq_ignore_ascii_case(&ancestor.0)
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for byte in &self.0 {
+            state.write_u8(byte.to_ascii_lowercase());
+        }
+    }
+}
+
+impl Ord for Name {
+    /// Canonical order (RFC 4034 section 6.1): by labels from the right.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let mine: Vec<_> = self.labels().map(<[u8]>::to_ascii_lowercase).collect();
+        let theirs: Vec<_> = other.labels().map(<[u8]>::to_ascii_lowercase).collect();
+        mine.iter().rev().cmp(theirs.iter().rev())
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Name {
+    /// Presentation form with the final dot.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_root() {
+            return f.write_str(".");
+        }
+        for label in self.labels() {
+            for &byte in label {
+                match byte {
+                    b'.' | b'\\' | b'"' | b';' | b'@' | b'$' | b'(' | b')' => write!(f, "\\{}", byte as char)?,
+                    b'!'..=b'~' => write!(f, "{}", byte as char)?,
+                    _ => write!(f, "\\{byte:03}")?,
+                }
+            }
+            f.write_str(".")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::absolute(text).unwrap()
+    }
+
+    #[test]
+    fn relative_names_take_the_origin() {
+        let origin = name("example.com.");
+        assert_eq!(Name::parse("www", &origin).unwrap(), name("www.example.com."));
+        assert_eq!(Name::parse("@", &origin).unwrap(), origin);
+        assert_eq!(Name::parse("www.", &origin).unwrap(), name("www."));
+    }
+
+    #[test]
+    fn p1_names_compare_without_case_and_keep_it() {
+        assert_eq!(name("WwW.Example.com"), name("www.example.COM."));
+        assert_eq!(name("WwW.Example.com").to_string(), "WwW.Example.com.");
+    }
+
+    #[test]
+    fn escapes_survive_a_round_trip() {
+        let odd = name(r"a\.b\000\255.c");
+        assert_eq!(odd.label_count(), 2);
+        assert_eq!(name(&odd.to_string()), odd);
+    }
+
+    #[test]
+    fn limits_are_kept() {
+        assert_eq!(Name::absolute(&"a".repeat(64)), Err(NameError::LongLabel));
+        assert_eq!(Name::absolute(&"a.".repeat(128)), Err(NameError::LongName));
+        assert_eq!(name(&"a.".repeat(127)).as_wire().len(), 255);
+        assert_eq!(Name::absolute("a..b"), Err(NameError::EmptyLabel));
+        assert_eq!(Name::absolute(r"a\25"), Err(NameError::BadEscape));
+    }
+
+    #[test]
+    fn within_is_by_labels_not_by_letters() {
+        assert!(name("a.example.com").is_within(&name("Example.com")));
+        assert!(!name("aexample.com").is_within(&name("example.com")));
+        assert!(name("example.com").is_within(&Name::root()));
+    }
+}
