@@ -248,7 +248,8 @@ def main():
                     "//! Those that are also countries of ISO 3166-1 (`US-PR`, `CN-HK`, `FR-971`) are left out.")
         + "use super::LatLon;\n\n"
         "/// A subdivision of ISO 3166-2.\n#[derive(Debug)]\npub struct Subdivision {\n"
-        "    /// Such as `US-CA`.\n    pub code: &'static str,\n    /// Its English name.\n    pub name: &'static str,\n"
+        "    /// Such as `US-CA`.\n    pub code: &'static str,\n"
+        "    /// Its English name.\n    pub name: &'static str,\n"
         "    /// Centre of population.\n    pub centre: LatLon,\n}\n\n"
         "/// The subdivision of a code such as `US-CA`.\npub fn subdivision(code: &str) -> Option<&'static Subdivision> {\n"
         "    SUBDIVISIONS.binary_search_by_key(&code, |s| s.code).ok().map(|i| &SUBDIVISIONS[i])\n}\n\n"
