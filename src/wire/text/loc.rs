@@ -68,7 +68,7 @@ fn part(reader: &Reader<'_>, token: Token, most: u32, places: u32) -> Result<u32
     let scale = 10u32.pow(places);
     decimal(reader.word(token), places)
         .and_then(|value| u32::try_from(value).ok())
-        .filter(|value| value / scale <= most && (places > 0 || value % scale == 0))
+        .filter(|value| value / scale <= most)
         .ok_or_else(|| {
             let decimals = if places > 0 { format!(", with up to {places} decimals") } else { String::new() };
             reader.fault(token, &format!("is no number from 0 to {most}{decimals}"))
@@ -84,7 +84,7 @@ fn altitude(reader: &mut Reader<'_>) -> Result<u32, TextError> {
     };
     decimal(word, 2)
         .and_then(|value| i64::try_from(value).ok())
-        .and_then(|value| u32::try_from(sign * value + DEPTH).ok())
+        .and_then(|value| u32::try_from((sign * value).checked_add(DEPTH)?).ok())
         .ok_or_else(|| reader.fault(token, "is no altitude from -100000.00m to 42849672.95m"))
 }
 

@@ -51,21 +51,23 @@ fn key_text(number: u16) -> String {
 
 /// Reads parameters to the end, in any order; they are written in ascending order.
 pub(super) fn read(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
-    let mut params: Vec<(u16, Vec<u8>)> = Vec::new();
+    let mut params: Vec<(u16, Vec<u8>, Token)> = Vec::new();
     let start = reader.place();
     while reader.peek().is_some() {
         let token = reader.token()?;
         let (key, value) = param(reader, token)?;
-        if params.iter().any(|(other, _)| *other == key) {
-            return Err(reader.fault(token, &format!("gives {} again", key_text(key))));
-        }
-        params.push((key, value));
+        params.push((key, value, token));
     }
-    params.sort_unstable_by_key(|(key, _)| *key);
-    check(&params).map_err(|message| TextError::new(start, message))?;
-    for (key, value) in params {
-        let length = u16::try_from(value.len())
-            .map_err(|_| TextError::new(start, format!("{} is longer than 65535 octets", key_text(key))))?;
+    params.sort_by_key(|(key, ..)| *key);
+    for pair in params.windows(2) {
+        if pair[0].0 == pair[1].0 {
+            return Err(reader.fault(pair[1].2, &format!("gives {} again", key_text(pair[1].0))));
+        }
+    }
+    let values: Vec<_> = params.iter().map(|(key, value, _)| (*key, &value[..])).collect();
+    check(&values).map_err(|message| TextError::new(start, message))?;
+    for (key, value, token) in &params {
+        let length = u16::try_from(value.len()).map_err(|_| reader.fault(*token, "is longer than 65535 octets"))?;
         out.extend(key.to_be_bytes());
         out.extend(length.to_be_bytes());
         out.extend(value);
@@ -203,12 +205,12 @@ fn is_sound(key: u16, value: &[u8]) -> bool {
     }
 }
 
-/// What parameters must hold together: mandatory ones are there (section 8), and no-default-alpn goes with alpn
+/// What parameters, in ascending order, must hold together: mandatory ones are there (section 8), and no-default-alpn goes with alpn
 /// (section 7.1.1).
-fn check<V: AsRef<[u8]>>(params: &[(u16, V)]) -> Result<(), String> {
-    let has = |key: u16| params.iter().any(|(other, _)| *other == key);
+fn check(params: &[(u16, &[u8])]) -> Result<(), String> {
+    let has = |key: u16| params.binary_search_by_key(&key, |&(other, _)| other).is_ok();
     if let Some((MANDATORY, value)) = params.first() {
-        for &key in value.as_ref().as_chunks::<2>().0 {
+        for &key in value.as_chunks::<2>().0 {
             let key = u16::from_be_bytes(key);
             if !has(key) {
                 return Err(format!("mandatory names {0}, but there is no {0}", key_text(key)));

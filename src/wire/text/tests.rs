@@ -7,7 +7,7 @@ use domain::base::name::Name as DomainName;
 use domain::base::rdata::ComposeRecordData;
 use domain::zonefile::inplace::{Entry, Zonefile};
 use hickory_proto::rr::{RData, RecordType as HickoryType};
-use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, Restrict};
+use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, BinEncoder, NameEncoding, Restrict};
 use proptest::prelude::*;
 
 use super::layout::{Field, Layout};
@@ -60,7 +60,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("AFSDB", "1 afs", "0001 03616673 ~"),
     ("KX", "10 kx", "000a 026b78 ~"),
     ("CERT", "PKIX 0 RSASHA256 aGVs bG8=", "0001 0000 08 68656c6c6f"),
-    ("NAPTR", "100 50 \"s\" \"http\" \"!x!\\\\y!\" _tcp", "0064 0032 0173 0468747470 0621782151 79 21"),
+    ("NAPTR", "100 50 \"s\" \"http\" \"!x!\\\\y!\" _tcp", "0064 0032 0173 0468747470 06 2178215c7921 045f746370 ~"),
     ("CAA", "0 issue \"ca.example.net; x=1\"", "00 05 6973737565 63612e6578616d706c652e6e65743b20783d31"),
     ("CAA", "128 iodef \"\"", "80 05 696f646566"),
     (
@@ -74,7 +74,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     (
         "RRSIG",
         "A 5 3 1d 20030322173103 20030220173103 2642 example.com. aGk=",
-        "0001 05 03 00015180 3e7c9e97 3e551197 0a52 ~ 6869",
+        "0001 05 03 00015180 3e7c9dd7 3e5510d7 0a52 ~ 6869",
     ),
     (
         "NSEC",
@@ -198,7 +198,11 @@ fn hickory_reads_and_writes_the_same_octets() {
         if matches!(data, RData::Unknown { .. }) {
             continue;
         }
-        assert_eq!(data.to_bytes().unwrap(), wire, "{kind} {text}");
+        let mut theirs = Vec::new();
+        let mut encoder = BinEncoder::new(&mut theirs);
+        encoder.set_name_encoding(NameEncoding::Uncompressed);
+        data.emit(&mut encoder).unwrap();
+        assert_eq!(theirs, wire, "{kind} {text}");
         seen.insert(kind.to_string());
     }
     for kind in ["A", "AAAA", "MX", "SRV", "CAA", "SVCB", "HTTPS", "NAPTR", "TLSA", "SMIMEA", "SSHFP", "SOA", "CERT"] {
@@ -209,7 +213,7 @@ fn hickory_reads_and_writes_the_same_octets() {
 /// What the crate `domain` makes of a text; nothing where it does not know the type or refuses the text.
 fn by_domain(kind: RecordType, text: &str) -> Option<Vec<u8>> {
     let mut file = Zonefile::new();
-    file.set_origin(DomainName::<Bytes>::vec_from_str("example.com.").ok()?.to_bytes_name());
+    file.set_origin(DomainName::from_octets(Bytes::copy_from_slice(origin().as_wire())).unwrap());
     file.extend_from_slice(format!("x 60 IN {kind} {text}\n").as_bytes());
     let Ok(Some(Entry::Record(record))) = file.next_entry() else { return None };
     let mut wire = Vec::new();
@@ -217,22 +221,13 @@ fn by_domain(kind: RecordType, text: &str) -> Option<Vec<u8>> {
     Some(wire)
 }
 
-trait ToBytesName {
-    fn to_bytes_name(&self) -> DomainName<Bytes>;
-}
-
-impl ToBytesName for DomainName<Vec<u8>> {
-    fn to_bytes_name(&self) -> DomainName<Bytes> {
-        DomainName::from_octets(Bytes::copy_from_slice(self.as_slice())).unwrap()
-    }
-}
-
 #[test]
 fn domain_makes_the_same_octets_of_what_it_reads() {
     let mut seen = BTreeSet::new();
     let examples = Layout::all().iter().map(|layout| (layout.rtype, layout.example()));
     for (kind, text) in examples.chain(known().into_iter().map(|(kind, text, _)| (kind, text))) {
-        let Some(theirs) = by_domain(kind, text) else { continue };
+        // There `@` in the data is a label, against RFC 1035 section 5.1.
+        let Some(theirs) = by_domain(kind, text).filter(|_| text != "@") else { continue };
         assert_eq!(parse_rdata(kind, text, &origin()).as_deref(), Ok(&theirs[..]), "{kind} {text}");
         seen.insert(kind.to_string());
     }
@@ -296,6 +291,7 @@ fn data_that_no_type_takes_is_refused() {
         ("LOC", "1 2 3.0001 N 0 E 0"),
         ("LOC", "1 2 3 4 N 0 E 0"),
         ("LOC", "1 N 1 E -100000.01"),
+        ("LOC", "1 N 1 E 92233720368547758.07"),
         ("LOC", "1 N 1 E 0 90000001"),
         ("EUI48", "00-00-5e-00-53"),
         ("EUI48", "00:00:5e:00:53:2a"),
@@ -312,15 +308,13 @@ fn data_that_no_type_takes_is_refused() {
         ("APL", "3:192.0.2.0/24"),
         ("HINFO", "one"),
         ("TXT", "\"a\\256\""),
-        ("TXT", "\"a\" b\"c\""),
+        ("TXT", "\"a\" k=\"v w\""),
         ("URI", "10 1"),
         ("NID", "1 2:3:4"),
         ("WKS", "192.0.2.1 6 25"),
     ];
     for (kind, text) in wrong {
-        // A quote that ends a word begins a string, so this one is two strings.
-        let two = (kind, text) == ("TXT", "\"a\" b\"c\"");
-        assert_eq!(parse(kind, text).is_ok(), two, "{kind} {text}");
+        assert!(parse(kind, text).is_err(), "{kind} {text}");
     }
 }
 
@@ -353,6 +347,7 @@ fn p15_services_with_faulty_parameters_are_refused() {
     for text in wrong {
         assert!(parse("SVCB", text).is_err(), "{text}");
     }
+    assert!(fault("HTTPS", "1 . port=1 alpn=h2 port=2").starts_with("`port=2` gives port again; "));
     assert!(fault("HTTPS", "1 . mandatory=port").contains("mandatory names port, but there is no port"));
     assert_eq!(parse("SVCB", "1 . key1=\\002h2"), parse("SVCB", "1 . alpn=h2"));
     let shuffled = parse("SVCB", "1 . port=1 mandatory=port,alpn no-default-alpn alpn=\"h2\"").unwrap();
@@ -458,7 +453,7 @@ impl Tape<'_> {
             }
             Field::Loc => {
                 out.push(0);
-                out.extend((0..3).map(|_| (1 + self.next() % 9) << 4 | self.next() % 10).collect::<Vec<_>>());
+                out.extend((0..3).map(|_| ((1 + self.next() % 9) << 4) | (self.next() % 10)).collect::<Vec<_>>());
                 for most in [324_000_000, 648_000_000] {
                     let value = u32::from_be_bytes(self.take(4).try_into().unwrap());
                     out.extend(((1u32 << 31) - most + value % (2 * most + 1)).to_be_bytes());
