@@ -372,11 +372,12 @@ impl<'a> Evaluator<'a> {
         if !self.member_eligible(member, forced) || member.status == Status::Down {
             return false;
         }
-        if !member.follow_health || member.status == Status::Up {
+        if !member.follow_health {
             return true;
         }
         match member.target {
             Target::Endpoint(id) => !self.up_records(id, Some(member)).is_empty(),
+            Target::Route(_) if member.status == Status::Up => true,
             Target::Route(id) => {
                 let own = match &member.health {
                     Health::Whole(probe) => self.conditions.verdicts.get(*probe).is_up(),
@@ -410,7 +411,7 @@ impl<'a> Evaluator<'a> {
 
     /// An endpoint's records of the asked type whose addresses are up; none while it is withdrawn.
     fn up_records(&self, id: EndpointId, member: Option<&Member>) -> Vec<Box<[u8]>> {
-        if self.is_withdrawn(id) {
+        if self.is_withdrawn(id) || member.is_some_and(|member| member.status == Status::Down) {
             return Vec::new();
         }
         let endpoint = self.conditions.model.endpoint(id);
