@@ -12,6 +12,7 @@ mod complete;
 mod database;
 mod embedded;
 mod error;
+mod hash;
 mod mmdb;
 mod places;
 mod record;

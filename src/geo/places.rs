@@ -4,9 +4,9 @@
 //! /24 and /56, at the network address (E2). Invariants: starts ascend strictly from 0, neighbours differ in place,
 //! so a list covers its whole family.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::hash::FastMap;
 use crate::world::Place;
 
 /// An index into the distinct places of one [`Places`]. 0 is "no place known".
@@ -75,7 +75,7 @@ impl Places {
 #[derive(Debug)]
 pub struct PlacesBuilder {
     distinct: Vec<Place>,
-    ids: HashMap<PlaceKey, PlaceId>,
+    ids: FastMap<PlaceKey, PlaceId>,
     v4: Vec<(u32, PlaceId)>,
     v6: Vec<(u64, PlaceId)>,
 }
@@ -90,7 +90,7 @@ type PlaceKey = (
 
 impl Default for PlacesBuilder {
     fn default() -> Self {
-        let mut builder = Self { distinct: Vec::new(), ids: HashMap::new(), v4: Vec::new(), v6: Vec::new() };
+        let mut builder = Self { distinct: Vec::new(), ids: FastMap::default(), v4: Vec::new(), v6: Vec::new() };
         let unknown = builder.intern(&Place::default());
         builder.v4.push((0, unknown));
         builder.v6.push((0, unknown));
