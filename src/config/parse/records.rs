@@ -29,6 +29,7 @@ pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &
                 .maybe_help(key.value.ends_with('.').then(|| "names without a final dot are relative to the zone".to_owned()));
             continue;
         }
+        let before = findings.count();
         let fields = walk::open(findings, &keys::OWNER, table, key.site, None);
         let data = data(findings, &fields.records, origin);
         let route = fields.text("route");
@@ -37,7 +38,7 @@ pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &
                 .error(key.site, code::NO_DATA, format!("`{}` holds nothing", key.value))
                 .label("expected record types or `route`");
         }
-        owners.push(OwnerSpec { owner: Written::new(owner, key.site), ttl: fields.ttl("ttl"), route, data });
+        owners.push(OwnerSpec { owner: Written::new(owner, key.site), ttl: fields.ttl("ttl"), route, data, tainted: findings.count() > before });
     }
 }
 
