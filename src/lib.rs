@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod config;
+pub mod control;
 pub mod geo;
 pub mod health;
 pub mod policy;
