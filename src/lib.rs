@@ -5,6 +5,7 @@ pub mod config;
 pub mod control;
 pub mod geo;
 pub mod health;
+pub mod net;
 pub mod policy;
 pub mod snapshot;
 pub mod wire;
