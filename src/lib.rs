@@ -10,3 +10,4 @@ pub mod policy;
 pub mod snapshot;
 pub mod wire;
 pub mod world;
+pub mod zone;
