@@ -211,7 +211,11 @@ impl Control {
     /// # Errors
     /// Unknown names, and drains that would leave some client with drained endpoints only, unless `force`d (G10).
     pub fn drain(
-        &self, subject: &Subject, span: Option<Duration>, reason: Option<String>, force: bool,
+        &self,
+        subject: &Subject,
+        span: Option<Duration>,
+        reason: Option<String>,
+        force: bool,
     ) -> Result<Drained, DrainError> {
         let subject = subject.clone();
         self.ask(|reply| Request::Drain { subject, span, reason, force, reply })

@@ -24,7 +24,10 @@ pub(super) struct Shared {
 /// What may be asked of the publisher.
 #[derive(Debug)]
 pub(super) enum Request {
-    Reload { force: Option<u64>, reply: mpsc::Sender<Result<Reloaded, ReloadError>> },
+    Reload {
+        force: Option<u64>,
+        reply: mpsc::Sender<Result<Reloaded, ReloadError>>,
+    },
     Drain {
         subject: Subject,
         span: Option<Duration>,
@@ -32,8 +35,13 @@ pub(super) enum Request {
         force: bool,
         reply: mpsc::Sender<Result<Drained, DrainError>>,
     },
-    Undrain { subject: Subject, reply: mpsc::Sender<Result<Drained, DrainError>> },
-    Stop { reply: mpsc::Sender<()> },
+    Undrain {
+        subject: Subject,
+        reply: mpsc::Sender<Result<Drained, DrainError>>,
+    },
+    Stop {
+        reply: mpsc::Sender<()>,
+    },
 }
 
 pub(super) fn start(_options: Options) -> Result<Arc<Shared>, StartError> {
