@@ -1,6 +1,8 @@
 //! rhumb: an authoritative DNS server that steers.
 
+pub mod admin;
 pub mod answer;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod geo;
