@@ -54,10 +54,24 @@ pub struct Cli {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Global {
     /// The server file; else ./rhumb.toml, else /etc/rhumb/rhumb.toml, else built-in defaults
-    #[arg(long, global = true, value_name = "FILE", env = "RHUMB_CONFIG", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "RHUMB_CONFIG",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
     pub config: Option<PathBuf>,
     /// Where the admin API is: ADDRESS:PORT or unix:/PATH; else `listen.admin` of the server file, else 127.0.0.1:8053
-    #[arg(long, global = true, value_name = "ADDR", env = "RHUMB_ADMIN", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDR",
+        env = "RHUMB_ADMIN",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
     pub admin: Option<String>,
     /// How to print
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Everywhere")]
@@ -66,7 +80,14 @@ pub struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, help_heading = "Everywhere")]
     pub color: Color,
     /// What is logged to stderr: error, warn, info, debug, trace, or a filter such as rhumb::health=debug
-    #[arg(long, global = true, value_name = "FILTER", env = "RHUMB_LOG", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "RHUMB_LOG",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
     pub log: Option<String>,
 }
 
@@ -203,7 +224,7 @@ pub struct Explain {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Access {
     /// The file with the admin token; by default the server file's `listen.admin_token_file`
-    #[arg(long, value_name = "FILE", env = "RHUMB_TOKEN_FILE")]
+    #[arg(long, value_name = "FILE", env = "RHUMB_TOKEN_FILE", hide_env_values = true)]
     pub token_file: Option<PathBuf>,
 }
 
