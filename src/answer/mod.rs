@@ -1,20 +1,81 @@
-//! STUB. The engine: bytes in, bytes out.
+//! The engine: query bytes in, reply bytes out. Every transport calls [`answer`] and sends what it writes.
+//!
+//! Comes in: one snapshot, one message, what the transport knows of the sender, 64 random bits. Goes out: the length of
+//! the reply, or nothing for what deserves none. Invariant: no allocation, no lock, no I/O, no clock, no health
+//! evaluated; the cost is bounded by the message's length and sixteen links of a CNAME chain.
+
+mod client;
+mod reply;
+mod resolve;
 
 use std::net::IpAddr;
 
+use crate::config::model::Prefer;
 use crate::snapshot::Snapshot;
+use crate::wire::RecordType;
+use crate::wire::message::{self, CLASS_IN, HEADER, Parsed, Query, Rcode};
+
+use client::Client;
+use reply::{ExtendedError, Reply, header_only};
+use resolve::{Ending, Resolution};
+
+pub use client::unwrap_address;
 
 /// What the transport knows of a query.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// The sender's address, IPv4-mapped ones unwrapped by the engine (E7).
+    /// The sender's address as the socket gives it; IPv4 inside IPv6 is unwrapped here (E7).
     pub address: IpAddr,
-    /// Whether replies are limited to a datagram.
+    /// Whether a reply is limited to a datagram.
     pub datagram: bool,
 }
 
 /// Writes the reply to `query` into `out` and returns its length; `None` drops the query. `draw` is 64 uniformly
-/// random bits. `out` holds at least 512 octets (65,535 for streams); neither allocates nor blocks nor fails.
-pub fn answer(_snapshot: &Snapshot, _query: &[u8], _peer: Peer, _draw: u64, _out: &mut [u8]) -> Option<usize> {
-    None
+/// random bits; with 0 records keep the order of the file. `out` holds at least 1232 octets, 65,535 for streams;
+/// `query` must not overlap it.
+pub fn answer(snapshot: &Snapshot, query: &[u8], peer: Peer, draw: u64, out: &mut [u8]) -> Option<usize> {
+    let (question, well_formed) = match message::parse(query) {
+        Parsed::Drop => return None,
+        Parsed::HeaderOnly(rcode) => return header_only(query, rcode, out),
+        Parsed::Malformed(question) => (question, false),
+        Parsed::Query(question) => (question, true),
+    };
+    let identity = snapshot.inputs.model.server.identity.as_deref();
+    let mut reply = Reply::begin(query, &question, peer.datagram, identity, out)?;
+    if !well_formed {
+        return Some(reply.finish(Rcode::FormErr));
+    }
+    if question.edns.is_some_and(|edns| edns.version > 0) {
+        return Some(reply.finish(Rcode::BadVers));
+    }
+    if let Some(rcode) = refused_outright(&question, peer, &mut reply) {
+        return Some(reply.finish(rcode));
+    }
+    let prefer_sender = snapshot.inputs.model.server.prefer == Prefer::Resolver;
+    let client = Client::new(question.edns.and_then(|edns| edns.ecs), peer.address, prefer_sender);
+    let name = &query[HEADER..HEADER + question.name_len];
+    let ending = Resolution::new(snapshot, question.qtype, client, draw).run(name, &mut reply);
+    Some(match ending {
+        Ending::Done(rcode) => reply.finish(rcode),
+        Ending::Full => reply.truncate(),
+        Ending::NotOurs => {
+            reply.extended_error(ExtendedError::NotAuthoritative);
+            reply.finish(Rcode::Refused)
+        }
+    })
+}
+
+/// Questions that no zone's content can answer (protocol 6).
+fn refused_outright(question: &Query, peer: Peer, reply: &mut Reply<'_>) -> Option<Rcode> {
+    match question.qtype {
+        _ if question.qclass != CLASS_IN => Some(Rcode::Refused),
+        RecordType::OPT | RecordType::TSIG | RecordType::TKEY => Some(Rcode::FormErr),
+        RecordType::NXNAME => {
+            reply.extended_error(ExtendedError::InvalidQueryType);
+            Some(Rcode::FormErr)
+        }
+        RecordType::AXFR | RecordType::IXFR if peer.datagram => Some(Rcode::NotImp),
+        RecordType::AXFR | RecordType::IXFR => Some(Rcode::Refused),
+        _ => None,
+    }
 }

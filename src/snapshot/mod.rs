@@ -1,4 +1,15 @@
-//! STUB. Everything that a query needs, compiled.
+//! Everything that a query needs, compiled into one immutable [`Snapshot`] and swapped in as a whole.
+//!
+//! Comes in: the model, the places, verdicts, drains ([`Inputs`]). Goes out: a table of names, and for each steered
+//! name the ready answers by region and type. Two parts with different lives: the [`Plan`] depends on files and
+//! databases only, the steered answers on health too, so a flip of health reuses the plan whole.
+//! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer.
+
+mod compile;
+mod plan;
+mod ready;
+mod steered;
+mod table;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,6 +17,12 @@ use std::sync::Arc;
 use crate::config::model::{EndpointId, Model};
 use crate::geo::Places;
 use crate::health::Verdicts;
+
+pub use compile::{CompileError, compile};
+pub use plan::{Cut, Node, Plan, Steer, ZoneEnds};
+pub use ready::{Ready, Records};
+pub use steered::{Choice, SteeredAnswers, SteeredType};
+pub use table::{Lowered, NameTable};
 
 /// What a snapshot is made of.
 #[derive(Clone, Debug)]
@@ -25,13 +42,21 @@ pub struct Inputs {
 pub struct Snapshot {
     /// Counts up with every publication.
     pub generation: u64,
+    /// What it was made of, for explaining and for the next one.
+    pub inputs: Inputs,
+    /// Names, plain answers, maps.
+    pub plan: Arc<Plan>,
+    /// By the number of the steered name.
+    pub steered: Vec<Arc<SteeredAnswers>>,
 }
 
-/// Why no snapshot could be made: a limit was passed. One clause, no final stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompileError(pub String);
-
-/// Pure: the same inputs make the same snapshot. Parts of `previous` whose inputs are unchanged are shared.
-pub fn compile(_inputs: &Inputs, _generation: u64, _previous: Option<&Snapshot>) -> Result<Snapshot, CompileError> {
-    Err(CompileError("stub".into()))
+impl Snapshot {
+    /// Full names of routes that answer some client with drained endpoints, since nothing else is left (G10).
+    pub fn forced(&self) -> Vec<String> {
+        let forced = self.plan.steers.iter().zip(&self.steered).filter(|(_, answers)| answers.forced);
+        let mut names: Vec<String> =
+            forced.map(|(steer, _)| self.inputs.model.route(steer.root).name.clone()).collect();
+        names.dedup();
+        names
+    }
 }

@@ -1,12 +1,13 @@
 //! DNS as bytes: names, headers, questions, EDNS, and the text form of records.
 //!
-//! Nothing here allocates on the query path, reads a clock or does I/O.
+//! Nothing that a query runs through allocates; nothing here reads a clock or does I/O.
 
+pub mod edns;
+pub mod master;
+pub mod message;
 mod name;
 mod rtype;
+pub mod text;
 
 pub use name::{Name, NameError};
 pub use rtype::RecordType;
-
-pub mod master;
-pub mod text;

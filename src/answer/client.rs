@@ -1,0 +1,121 @@
+//! Who the answer is for: the client subnet option, or the sender.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::geo::map::{IGNORED, SIX_TO_FOUR};
+use crate::geo::{Map, Region};
+use crate::policy::sticky::Network;
+use crate::wire::edns::Ecs;
+
+/// Bits before the IPv4 address in a 6to4 address (RFC 3056).
+const SIX_TO_FOUR_PREFIX: u8 = 16;
+
+/// Whose place decides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    subnet: Option<(IpAddr, u8)>,
+    sender: IpAddr,
+}
+
+/// What is decided for a client at one steered name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decision {
+    pub(super) region: Region,
+    /// The scope that the reply's option gets (E2).
+    pub(super) scope: u8,
+    /// The scope where the client's own /24 or /56 has a say (W10).
+    pub(super) sticky_scope: u8,
+    /// Whose network that is.
+    pub(super) network: Network,
+}
+
+impl Client {
+    pub(super) fn new(ecs: Option<Ecs>, sender: IpAddr, prefer_sender: bool) -> Self {
+        let subnet = match ecs {
+            // Source 0 says that the sender decides (E4).
+            Some(Ecs::Subnet { address, source }) if source > 0 && !prefer_sender => Some((address, source)),
+            _ => None,
+        };
+        Self { subnet, sender: unwrap_address(sender) }
+    }
+
+    /// The region and scopes by one map.
+    pub(super) fn decide(&self, map: &Map) -> Decision {
+        let Some((address, source)) = self.subnet else { return self.by_sender(map) };
+        let mut leaf = map.client(address, source);
+        let mut decided_by = address;
+        let mut outer = 0;
+        if let IpAddr::V6(v6) = address {
+            let inside = IpAddr::V4(six_to_four(v6));
+            let within = source.saturating_sub(SIX_TO_FOUR_PREFIX);
+            if leaf.region == SIX_TO_FOUR {
+                leaf = map.client(inside, within);
+                outer = SIX_TO_FOUR_PREFIX;
+            }
+            if is_six_to_four(v6) && source >= SIX_TO_FOUR_PREFIX {
+                decided_by = inside;
+            }
+        }
+        if leaf.region == IGNORED {
+            return Decision { scope: source, sticky_scope: source, ..self.by_sender(map) };
+        }
+        let own = match (decided_by, address) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => 24,
+            (IpAddr::V4(_), IpAddr::V6(_)) => SIX_TO_FOUR_PREFIX + 24,
+            (IpAddr::V6(_), _) => 56,
+        };
+        let scope = outer + leaf.depth;
+        Decision { region: leaf.region, scope, sticky_scope: scope.max(own), network: Network::of(decided_by) }
+    }
+
+    fn by_sender(&self, map: &Map) -> Decision {
+        Decision { region: map.sender(self.sender), scope: 0, sticky_scope: 0, network: Network::of(self.sender) }
+    }
+
+    /// The sender's network, where no map is asked.
+    pub(super) fn network(&self) -> Network {
+        Network::of(self.sender)
+    }
+}
+
+fn is_six_to_four(address: Ipv6Addr) -> bool {
+    address.segments()[0] == 0x2002
+}
+
+/// The IPv4 address after 2002::/16.
+fn six_to_four(address: Ipv6Addr) -> Ipv4Addr {
+    Ipv4Addr::from((address.to_bits() >> 80) as u32)
+}
+
+/// The IPv4 address inside an IPv4-mapped, NAT64, 6to4 or Teredo address; others as they are (E7).
+pub fn unwrap_address(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let low = v6.to_bits() as u32;
+    let inside = match v6.segments() {
+        [0, 0, 0, 0, 0, 0xffff, ..] => low,
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => low,
+        [0x2002, ..] => return six_to_four(v6).into(),
+        // Teredo keeps the client's address with every bit turned (RFC 4380 section 4).
+        [0x2001, 0, ..] => !low,
+        _ => return address,
+    };
+    Ipv4Addr::from(inside).into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e7_ipv4_inside_ipv6_is_unwrapped() {
+        for wrapped in
+            ["::ffff:192.0.2.33", "64:ff9b::192.0.2.33", "2002:c000:221::1", "2001:0:4136:e378:8000:63bf:3fff:fdde"]
+        {
+            let plain: IpAddr = "192.0.2.33".parse().unwrap();
+            assert_eq!(unwrap_address(wrapped.parse().unwrap()), plain, "{wrapped}");
+        }
+        let native: IpAddr = "2001:db8::1".parse().unwrap();
+        assert_eq!(unwrap_address(native), native);
+    }
+}

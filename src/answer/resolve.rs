@@ -1,0 +1,204 @@
+//! From a name to records: the closest encloser, cuts, wildcards, CNAME chains, steered names.
+
+use super::client::Client;
+use super::reply::{Full, Reply, Section};
+use crate::snapshot::{Cut, Lowered, Node, Ready, Snapshot};
+use crate::wire::RecordType;
+use crate::wire::message::{HEADER, Rcode};
+
+/// Links of a CNAME chain at most (protocol 10).
+const MAX_CHAIN: usize = 16;
+/// Octets of a record before its data when the owner is a pointer.
+const RECORD_FIXED: usize = 12;
+
+/// How answering one question ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending {
+    /// The reply is whole.
+    Done(Rcode),
+    /// It does not fit.
+    Full,
+    /// The name is in no zone of ours.
+    NotOurs,
+}
+
+impl From<Full> for Ending {
+    fn from(_: Full) -> Self {
+        Self::Full
+    }
+}
+
+/// One question being answered.
+#[derive(Debug)]
+pub(super) struct Resolution<'a> {
+    snapshot: &'a Snapshot,
+    qtype: RecordType,
+    client: Client,
+    draw: u64,
+    /// The part of 2^32 at which RRsets begin their rotation.
+    turn: u32,
+    visited: [u32; MAX_CHAIN],
+    links: usize,
+}
+
+/// What stands at a name for this question.
+enum Found<'a> {
+    Records(&'a Ready),
+    Alias(&'a Ready),
+    Nothing,
+    NothingByPolicy,
+}
+
+/// Whether the chain goes on, and where its next name stands in the reply.
+enum Next {
+    Name(usize),
+    End(Ending),
+}
+
+impl<'a> Resolution<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, qtype: RecordType, client: Client, draw: u64) -> Self {
+        // The picks of W10's and M1's kind take the draw from the top; rotation takes bits that they hardly see.
+        let turn = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+        Self { snapshot, qtype, client, draw, turn, visited: [0; MAX_CHAIN], links: 0 }
+    }
+
+    /// Answers for `name` and all that it leads to.
+    pub(super) fn run(mut self, name: &[u8], reply: &mut Reply<'_>) -> Ending {
+        let mut lowered = Lowered::new(name);
+        let mut owner = HEADER;
+        loop {
+            match self.step(&lowered, owner, reply) {
+                Ok(Next::End(ending)) => return ending,
+                Ok(Next::Name(at)) => {
+                    lowered = Lowered::new(reply.written(at));
+                    owner = at;
+                }
+                Err(Full) => return Ending::Full,
+            }
+        }
+    }
+
+    fn step(&mut self, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
+        let plan = &self.snapshot.plan;
+        let done = |rcode| Ok(Next::End(Ending::Done(rcode)));
+        let Some((number, above)) = plan.table.closest(name) else {
+            return if self.links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
+        };
+        let mut node = &plan.nodes[number as usize];
+        let exact = above == 0;
+        let asks_parent = exact && self.qtype == RecordType::DS;
+        if let Some(parent_side) = node.parent_side.as_deref().filter(|_| asks_parent) {
+            node = parent_side;
+        }
+        if let Some(cut) = node.cut.as_deref().filter(|_| !asks_parent) {
+            // A chain that leaves our data ends with the CNAME alone (protocol 10).
+            return if self.links > 0 { done(Rcode::NoError) } else { referral(node, cut, name, owner, reply) };
+        }
+        reply.authoritative();
+        let (number, source) = match (exact, node.wildcard) {
+            (true, _) => (number, node),
+            (false, Some(wildcard)) => (wildcard, &plan.nodes[wildcard as usize]),
+            (false, None) => {
+                self.negative(node, false, name, owner, reply)?;
+                return done(Rcode::NxDomain);
+            }
+        };
+        match self.find(source, reply) {
+            Found::Records(ready) => {
+                reply.push(Section::Answer, ready, owner, self.turn)?;
+                done(Rcode::NoError)
+            }
+            Found::Alias(ready) => {
+                if self.links == MAX_CHAIN || self.visited[..self.links].contains(&number) {
+                    return done(Rcode::NoError);
+                }
+                self.visited[self.links] = number;
+                self.links += 1;
+                let at = reply.position();
+                reply.push(Section::Answer, ready, owner, self.turn)?;
+                Ok(Next::Name(at + RECORD_FIXED))
+            }
+            Found::Nothing => {
+                self.negative(source, false, name, owner, reply)?;
+                done(Rcode::NoError)
+            }
+            Found::NothingByPolicy => {
+                self.negative(source, true, name, owner, reply)?;
+                done(Rcode::NoError)
+            }
+        }
+    }
+
+    /// SOA in authority (RFC 2308); its owner is the end of the name asked.
+    fn negative(
+        &self,
+        node: &Node,
+        by_policy: bool,
+        name: &Lowered,
+        owner: usize,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Full> {
+        let zone = &self.snapshot.plan.zones[node.zone as usize];
+        let soa = if by_policy { &zone.policy_nodata } else { &zone.negative };
+        reply.push(Section::Authority, soa, owner + name.len() - usize::from(zone.apex_len), 0)
+    }
+
+    fn find(&self, node: &'a Node, reply: &mut Reply<'_>) -> Found<'a> {
+        let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
+        if let Some(cname) = &node.cname {
+            return if follows { Found::Alias(cname) } else { Found::Records(cname) };
+        }
+        if self.qtype == RecordType::ANY {
+            // One RRset is enough (RFC 8482).
+            if let Some(ready) = node.rrsets.first() {
+                return Found::Records(ready);
+            }
+        } else if let Some(ready) = node.rrset(self.qtype) {
+            return Found::Records(ready);
+        }
+        match node.steer {
+            Some(steer) => self.steered(steer, follows, reply),
+            None => Found::Nothing,
+        }
+    }
+
+    fn steered(&self, number: u32, follows: bool, reply: &mut Reply<'_>) -> Found<'a> {
+        let steer = &self.snapshot.plan.steers[number as usize];
+        let answers = &self.snapshot.steered[number as usize];
+        let by_type = match *steer.types {
+            [RecordType::CNAME] => answers.types.first(),
+            _ if self.qtype == RecordType::ANY => answers.types.first(),
+            _ => answers.of_type(self.qtype),
+        };
+        let Some(by_type) = by_type else { return Found::Nothing };
+        let picked = match &steer.regions {
+            None => answers.pick(by_type.choice(0), self.draw, self.client.network()),
+            Some(regions) => {
+                let decision = self.client.decide(&regions.map);
+                let choice = by_type.choice(decision.region);
+                let depends = regions.count() > 1;
+                reply.widen_scope(match (choice.sticky, depends) {
+                    (true, _) => decision.sticky_scope,
+                    (false, true) => decision.scope,
+                    (false, false) => 0,
+                });
+                answers.pick(choice, self.draw, decision.network)
+            }
+        };
+        match picked {
+            None => Found::NothingByPolicy,
+            Some(ready) if ready.rtype == RecordType::CNAME && follows => Found::Alias(ready),
+            Some(ready) => Found::Records(ready),
+        }
+    }
+}
+
+/// NS of the cut in authority, addresses of its servers in additional (protocol 12).
+fn referral(node: &Node, cut: &Cut, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
+    let cut_owner = owner + name.len() - usize::from(node.name_len);
+    reply.push(Section::Authority, &cut.ns, cut_owner, 0)?;
+    reply.push_records(Section::Additional, &cut.in_domain)?;
+    // Addresses that others can tell as well are left out rather than truncating for them.
+    let _ = reply.push_records(Section::Additional, &cut.sibling);
+    Ok(Next::End(Ending::Done(Rcode::NoError)))
+}

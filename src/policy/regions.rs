@@ -1,0 +1,64 @@
+//! One question asked of every network.
+
+use std::collections::HashMap;
+
+use super::facts::{Context, Facts};
+use super::question::Question;
+use crate::geo::map::MAX_REGIONS;
+use crate::geo::{Listed, Map, Places};
+
+/// A question's map and what each of its regions stands for.
+#[derive(Debug)]
+pub struct Regions {
+    /// Client to region.
+    pub map: Map,
+    /// The networks that the map distinguishes by, beside the databases.
+    pub listed: Listed,
+    keys: Vec<Box<[u16]>>,
+}
+
+/// A question splits its clients into more regions than the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyRegions;
+
+impl Regions {
+    /// Asks every network. At least one region results, at most `limit`.
+    pub fn build(
+        question: &Question,
+        places: &Places,
+        context: &Context,
+        limit: usize,
+    ) -> Result<Self, TooManyRegions> {
+        let latency = question.asks_latency().then(|| context.latency_networks());
+        let listed = Listed::new(question.networks().chain(context.networks()).chain(latency.into_iter().flatten()));
+        let mut numbers: HashMap<Box<[u16]>, u16> = HashMap::new();
+        let mut keys: Vec<Box<[u16]>> = Vec::new();
+        let mut overflow = false;
+        let map = Map::build(places, &listed, |place, net| {
+            let facts = Facts::new(context, places.place(place), listed.chain(net).collect());
+            let key: Box<[u16]> = question.region(&facts).into();
+            if let Some(&number) = numbers.get(&key) {
+                return number;
+            }
+            if keys.len() >= limit.min(MAX_REGIONS) {
+                overflow = true;
+                return 0;
+            }
+            let number = keys.len() as u16;
+            numbers.insert(key.clone(), number);
+            keys.push(key);
+            number
+        });
+        if overflow { Err(TooManyRegions) } else { Ok(Self { map, listed, keys }) }
+    }
+
+    /// How many regions there are.
+    pub fn count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// What a region stands for, to be read by [`Question::matches`].
+    pub fn key(&self, region: u16) -> &[u16] {
+        &self.keys[usize::from(region)]
+    }
+}
