@@ -261,7 +261,7 @@ pub(super) fn member_region<'a>(model: &'a Model, member: &'a Member) -> Option<
 }
 
 /// How specific a location is (GL1).
-fn specificity(location: &Location) -> u16 {
+pub(super) fn specificity(location: &Location) -> u16 {
     match location {
         Location::Default => 0,
         Location::Continent(_) => 1,
