@@ -63,7 +63,11 @@ impl Operations for Control {
     }
 
     fn drain(
-        &self, subject: &Subject, span: Option<Duration>, reason: Option<String>, force: bool,
+        &self,
+        subject: &Subject,
+        span: Option<Duration>,
+        reason: Option<String>,
+        force: bool,
     ) -> Result<Drained, DrainError> {
         Self::drain(self, subject, span, reason, force)
     }

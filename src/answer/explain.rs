@@ -283,9 +283,10 @@ fn decide(
     }
     let is_subnet = decided_by == "ecs";
     if let (true, IpAddr::V6(_), IpAddr::V4(inside)) = (is_subnet, address, unwrap_address(address))
-        && let Some(within) = len.checked_sub(16) {
-            (address, len) = (inside.into(), within.min(32));
-        }
+        && let Some(within) = len.checked_sub(16)
+    {
+        (address, len) = (inside.into(), within.min(32));
+    }
     let widest = if address.is_ipv4() { 24 } else { 56 };
     let counted = if is_subnet { len.min(widest) } else { len };
     let listed = steer.regions.as_ref().map(|regions| &regions.listed);

@@ -8,7 +8,7 @@ use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::admin::Asker;
-use crate::config::Overrides;
+use crate::config::{self, Overrides};
 use crate::wire::RecordType;
 
 const HELP_STYLE: Styles = Styles::styled()
@@ -444,25 +444,10 @@ fn record_type(text: &str) -> Result<RecordType, String> {
     text.parse().map_err(|_| "no record type of this name; A, AAAA, CNAME, TXT … or TYPE65280".to_owned())
 }
 
-/// Until the server file's own parser is at hand: a count and a unit, again and again.
 fn duration(text: &str) -> Result<Duration, String> {
-    let fault = || "no duration such as 45s, 30m or 1h30m".to_owned();
-    let (mut total, mut rest) = (0u64, text);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(fault)?;
-        let (count, tail) = rest.split_at(digits);
-        let unit = match tail.as_bytes()[0] {
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3600,
-            b'd' => 86_400,
-            _ => return Err(fault()),
-        };
-        let count: u64 = count.parse().map_err(|_| fault())?;
-        total = count.checked_mul(unit).and_then(|n| n.checked_add(total)).ok_or_else(fault)?;
-        rest = &tail[1..];
-    }
-    if total == 0 { Err(fault()) } else { Ok(Duration::from_secs(total)) }
+    config::duration(text)
+        .filter(|span| span.as_secs() > 0)
+        .ok_or_else(|| "no duration of a second or more, such as 45s, 30m or 1h30m".to_owned())
 }
 
 #[cfg(test)]

@@ -126,10 +126,12 @@ impl Map {
         let len = source.min(bits);
         let key = key & !low_bits(bits - len);
         let mut leaf = if v6 { self.v6.find(key) } else { self.v4.find(key as u32) };
-        if len < bits && !self.exceptions.is_empty()
-            && let Some(&region) = self.exceptions.get(&(key, len, v6)) {
-                leaf.region = region;
-            }
+        if len < bits
+            && !self.exceptions.is_empty()
+            && let Some(&region) = self.exceptions.get(&(key, len, v6))
+        {
+            leaf.region = region;
+        }
         leaf
     }
 
