@@ -14,6 +14,7 @@ mod findings;
 mod keys;
 mod lint;
 mod parse;
+mod render;
 mod resolve;
 mod scalar;
 mod spec;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use model::Model;
+pub use render::{position, render, render_all, render_json};
 
 use files::Files;
 use findings::Findings;
@@ -150,3 +152,7 @@ fn lay_over(findings: &mut Findings, overrides: &Overrides, server: &mut Server)
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed unwrap is a failed test")]
+mod tests;

@@ -52,7 +52,7 @@ pub(super) fn route(findings: &mut Findings, name: &Written<&str>, table: &DeTab
     RouteSpec {
         name: name.clone().map(str::to_owned),
         policy: variant.and_then(|variant| choice(variant, NAMED)),
-        to: to.map_or(name.site, |(_, site)| site),
+        to: fields.key_site("to").unwrap_or(name.site),
         members,
         ttl: fields.ttl("ttl"),
         max_answers: fields.integer("max_answers").map_or(MAX_ANSWERS, |written| written.value as usize),
