@@ -49,6 +49,34 @@ pub trait Operations: Send + Sync + 'static {
     fn undrain(&self, subject: &Subject) -> Result<Drained, DrainError>;
 }
 
+impl Operations for Control {
+    fn status(&self) -> Status {
+        Self::status(self)
+    }
+
+    fn explain(&self, _question: &Question) -> Result<Explanation, String> {
+        Err("not yet".into())
+    }
+
+    fn reload(&self, force: Option<u64>) -> Result<Reloaded, ReloadError> {
+        Self::reload(self, force)
+    }
+
+    fn drain(
+        &self,
+        subject: &Subject,
+        span: Option<Duration>,
+        reason: Option<String>,
+        force: bool,
+    ) -> Result<Drained, DrainError> {
+        Self::drain(self, subject, span, reason, force)
+    }
+
+    fn undrain(&self, subject: &Subject) -> Result<Drained, DrainError> {
+        Self::undrain(self, subject)
+    }
+}
+
 /// What `explain` is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {

@@ -1,5 +1,6 @@
 //! Paths to operations.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -345,6 +346,7 @@ impl From<DrainError> for Refusal {
     }
 }
 
-fn rendered(diagnostics: &[Diagnostic], _sources: &[(std::path::PathBuf, String)]) -> Vec<String> {
-    diagnostics.iter().map(|d| format!("{}: {}", d.severity, d.message)).collect()
+/// One text a finding, as `rhumb check` prints it, without colours.
+fn rendered(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)]) -> Vec<String> {
+    diagnostics.iter().map(|diagnostic| config::render(diagnostic, sources, false)).collect()
 }

@@ -8,7 +8,7 @@ use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::admin::Asker;
-use crate::config::Overrides;
+use crate::config::{self, Overrides};
 use crate::wire::RecordType;
 
 const HELP_STYLE: Styles = Styles::styled()
@@ -54,10 +54,24 @@ pub struct Cli {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Global {
     /// The server file; else ./rhumb.toml, else /etc/rhumb/rhumb.toml, else built-in defaults
-    #[arg(long, global = true, value_name = "FILE", env = "RHUMB_CONFIG", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "RHUMB_CONFIG",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
     pub config: Option<PathBuf>,
     /// Where the admin API is: ADDRESS:PORT or unix:/PATH; else `listen.admin` of the server file, else 127.0.0.1:8053
-    #[arg(long, global = true, value_name = "ADDR", env = "RHUMB_ADMIN", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDR",
+        env = "RHUMB_ADMIN",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
     pub admin: Option<String>,
     /// How to print
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Everywhere")]
@@ -66,7 +80,14 @@ pub struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, help_heading = "Everywhere")]
     pub color: Color,
     /// What is logged to stderr: error, warn, info, debug, trace, or a filter such as rhumb::health=debug
-    #[arg(long, global = true, value_name = "FILTER", env = "RHUMB_LOG", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "RHUMB_LOG",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
     pub log: Option<String>,
 }
 
@@ -203,7 +224,7 @@ pub struct Explain {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Access {
     /// The file with the admin token; by default the server file's `listen.admin_token_file`
-    #[arg(long, value_name = "FILE", env = "RHUMB_TOKEN_FILE")]
+    #[arg(long, value_name = "FILE", env = "RHUMB_TOKEN_FILE", hide_env_values = true)]
     pub token_file: Option<PathBuf>,
 }
 
@@ -423,25 +444,10 @@ fn record_type(text: &str) -> Result<RecordType, String> {
     text.parse().map_err(|_| "no record type of this name; A, AAAA, CNAME, TXT … or TYPE65280".to_owned())
 }
 
-/// Until the server file's own parser is at hand: a count and a unit, again and again.
 fn duration(text: &str) -> Result<Duration, String> {
-    let fault = || "no duration such as 45s, 30m or 1h30m".to_owned();
-    let (mut total, mut rest) = (0u64, text);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(fault)?;
-        let (count, tail) = rest.split_at(digits);
-        let unit = match tail.as_bytes()[0] {
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3600,
-            b'd' => 86_400,
-            _ => return Err(fault()),
-        };
-        let count: u64 = count.parse().map_err(|_| fault())?;
-        total = count.checked_mul(unit).and_then(|n| n.checked_add(total)).ok_or_else(fault)?;
-        rest = &tail[1..];
-    }
-    if total == 0 { Err(fault()) } else { Ok(Duration::from_secs(total)) }
+    config::duration(text)
+        .filter(|span| span.as_secs() > 0)
+        .ok_or_else(|| "no duration of a second or more, such as 45s, 30m or 1h30m".to_owned())
 }
 
 #[cfg(test)]

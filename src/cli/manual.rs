@@ -88,6 +88,38 @@ mod tests {
         }
     }
 
+    /// `docs/commands.md` as the definitions say it.
+    fn commands_page() -> String {
+        const WIDTH: usize = 100;
+        let mut page = String::from(
+            "# Commands\n\nMade from the definitions in `src/cli/args.rs`; a test fails when they differ, and\n\
+             `RHUMB_BLESS=1 cargo test --lib docs_commands` writes this page anew.\n",
+        );
+        for (title, command) in std::iter::once(("rhumb".to_owned(), Cli::command()))
+            .chain(pages().map(|command| (title(&command).replacen('-', " ", 1), command)))
+        {
+            let is_rhumb = command.get_name() == "rhumb";
+            let command = command.mut_args(|arg| if arg.is_global_set() && !is_rhumb { arg.hide(true) } else { arg });
+            let help = command.term_width(WIDTH).render_long_help().to_string();
+            let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+            page.push_str(&format!("\n## {title}\n\n```text\n{help}```\n"));
+        }
+        page
+    }
+
+    #[test]
+    fn docs_commands_says_what_help_says() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
+        if std::env::var_os("RHUMB_BLESS").is_some() {
+            std::fs::write(&path, commands_page()).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            written == commands_page(),
+            "docs/commands.md is out of date: RHUMB_BLESS=1 cargo test --lib docs_commands"
+        );
+    }
+
     #[test]
     fn the_exit_codes_are_on_the_page_of_rhumb() {
         assert!(page(&Cli::command()).unwrap().contains("Exit codes"));

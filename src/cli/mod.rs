@@ -13,6 +13,7 @@ mod demo;
 mod explain;
 mod failure;
 mod manual;
+mod offline;
 mod output;
 mod serve;
 mod shift;

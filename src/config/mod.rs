@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use model::Model;
+pub(crate) use scalar::duration;
 pub use render::{position, render, render_all, render_json};
 
 use files::Files;
