@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf, absolute};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode};
+use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
 
 /// How often files are looked at where the system tells nothing.
 const POLL: Duration = Duration::from_secs(2);
@@ -49,7 +49,7 @@ impl Interest {
 
 /// Tells of changes until dropped.
 pub(super) struct Watch {
-    watcher: Box<dyn notify::Watcher + Send>,
+    watcher: Box<dyn Watcher + Send>,
     interest: Arc<Mutex<Interest>>,
     watched: BTreeMap<PathBuf, Identity>,
     /// Why changes may be noticed late or only when told, if so.
@@ -73,7 +73,7 @@ impl Watch {
             }
         };
         let mut problem = None;
-        let watcher: Box<dyn notify::Watcher + Send> = match RecommendedWatcher::new(handler(), Config::default()) {
+        let watcher: Box<dyn Watcher + Send> = match RecommendedWatcher::new(handler(), Config::default()) {
             Ok(watcher) => Box::new(watcher),
             Err(error) => {
                 problem = Some(format!("files are looked at every {} s: {error}", POLL.as_secs()));
