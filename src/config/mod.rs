@@ -18,7 +18,7 @@ mod render;
 mod resolve;
 mod scalar;
 mod spec;
-mod suggest;
+pub(crate) mod suggest;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use model::Model;
+pub(crate) use scalar::duration;
 pub use render::{position, render, render_all, render_json};
 
 use files::Files;

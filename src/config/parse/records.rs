@@ -26,7 +26,9 @@ pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &
             findings
                 .error(key.site, code::OUT_OF_ZONE, format!("`{}` is not in the zone `{origin}`", key.value))
                 .label("out of zone")
-                .maybe_help(key.value.ends_with('.').then(|| "names without a final dot are relative to the zone".to_owned()));
+                .maybe_help(
+                    key.value.ends_with('.').then(|| "names without a final dot are relative to the zone".to_owned()),
+                );
             continue;
         }
         let before = findings.count();
@@ -115,9 +117,7 @@ fn rdata_of(
     match bytes {
         Ok(bytes) => Some(Written::new(bytes, written.site)),
         Err(message) => {
-            findings
-                .error(written.site, code::BAD_RECORD, format!("`{text}` is no {rtype} record"))
-                .label(message);
+            findings.error(written.site, code::BAD_RECORD, format!("`{text}` is no {rtype} record")).label(message);
             None
         }
     }
