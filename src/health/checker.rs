@@ -1,6 +1,6 @@
 //! The running thing: which probes there are, from one model to the next, and what is held to be true of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -82,6 +82,7 @@ struct Keeper {
     store: Store,
     table: Arc<Mutex<Table>>,
     shared: Arc<Shared>,
+    writing: Mutex<()>,
     problem: Mutex<Option<String>>,
     /// Why the kept verdicts could not be read at the start.
     unread: Option<String>,
@@ -114,7 +115,8 @@ impl Checker {
         let table = Arc::new(Mutex::new(table));
         let keeper = options.store.map(|store| {
             let (table, shared) = (Arc::clone(&table), Arc::clone(&shared));
-            let keeper = Arc::new(Keeper { store, table, shared, problem: Mutex::default(), unread });
+            let keeper =
+                Arc::new(Keeper { store, table, shared, writing: Mutex::default(), problem: Mutex::default(), unread });
             let task = runtime.spawn(Arc::clone(&keeper).keep());
             (keeper, task)
         });
@@ -164,9 +166,8 @@ impl Checker {
             let task = self.runtime.spawn(task).abort_handle();
             table.running.insert(spec.key.clone(), Running { spec, cell, task });
         }
-        self.shared.names.retain(|name| {
-            model.probes.iter().any(|probe| matches!(&probe.subject, Subject::Target(target) if target.host == name))
-        });
+        let hosts: HashSet<&str> = model.probes.iter().filter_map(host_of).collect();
+        self.shared.names.retain(|name| hosts.contains(name));
         table.model = model;
         self.shared.unkept.notify_one();
     }
@@ -208,11 +209,8 @@ impl Checker {
 
     /// Ends all probes and keeps the verdicts one last time.
     pub async fn shutdown(mut self) {
-        let keeper = self.keeper.take();
-        if let Some((keeper, task)) = keeper {
+        if let Some((keeper, task)) = self.keeper.take() {
             task.abort();
-            // The task may be in the middle of a write: two at once would use the same temporary file.
-            let _ = task.await;
             keeper.write().await;
         }
         lock(&self.table).running.clear();
@@ -312,9 +310,14 @@ impl Keeper {
     }
 
     async fn write(self: &Arc<Self>) {
-        let kept = lock(&self.table).to_keep(unix_ms(SystemTime::now()));
         let keeper = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || keeper.store.save_verdicts(&kept)).await;
+        let written = tokio::task::spawn_blocking(move || {
+            // A write that was begun before the shutdown may still go on: they take turns, and each has the latest.
+            let _turn = lock(&keeper.writing);
+            let kept = lock(&keeper.table).to_keep(unix_ms(SystemTime::now()));
+            keeper.store.save_verdicts(&kept)
+        })
+        .await;
         let problem = match written {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
@@ -333,6 +336,13 @@ impl Keeper {
             _ => (),
         }
         *before = problem;
+    }
+}
+
+fn host_of(probe: &Probe) -> Option<&str> {
+    match &probe.subject {
+        Subject::Target(target) => Some(&target.host),
+        Subject::Address(_) | Subject::Calculated(_) => None,
     }
 }
 
@@ -357,3 +367,6 @@ fn address_text(model: &Model, probe: &Probe) -> String {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

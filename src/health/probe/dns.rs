@@ -58,13 +58,17 @@ impl Dns {
             Ok(reply) => reply,
             Err(error) => return Some(Outcome::fail(format!("the answer is malformed: {error}"), None)),
         };
-        let echoed = matches!(&reply.queries[..], [query] if *query == self.query);
         if reply.metadata.message_type != MessageType::Response {
             return None;
         }
         let code = u16::from(reply.metadata.response_code);
-        // A server that cannot read the query may leave the question out (RFC 1035 section 4.1.1, FORMERR).
-        if !echoed && !(reply.queries.is_empty() && code != 0) {
+        let echoed = match &reply.queries[..] {
+            [query] => *query == self.query,
+            // A server that cannot read the query may leave the question out.
+            [] => code != 0,
+            _ => false,
+        };
+        if !echoed {
             return None;
         }
         if !self.rcodes.contains(&code) {
@@ -134,3 +138,6 @@ impl Ask for Dns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

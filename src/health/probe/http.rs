@@ -191,3 +191,6 @@ fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, String> {
     }
     Ok(map)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ mod dns;
 mod fault;
 mod http;
 mod secure;
+#[cfg(test)]
+mod server;
 mod tcp;
 mod tls;
 

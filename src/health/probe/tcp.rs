@@ -51,3 +51,6 @@ impl Ask for Tcp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,3 +48,6 @@ impl Ask for Tls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
