@@ -7,9 +7,18 @@
 //! or not at all, and what was served goes on being served; the generation grows with each publication; a drain is on
 //! disk before it is acknowledged; a snapshot that was replaced is freed by the publisher and never by a reader.
 
+mod debounce;
+mod drain;
+mod guard;
+mod last_good;
+mod load;
 mod publisher;
+mod reload;
 mod report;
+mod serial;
+mod start;
 mod status;
+mod watch;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,12 +36,14 @@ pub use status::{
 };
 
 /// What [`Control::start`] needs to know.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// `--config`; without it the usual places are tried.
     pub server_file: Option<PathBuf>,
     /// What flags say over the server file.
     pub overrides: Overrides,
+    /// Where probes run.
+    pub runtime: tokio::runtime::Handle,
 }
 
 /// Why nothing can be served.
@@ -143,9 +154,27 @@ impl fmt::Display for Subject {
 
 /// The handle to the running state; clones share it. Calls that change something block until it is answered for
 /// (some milliseconds, or as long as a load takes): async callers use `spawn_blocking`.
-#[derive(Clone, Debug)]
+/// When the last one is dropped, files, verdicts and drains are no longer followed; the snapshot stays.
+#[derive(Clone)]
 pub struct Control {
     shared: Arc<Shared>,
+    publisher: Arc<Publisher>,
+}
+
+/// The way to the publisher's thread.
+struct Publisher(mpsc::Sender<Request>);
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        // It may have stopped already.
+        let _ = self.0.send(Request::Stop { reply: None });
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("generation", &self.shared.current.load().generation).finish_non_exhaustive()
+    }
 }
 
 impl Control {
@@ -155,7 +184,7 @@ impl Control {
     /// # Errors
     /// Nothing can be served: see [`StartError`].
     pub fn start(options: Options) -> Result<Self, StartError> {
-        publisher::start(options).map(|shared| Self { shared })
+        start::start(options).map(|(shared, requests)| Self { shared, publisher: Arc::new(Publisher(requests)) })
     }
 
     /// What transports read, once a packet.
@@ -245,12 +274,12 @@ impl Control {
     /// Writes down what is not yet on disk, stops following files, verdicts and drains; the snapshot stays.
     pub fn stop(&self) {
         // Already stopped is as good.
-        let _ = self.ask(|reply| Request::Stop { reply });
+        let _ = self.ask(|reply| Request::Stop { reply: Some(reply) });
     }
 
     fn ask<T>(&self, request: impl FnOnce(mpsc::Sender<T>) -> Request) -> Result<T, String> {
         let (reply, answer) = mpsc::channel();
-        self.shared.requests.send(request(reply)).map_err(|_| STOPPING.to_owned())?;
+        self.publisher.0.send(request(reply)).map_err(|_| STOPPING.to_owned())?;
         answer.recv().map_err(|_| STOPPING.to_owned())
     }
 }

@@ -126,6 +126,8 @@ pub struct LoadStatus {
 pub struct DatabaseStatus {
     /// Where it was read.
     pub file: PathBuf,
-    /// When the file was last changed, seconds since 1970 UTC.
-    pub modified: Option<u64>,
+    /// What it calls itself, such as `GeoLite2-City`.
+    pub kind: String,
+    /// When its maker built it, seconds since 1970 UTC.
+    pub built: u64,
 }
