@@ -33,8 +33,8 @@ impl Explained {
     pub fn of(snapshot: &Snapshot, question: &Question) -> Result<Self, String> {
         // The standard library's hash seeds are random for each state.
         let draw = RandomState::new().hash_one(());
-        let explanation = explain(snapshot, &question.name, question.rtype, question.client, draw)
-            .map_err(|why| why.to_string())?;
+        let explanation =
+            explain(snapshot, &question.name, question.rtype, question.client, draw).map_err(|why| why.to_string())?;
         let networks = explanation.decisions.iter().map(|decision| decision.network.as_str());
         let sources = networks.map(|network| (network.to_owned(), sources(snapshot, network))).collect();
         Ok(Self { explanation, verdicts_since: BTreeMap::new(), sources })
@@ -46,7 +46,9 @@ fn sources(snapshot: &Snapshot, network: &str) -> Vec<String> {
     let address = network.parse::<IpNet>().map(|net| net.network()).or_else(|_| network.parse::<IpAddr>());
     let Ok(address) = address else { return Vec::new() };
     let server = &snapshot.inputs.model.server;
-    if let Some((net, _)) = server.networks.iter().filter(|(net, _)| net.contains(&address)).max_by_key(|(n, _)| n.prefix_len()) {
+    if let Some((net, _)) =
+        server.networks.iter().filter(|(net, _)| net.contains(&address)).max_by_key(|(n, _)| n.prefix_len())
+    {
         return vec![format!("[networks] {net}")];
     }
     // The databases may have been replaced or removed since: then there is nothing to tell.

@@ -345,12 +345,12 @@ www.example.com. is steered by example.com/web
   picked      A 127.0.1.1
   draw        00000000000000ff: another query may draw another member
 
-  example.com/web      geolocation        up
-  ├─ » eu              continent:EU       weighted, up
-  │  ├─ frankfurt      weight 90, 75 %    up
-  │  ├─ lisbon         weight 30, 25 %    up
-  │  └─ paris          weight 10          down (http 127.0.1.2 down 40 s ago)
-  └─ virginia                             does not match this client
+  example.com/web  geolocation      up
+  ├─ » eu          continent:EU     weighted, up
+  │  ├─ frankfurt  weight 90, 75 %  up
+  │  ├─ lisbon     weight 30, 25 %  up
+  │  └─ paris      weight 10        down (http 127.0.1.2 down 40 s ago)
+  └─ virginia                       does not match this client
 ";
         assert_eq!(text(nested()), expected);
     }
