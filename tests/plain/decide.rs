@@ -324,7 +324,6 @@ impl<'a> Walk<'a> {
         for &member in members {
             let member = &route.members[member];
             let Target::Endpoint(endpoint) = member.target else { continue };
-            if everything { let u = self.up_records(endpoint, Some(member)); self.decision.open |= self.forced || !u.is_empty() && u.len() < self.data(endpoint).1.len(); } // XXX
             let mut records = if everything { Vec::new() } else { self.up_records(endpoint, Some(member)) };
             if everything || (records.is_empty() && !member.follow_health) {
                 records = self.data(endpoint).1.to_vec();

@@ -18,7 +18,7 @@ use rhumb::config::model::{EndpointId, Model};
 use rhumb::health::Verdicts;
 use rhumb::world::Place;
 
-pub use client::{RESERVED,Client, deciding, unwrapped};
+pub use client::{Client, deciding, unwrapped};
 pub use decide::{Answer, Decision, Leaf};
 pub use region::Region;
 pub use scope::{Map, Scope};

@@ -270,7 +270,10 @@ impl Maker {
             let v4 = self.draws.one_in(2);
             nets.insert(network(&mut self.draws, v4));
         }
-        server.networks = nets.into_iter().map(|net| (net, somewhere(&mut self.draws))).collect();
+        // Whether an operator's own network of no place at all is "known" is left open.
+        let known = |draws: &mut Draws| Some(somewhere(draws)).filter(|place| !place.is_unknown());
+        server.networks =
+            nets.into_iter().filter_map(|net| Some((net, known(&mut self.draws)?))).collect();
         if self.draws.one_in(5) {
             server.unknown = Some(in_subdivision("US-NY", Some((40.0, -75.0))));
         }
