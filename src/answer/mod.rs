@@ -5,6 +5,7 @@
 //! evaluated; the cost is bounded by the message's length and sixteen links of a CNAME chain.
 
 mod client;
+mod explain;
 mod reply;
 mod resolve;
 
@@ -20,6 +21,9 @@ use reply::{ExtendedError, Reply, header_only};
 use resolve::{Ending, Resolution};
 
 pub use client::unwrap_address;
+pub use explain::{
+    Asker, CandidateTrace, DecisionTrace, ExplainError, Explanation, NodeTrace, PlaceReport, ProbeTrace, explain,
+};
 
 /// What the transport knows of a query.
 #[derive(Clone, Copy, Debug)]

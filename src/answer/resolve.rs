@@ -177,7 +177,7 @@ impl<'a> Resolution<'a> {
                 let decision = self.client.decide(&regions.map);
                 let choice = by_type.choice(decision.region);
                 let depends = regions.count() > 1;
-                reply.widen_scope(match (choice.sticky, depends) {
+                reply.widen_scope(match (regions.is_sticky(decision.region), depends) {
                     (true, _) => decision.sticky_scope,
                     (false, true) => decision.scope,
                     (false, false) => 0,

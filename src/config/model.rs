@@ -5,6 +5,7 @@
 //! list keeps the order of the file, since ties go to the member listed first (G8).
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -419,6 +420,20 @@ pub enum Location {
     Asn(u32),
     /// A listed network, its host bits zero.
     Net(IpNet),
+}
+
+impl fmt::Display for Location {
+    /// As it is written in `where`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Continent(code) => write!(f, "continent:{code}"),
+            Self::Country(code) => write!(f, "country:{code}"),
+            Self::Subdivision(code) => write!(f, "subdivision:{code}"),
+            Self::Asn(number) => write!(f, "asn:{number}"),
+            Self::Net(net) => write!(f, "net:{net}"),
+        }
+    }
 }
 
 /// T1.

@@ -9,7 +9,7 @@
 //! than /24 or /56 whose decision differs from that of their first /24 or /56 stand in a list of exceptions; senders'
 //! own addresses under longer listed networks in a list of long ranges. Both are empty in most maps.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::listed::{Listed, NetId};
@@ -126,10 +126,11 @@ impl Map {
         let len = source.min(bits);
         let key = key & !low_bits(bits - len);
         let mut leaf = if v6 { self.v6.find(key) } else { self.v4.find(key as u32) };
-        if len < bits && !self.exceptions.is_empty() {
-            if let Some(&region) = self.exceptions.get(&(key, len, v6)) {
-                leaf.region = region;
-            }
+        if len < bits
+            && !self.exceptions.is_empty()
+            && let Some(&region) = self.exceptions.get(&(key, len, v6))
+        {
+            leaf.region = region;
         }
         leaf
     }
@@ -191,19 +192,26 @@ impl Family<'_> {
         })
     }
 
-    fn is_reserved(&self, key: u64) -> bool {
-        self.reserved.iter().any(|&(start, len)| key >> (self.bits - len) == start >> (self.bits - len))
+    /// Whether a reserved network holds the whole prefix.
+    fn is_reserved(&self, key: u64, len: u8) -> bool {
+        let holds =
+            |&(start, bits): &(u64, u8)| bits <= len && key >> (self.bits - bits) == start >> (self.bits - bits);
+        self.reserved.iter().any(holds)
     }
 
-    /// The region of one place as ECS sees it: reserved networks that nothing names are ignored (E5).
+    /// The region of one prefix as ECS sees it: reserved networks that nothing names are ignored (E5).
     fn seen(
         &self,
-        key: u64,
+        (key, len): (u64, u8),
         place: PlaceId,
         net: Option<NetId>,
         region: &mut impl FnMut(PlaceId, Option<NetId>) -> Region,
     ) -> Region {
-        if net.is_none() && place == PlaceId::default() && self.is_reserved(key) { IGNORED } else { region(place, net) }
+        if net.is_none() && place == PlaceId::default() && self.is_reserved(key, len) {
+            IGNORED
+        } else {
+            region(place, net)
+        }
     }
 
     /// (first key, region) from 0 on, wherever place, listed network or reservation change.
@@ -244,12 +252,12 @@ impl Family<'_> {
                 around.push((start + (1 << (self.bits - len)), id));
             }
             let net = around.last().map(|&(_, id)| id);
-            runs.push((at, self.seen(at, place, net, region)));
+            runs.push((at, self.seen((at, self.bits), place, net, region)));
         }
     }
 
-    /// Prefixes shorter than `bits` that decide otherwise than their first key, since a listed network that begins
-    /// with them is longer than they are.
+    /// Prefixes shorter than `bits` that decide otherwise than their first key, since a listed or reserved network
+    /// that begins with them is longer than they are.
     fn exceptions(
         &self,
         runs: &Runs,
@@ -257,16 +265,14 @@ impl Family<'_> {
         region: &mut impl FnMut(PlaceId, Option<NetId>) -> Region,
     ) -> Exceptions {
         let mut found = Vec::new();
-        let mut done = None;
-        for (start, ..) in self.short_nets() {
-            if done.replace(start) == Some(start) {
-                continue;
-            }
+        let reserved = self.reserved.iter().map(|&(start, _)| start);
+        let starts: BTreeSet<u64> = self.short_nets().map(|(start, ..)| start).chain(reserved).collect();
+        for start in starts {
             let own = region_at(runs, start);
             let aligned = if start == 0 { 0 } else { self.bits - (start.trailing_zeros() as u8).min(self.bits) };
             for len in aligned..self.bits {
                 let net = self.listed.innermost(self.address(start), len);
-                let decided = self.seen(start, place_at(start), net, region);
+                let decided = self.seen((start, len), place_at(start), net, region);
                 if decided != own {
                     found.push(((start, len), decided));
                 }

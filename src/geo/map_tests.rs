@@ -69,15 +69,17 @@ impl World {
     fn decide(&self, v6: bool, places: &Places, address: IpAddr, len: u8) -> Region {
         let net = self.listed(v6).innermost(address, len).map(|id| self.listed(v6).net(id).prefix_len());
         let id = places.lookup(address);
-        let reserved = match address {
-            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_documentation(),
-            IpAddr::V6(v6) => {
-                v6.to_bits() >> 72 == 0
-                    || v6.is_unique_local()
-                    || v6.is_unicast_link_local()
-                    || v6.segments()[..2] == [0x2001, 0xdb8]
-            }
-        };
+        let bits = if v6 { V6_BITS } else { V4_BITS };
+        let reserved: Vec<(u64, u8)> =
+            if v6 { RESERVED_V6.to_vec() } else { RESERVED_V4.iter().map(|&(at, len)| (at.into(), len)).collect() };
+        let reserved = reserved.into_iter().any(|(at, length)| {
+            let first = if v6 {
+                Ipv6Addr::from(u128::from(at) << 72).into()
+            } else {
+                IpAddr::V4(Ipv4Addr::from((at as u32) << 8))
+            };
+            length <= len.min(bits) && IpNet::new(first, length).unwrap().contains(&address)
+        });
         if net.is_none() && id == PlaceId::default() && reserved {
             return IGNORED;
         }

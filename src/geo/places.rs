@@ -38,6 +38,16 @@ impl Places {
         self.distinct.len()
     }
 
+    /// All ids, in ascending order.
+    pub fn ids(&self) -> impl Iterator<Item = PlaceId> + use<> {
+        (0..self.distinct.len() as u32).map(PlaceId)
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.distinct) + size_of_val(&*self.v4) + size_of_val(&*self.v6)
+    }
+
     /// (first /24 number, place) in ascending order.
     pub fn v4(&self) -> &[(u32, PlaceId)] {
         &self.v4
@@ -110,8 +120,18 @@ impl PlacesBuilder {
         push(&mut self.v6, start, id);
     }
 
+    /// Room for so many runs of either family, where their number is known before.
+    pub fn reserve(&mut self, v4: usize, v6: usize) {
+        self.v4.reserve(v4);
+        self.v6.reserve(v6);
+    }
+
     /// The finished list.
-    pub fn finish(self) -> Places {
+    pub fn finish(mut self) -> Places {
+        // The list stays for days: what growing left over is worth a copy.
+        self.distinct.shrink_to_fit();
+        self.v4.shrink_to_fit();
+        self.v6.shrink_to_fit();
         Places { distinct: self.distinct, v4: self.v4, v6: self.v6 }
     }
 }

@@ -112,7 +112,7 @@ impl<'a> Evaluator<'a> {
                 considered.iter().copied().filter(|&at| self.member_up(&route.members[at], forced)).collect();
             if !up.is_empty() {
                 self.record(id, false, false, forced);
-                return self.pick(id, &up, forced, share, out);
+                return self.pick(id, &up, false, forced, share, out);
             }
         }
         self.fail_open(id, stop, forced, share, out);
@@ -136,10 +136,10 @@ impl<'a> Evaluator<'a> {
                 return out.push(share, Leaf::Nodata);
             }
             self.forced = true;
-            return self.resolve(id, stop, true, share, out);
+            return self.fail_open(id, stop, true, share, out);
         }
         self.record(id, true, false, forced);
-        self.pick(id, &all, forced, share, out);
+        self.pick(id, &all, true, forced, share, out);
     }
 
     /// Keeps what is known of a node, where somebody wants to know.
@@ -159,18 +159,23 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Lets the policy choose among `candidates`, which are in the policy's order and not empty.
-    fn pick(&mut self, id: RouteId, candidates: &[usize], forced: bool, share: Share, out: &mut Branches) {
+    /// Lets the policy choose among `candidates`, which are in the policy's order and not empty. `open`: as if
+    /// everything were up.
+    fn pick(&mut self, id: RouteId, candidates: &[usize], open: bool, forced: bool, share: Share, out: &mut Branches) {
         let route = self.route(id);
         match route.policy {
             Policy::Multivalue => {
                 let mut records: Vec<Box<[u8]>> = Vec::new();
                 for &at in candidates {
-                    if let Target::Endpoint(endpoint) = route.members[at].target {
-                        for record in self.answer_records(endpoint, Some(&route.members[at])) {
-                            if !records.contains(&record) {
-                                records.push(record);
-                            }
+                    let Target::Endpoint(id) = route.members[at].target else { continue };
+                    let own = if open {
+                        self.all_records(self.conditions.model.endpoint(id)).to_vec()
+                    } else {
+                        self.answer_records(id, Some(&route.members[at]))
+                    };
+                    for record in own {
+                        if !records.contains(&record) {
+                            records.push(record);
                         }
                     }
                 }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::config::model::{LatencyRow, Location, Model};
+use super::question::{member_place, member_region, specificity};
+use crate::config::model::{LatencyRow, Location, Member, Model, Policy, Route};
 use crate::geo::{PlaceId, Places};
 use crate::world::{LatLon, Place, distance_m};
 
@@ -111,6 +112,31 @@ impl<'a> Facts<'a> {
             let tenths = self.context.latencies.get(&(client, region.to_owned()))?;
             Some((*tenths, client))
         })
+    }
+
+    /// What a policy sees in a member for this client, in words; `None` where the policy does not look.
+    pub fn measure(&self, model: &Model, route: &Route, member: &Member) -> Option<String> {
+        let metres = || member_place(model, member).and_then(|at| self.distance(at));
+        match route.policy {
+            Policy::Geolocation | Policy::Ip => {
+                let found = member.locations.iter().filter(|location| self.matches(location));
+                found.max_by_key(|location| specificity(location)).map(ToString::to_string)
+            }
+            Policy::Geoproximity => metres().map(|metres| {
+                let biased = biased_distance(metres, member.bias) as f64 / 1e6;
+                match member.bias {
+                    0 => format!("{:.1} km", f64::from(metres) / 1000.0),
+                    bias => format!("{biased:.1} km ({:.1} km at {bias:+})", f64::from(metres) / 1000.0),
+                }
+            }),
+            Policy::Latency => {
+                let measured = member_region(model, member).and_then(|region| self.measured(region));
+                let estimate = || metres().map(|metres| (estimated_latency(metres), format!("{} km", metres / 1000)));
+                let (tenths, source) = measured.map(|(tenths, row)| (tenths, row.to_string())).or_else(estimate)?;
+                Some(format!("{:.1} ms ({source})", f64::from(tenths) / 10.0))
+            }
+            _ => None,
+        }
     }
 
     /// Whole metres to a point, when this client's place has coordinates.

@@ -72,7 +72,7 @@ fn minus_log2(h: u64) -> u64 {
     let mut mantissa = x << (63 - exponent);
     let mut log = u64::from(exponent);
     for _ in 0..FRACTION {
-        let square = u128::from(mantissa) * u128::from(mantissa) >> 63;
+        let square = (u128::from(mantissa) * u128::from(mantissa)) >> 63;
         let carry = (square >> 64) as u64;
         mantissa = (square >> carry) as u64;
         log = log << 1 | carry;

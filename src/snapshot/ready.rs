@@ -50,7 +50,7 @@ impl Ready {
     /// the octets written.
     pub fn write(&self, owner: u16, turn: u32, out: &mut [u8]) -> Option<usize> {
         let all = self.starts.len() - 1;
-        let first = (u64::from(turn) * all as u64 >> 32) as usize;
+        let first = ((u64::from(turn) * all as u64) >> 32) as usize;
         let end = first + usize::from(self.take);
         let at = |record: usize| self.starts[record] as usize;
         let head = &self.octets[at(first)..at(end.min(all))];

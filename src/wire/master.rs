@@ -1,6 +1,20 @@
-//! STUB. Master files (RFC 1035 section 5).
+//! Master files (RFC 1035 section 5, RFC 2308 section 4).
+//!
+//! In comes a whole file, out go its records and every fault that can be told apart. Entries are independent: a faulty
+//! one is told and left out, and reading goes on behind it, so one run shows all there is to mend. One pass, one scratch
+//! buffer; [`scan_with`] hands each record out without keeping it.
 
+use super::text::token::{Entry, Lexer, Token};
+use super::text::{Reader, TextError, parse_period, parse_tokens, shown};
 use super::{Name, RecordType};
+
+#[cfg(test)]
+mod tests;
+
+/// The highest TTL (RFC 2181 section 8).
+const MAX_TTL: u32 = i32::MAX as u32;
+/// The classes that exist besides IN, and those of questions and updates.
+const OTHER_CLASSES: [&str; 5] = ["CH", "HS", "CS", "ANY", "NONE"];
 
 /// One record of a master file.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,19 +31,228 @@ pub struct MasterRecord {
     pub line: usize,
 }
 
+/// One record of a master file while it is being read.
+#[derive(Clone, Copy, Debug)]
+pub struct MasterRecordRef<'a> {
+    /// Absolute.
+    pub owner: &'a Name,
+    /// In seconds; as given, or by `$TTL`, or the last one.
+    pub ttl: u32,
+    /// The type.
+    pub rtype: RecordType,
+    /// Uncompressed wire form.
+    pub rdata: &'a [u8],
+    /// The line that the record begins on, from 1.
+    pub line: usize,
+}
+
 /// A fault in a master file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MasterError {
     /// From 1.
     pub line: usize,
-    /// From 1.
+    /// From 1, in characters.
     pub column: usize,
     /// What is wrong, as a clause without a final stop.
     pub message: String,
 }
 
 /// Reads a whole file, gathering every fault that can be told apart. `default_ttl` serves where the file gives none.
-/// `$INCLUDE` is a fault: zone text cannot read other files.
-pub fn scan(_text: &[u8], _origin: &Name, _default_ttl: u32) -> (Vec<MasterRecord>, Vec<MasterError>) {
-    (Vec::new(), Vec::new())
+/// `$INCLUDE` is a fault: zone text cannot read other files. So are `$GENERATE` and classes other than IN. Owners are
+/// not compared with the origin.
+pub fn scan(text: &[u8], origin: &Name, default_ttl: u32) -> (Vec<MasterRecord>, Vec<MasterError>) {
+    let mut records = Vec::new();
+    let errors = scan_with(text, origin, default_ttl, |record| {
+        records.push(MasterRecord {
+            owner: record.owner.clone(),
+            ttl: record.ttl,
+            rtype: record.rtype,
+            rdata: record.rdata.into(),
+            line: record.line,
+        });
+    });
+    (records, errors)
+}
+
+/// As [`scan`], handing over each record as it is read and keeping none.
+pub fn scan_with(
+    text: &[u8],
+    origin: &Name,
+    default_ttl: u32,
+    mut each: impl FnMut(MasterRecordRef<'_>),
+) -> Vec<MasterError> {
+    let mut lexer = Lexer::file(text);
+    let mut tokens = Vec::with_capacity(16);
+    let mut rdata = Vec::with_capacity(512);
+    let mut state = State { text, origin: origin.clone(), owner: None, stated_ttl: None, last_ttl: None, default_ttl };
+    let mut lines = Lines { text, counted: 0, line: 1 };
+    let mut errors = Vec::new();
+    while let Some((entry, lexed)) = lexer.next_entry(&mut tokens) {
+        lines.advance(entry.start);
+        rdata.clear();
+        match lexed.and_then(|()| state.entry(&entry, &tokens, &mut rdata)) {
+            Ok(Some((ttl, rtype))) => {
+                // A record has had an owner read for it or before it.
+                if let Some(owner) = &state.owner {
+                    each(MasterRecordRef { owner, ttl, rtype, rdata: &rdata, line: lines.line });
+                }
+            }
+            Ok(None) => {}
+            Err(fault) => errors.push(lines.error(fault)),
+        }
+    }
+    errors
+}
+
+/// Lines up to an offset that only grows.
+struct Lines<'a> {
+    text: &'a [u8],
+    counted: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    fn advance(&mut self, to: usize) {
+        self.line += self.text[self.counted..to].iter().filter(|&&b| b == b'\n').count();
+        self.counted = to;
+    }
+
+    /// Places a fault of the entry that was advanced to.
+    fn error(&self, fault: TextError) -> MasterError {
+        let before = &self.text[self.counted..fault.at.clamp(self.counted, self.text.len())];
+        let line = self.line + before.iter().filter(|&&b| b == b'\n').count();
+        let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |newline| newline + 1);
+        // Octets that go on with a character of UTF-8 take no column.
+        let column = 1 + before[start..].iter().filter(|&&b| b & 0xc0 != 0x80).count();
+        MasterError { line, column, message: fault.message }
+    }
+}
+
+/// What earlier entries mean for later ones.
+struct State<'a> {
+    text: &'a [u8],
+    origin: Name,
+    /// Of the last record.
+    owner: Option<Name>,
+    /// By `$TTL`.
+    stated_ttl: Option<u32>,
+    /// Of the last record that gave one.
+    last_ttl: Option<u32>,
+    default_ttl: u32,
+}
+
+impl State<'_> {
+    /// Reads an entry: its TTL and type and, onto `rdata`, its data; nothing for a directive.
+    fn entry(
+        &mut self,
+        entry: &Entry,
+        tokens: &[Token],
+        rdata: &mut Vec<u8>,
+    ) -> Result<Option<(u32, RecordType)>, TextError> {
+        let mut rest = tokens;
+        if !entry.indented
+            && let [first, behind @ ..] = tokens
+        {
+            if !first.quoted && self.raw(*first).starts_with(b"$") {
+                return self.directive(*first, behind).map(|()| None);
+            }
+            self.read_owner(*first)?;
+            rest = behind;
+        } else if self.owner.is_none() {
+            let at = tokens.first().map_or(entry.start, |token| token.start);
+            // Told once: the origin stands in, and the file is refused anyway.
+            self.owner = Some(self.origin.clone());
+            return Err(TextError { message: "there is no owner yet that this line could repeat".to_owned(), at });
+        }
+        let (ttl, rtype, data) = self.prelude(tokens, rest)?;
+        parse_tokens(rtype, &mut Reader::new(self.text, tokens, data, &self.origin), rdata)?;
+        let ttl = ttl.or(self.stated_ttl).or(self.last_ttl).unwrap_or(self.default_ttl);
+        Ok(Some((ttl, rtype)))
+    }
+
+    fn raw(&self, token: Token) -> &[u8] {
+        &self.text[token.start..token.end]
+    }
+
+    fn fault<T>(&self, token: Token, is: &str) -> Result<T, TextError> {
+        Err(TextError { message: format!("`{}` {is}", shown(self.raw(token))), at: token.start })
+    }
+
+    fn name(&self, token: Token) -> Result<Name, TextError> {
+        let mut wire = Vec::with_capacity(64);
+        Name::append(self.raw(token), &self.origin, &mut wire)
+            .and_then(|()| Name::from_wire(&wire))
+            .or_else(|error| self.fault(token, &format!("is no name: {error}")))
+    }
+
+    fn read_owner(&mut self, token: Token) -> Result<(), TextError> {
+        let owner = self.name(token);
+        // Without this, lines that repeat a faulty owner would be told as faulty too.
+        self.owner = Some(owner.as_ref().unwrap_or(&self.origin).clone());
+        owner.map(|_| ())
+    }
+
+    /// Reads a TTL and a class, either of which may be missing, in either order, and the type; gives how many tokens
+    /// stand before the data.
+    fn prelude(&mut self, tokens: &[Token], rest: &[Token]) -> Result<(Option<u32>, RecordType, usize), TextError> {
+        let mut ttl = None;
+        let mut class = false;
+        for (i, &token) in rest.iter().enumerate() {
+            let word = if token.quoted { "" } else { std::str::from_utf8(self.raw(token)).unwrap_or("") };
+            if word.starts_with(|c: char| c.is_ascii_digit()) && ttl.is_none() {
+                let seconds = self.ttl(token)?;
+                ttl = Some(seconds);
+                self.last_ttl = ttl;
+            } else if word.eq_ignore_ascii_case("IN") || word.eq_ignore_ascii_case("CLASS1") {
+                if class {
+                    return self.fault(token, "gives the class again");
+                }
+                class = true;
+            } else if is_other_class(word) {
+                return self.fault(token, "is another class; records are of class IN");
+            } else if let Ok(rtype) = word.parse::<RecordType>() {
+                if rtype.is_meta() {
+                    return self.fault(token, "exists in messages only and cannot be stored");
+                }
+                return Ok((ttl, rtype, tokens.len() - rest.len() + i + 1));
+            } else {
+                return self.fault(token, "is no record type; one that has no name here is written `TYPE731`");
+            }
+        }
+        let at = tokens.last().map_or(0, |token| token.end);
+        Err(TextError { message: "the record has no type".to_owned(), at })
+    }
+
+    fn ttl(&self, token: Token) -> Result<u32, TextError> {
+        match parse_period(self.raw(token)) {
+            Some(seconds) if seconds <= MAX_TTL => Ok(seconds),
+            Some(_) => self.fault(token, &format!("is too long; a TTL is at most {MAX_TTL}")),
+            None => self.fault(token, "is no TTL: seconds, or numbers with w, d, h, m, s as in `1d12h`"),
+        }
+    }
+
+    fn directive(&mut self, word: Token, arguments: &[Token]) -> Result<(), TextError> {
+        let name = self.raw(word).to_ascii_uppercase();
+        let takes = match &name[..] {
+            b"$ORIGIN" => "takes a name: `$ORIGIN example.com.`",
+            b"$TTL" => "takes a TTL: `$TTL 1h`",
+            b"$INCLUDE" => return self.fault(word, "is refused: zone text cannot read other files"),
+            b"$GENERATE" => return self.fault(word, "is refused: write the records out"),
+            _ => return self.fault(word, "is no directive; there are $ORIGIN and $TTL"),
+        };
+        let &[argument] = arguments else { return self.fault(word, takes) };
+        if name == b"$ORIGIN" {
+            self.origin = self.name(argument)?;
+        } else {
+            self.stated_ttl = Some(self.ttl(argument)?);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a word names a class, IN aside.
+fn is_other_class(word: &str) -> bool {
+    let numbered = word.get(..5).is_some_and(|prefix| prefix.eq_ignore_ascii_case("CLASS"))
+        && word[5..].bytes().all(|b| b.is_ascii_digit());
+    numbered || OTHER_CLASSES.iter().any(|class| class.eq_ignore_ascii_case(word))
 }

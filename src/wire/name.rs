@@ -65,25 +65,40 @@ impl Name {
 
     /// Reads presentation form. `@` is the origin; without a final dot the origin is appended.
     pub fn parse(text: &str, origin: &Name) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(text.len() + 1 + origin.0.len());
+        Self::append(text.as_bytes(), origin, &mut wire)?;
+        Ok(Self(wire.into()))
+    }
+
+    /// Appends the wire form of presentation form to `out`, by the rules of [`Name::parse`]. After an error `out` ends
+    /// in part of a name.
+    pub(crate) fn append(text: &[u8], origin: &Name, out: &mut Vec<u8>) -> Result<(), NameError> {
         match text {
-            "@" => return Ok(origin.clone()),
-            "." => return Ok(Self::root()),
-            "" => return Err(NameError::EmptyLabel),
+            b"@" => {
+                out.extend_from_slice(&origin.0);
+                return Ok(());
+            }
+            b"." => {
+                out.push(0);
+                return Ok(());
+            }
+            b"" => return Err(NameError::EmptyLabel),
             _ => {}
         }
-        let mut wire = vec![0u8];
-        let mut label = 0;
+        let start = out.len();
+        let mut label = start;
+        out.push(0);
         let mut absolute = false;
-        let mut bytes = text.bytes().peekable();
+        let mut bytes = text.iter().copied().peekable();
         while let Some(byte) = bytes.next() {
             let octet = match byte {
                 b'.' => {
-                    if wire[label] == 0 {
+                    if out[label] == 0 {
                         return Err(NameError::EmptyLabel);
                     }
                     absolute = bytes.peek().is_none();
-                    label = wire.len();
-                    wire.push(0);
+                    label = out.len();
+                    out.push(0);
                     continue;
                 }
                 b'\\' => match bytes.next().ok_or(NameError::BadEscape)? {
@@ -99,19 +114,19 @@ impl Name {
                 },
                 other => other,
             };
-            if usize::from(wire[label]) == MAX_LABEL {
+            if usize::from(out[label]) == MAX_LABEL {
                 return Err(NameError::LongLabel);
             }
-            wire[label] += 1;
-            wire.push(octet);
+            out[label] += 1;
+            out.push(octet);
         }
         if !absolute {
-            wire.extend_from_slice(&origin.0);
+            out.extend_from_slice(&origin.0);
         }
-        if wire.len() > MAX_NAME {
+        if out.len() - start > MAX_NAME {
             return Err(NameError::LongName);
         }
-        Ok(Self(wire.into()))
+        Ok(())
     }
 
     /// Reads presentation form as absolute, with or without the final dot.

@@ -71,6 +71,15 @@ impl CountryCode {
         }
     }
 
+    /// A code that a constant table spells out; one that is ill-formed does not compile.
+    #[allow(clippy::panic, reason = "only constants call it, so that the compiler is who panics")]
+    pub(super) const fn of_table(code: &str) -> Self {
+        match Self::new(code) {
+            Some(code) => code,
+            None => panic!("a country code is two capital letters"),
+        }
+    }
+
     /// The two letters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("??")

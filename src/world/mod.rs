@@ -2,18 +2,24 @@
 //!
 //! Comes in: nothing but codes. Goes out: names, centres of population, coordinates. Every table is a
 //! constant, sorted by its code, and no function here can fail in any other way than "no such code".
+//!
+//! `countries.rs` and `subdivisions.rs` are written by `generate.py` from GeoNames (CC BY 4.0, see
+//! `ATTRIBUTION.md`), `cloud.rs` and `unions.rs` by hand.
 
+mod cloud;
 mod code;
+mod countries;
 mod distance;
 mod place;
+mod subdivisions;
+#[cfg(test)]
+mod table_tests;
+mod unions;
 
+pub use cloud::{CLOUD_REGIONS, CloudRegion, cloud_region};
 pub use code::{Continent, CountryCode, SubdivisionCode};
+pub use countries::{COUNTRIES, Country, country};
 pub use distance::{LatLon, distance_m};
 pub use place::Place;
-
-mod tables;
-
-pub use tables::{
-    CLOUD_REGIONS, COUNTRIES, CloudRegion, Country, EEA, EU27, SUBDIVISIONS, Subdivision, cloud_region, country,
-    subdivision,
-};
+pub use subdivisions::{SUBDIVISIONS, Subdivision, subdivision};
+pub use unions::{EEA, EU27};

@@ -170,12 +170,7 @@ impl Setup {
             set(probes_of(&member.health, None), Verdict::Down);
         }
         let drained = self.drained.iter().map(|endpoint| find(&model, endpoint).0).collect();
-        Fixture::compiled(Inputs {
-            model: Arc::new(model),
-            places: Arc::new(paint(&self.places)),
-            verdicts,
-            drained,
-        })
+        Fixture::compiled(Inputs { model: Arc::new(model), places: Arc::new(paint(&self.places)), verdicts, drained })
     }
 }
 
@@ -281,11 +276,8 @@ impl Fixture {
         for round in 0..100_000 {
             let length = answer(&self.snapshot, &query, peer, draws.bits(), &mut out).expect("a reply");
             // Both parsers on each of 100,000 replies would take a minute; the first ones stand for the rest.
-            let address = if round < 200 {
-                Reply::read(&out[..length]).addresses()[0]
-            } else {
-                first_address(&out[..length])
-            };
+            let address =
+                if round < 200 { Reply::read(&out[..length]).addresses()[0] } else { first_address(&out[..length]) };
             *counts.entry(address.to_string()).or_insert(0) += 1;
         }
         counts

@@ -42,8 +42,7 @@ impl Client {
     /// E2: `[networks]` first, then the databases, then `unknown`.
     pub fn place(self, facts: &Facts<'_>) -> Place {
         let server = &facts.model.server;
-        let own =
-            server.networks.iter().filter(|(net, _)| self.matches(*net)).max_by_key(|(net, _)| net.prefix_len());
+        let own = server.networks.iter().filter(|(net, _)| self.matches(*net)).max_by_key(|(net, _)| net.prefix_len());
         let place = own.map_or_else(|| (facts.place_of)(self.reading_point()), |&(_, place)| place);
         match server.unknown {
             Some(unknown) if place.is_unknown() => unknown,
@@ -77,9 +76,8 @@ pub fn six_to_four(address: IpAddr, source: u8) -> Option<(Ipv4Addr, u8)> {
 }
 
 /// Loopback, private, link-local and documentation networks (E5).
-pub static RESERVED: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
-    RESERVED_TEXT.iter().map(|net| net.parse().expect("a network")).collect()
-});
+pub static RESERVED: LazyLock<Vec<IpNet>> =
+    LazyLock::new(|| RESERVED_TEXT.iter().map(|net| net.parse().expect("a network")).collect());
 
 const RESERVED_TEXT: &[&str] = &[
     "127.0.0.0/8",

@@ -221,7 +221,8 @@ impl<'a> Walk<'a> {
         match route.min_healthy {
             MinHealthy::Count(count) => up.len() as u64 >= u64::from(count),
             MinHealthy::Percent(percent) => {
-                let by_weight = route.policy == Policy::Weighted && eligible.iter().any(|&m| route.members[m].weight > 0);
+                let by_weight =
+                    route.policy == Policy::Weighted && eligible.iter().any(|&m| route.members[m].weight > 0);
                 let sum = |members: &[usize]| -> u64 {
                     members.iter().map(|&m| if by_weight { u64::from(route.members[m].weight) } else { 1 }).sum()
                 };

@@ -43,8 +43,7 @@ pub fn compare(case: &Case, draws: &mut Draws, queries: usize) -> Result<usize, 
     let fixture = Fixture::compiled(case.inputs.clone());
     let model = &*case.inputs.model;
     let place_of = |address: IpAddr| case.place_of(address);
-    let facts =
-        Facts { model, place_of: &place_of, verdicts: &case.inputs.verdicts, drained: &case.inputs.drained };
+    let facts = Facts { model, place_of: &place_of, verdicts: &case.inputs.verdicts, drained: &case.inputs.drained };
     let zone = &model.zones[0];
     let runs = case.runs();
     let maps: Vec<Map<'_>> = zone.steered.iter().map(|s| Map::new(&facts, s.route, &runs)).collect();

@@ -124,9 +124,11 @@ impl Case {
         match draws.below(10) {
             0 => IpAddr::V4(Ipv4Addr::from_bits(draws.bits() as u32)),
             1 => IpAddr::V6(Ipv6Addr::from_bits((u128::from(draws.bits()) << 64) | u128::from(draws.bits()))),
-            2 => (*draws.pick(&["10.1.2.3", "192.0.2.77", "127.0.0.1", "169.254.3.4", "2001:db8::5", "fe80::1", "::1"]))
-                .parse()
-                .expect("an address"),
+            2 => {
+                (*draws.pick(&["10.1.2.3", "192.0.2.77", "127.0.0.1", "169.254.3.4", "2001:db8::5", "fe80::1", "::1"]))
+                    .parse()
+                    .expect("an address")
+            }
             3 => IpAddr::V4(self.wrapped(draws)),
             n => network(draws, n < 7).addr(),
         }
@@ -157,7 +159,10 @@ fn network(draws: &mut Draws, v4: bool) -> IpNet {
     if v4 {
         // Few distinct bits, so that networks nest and clients meet them.
         let address = (20 << 24) | ((bits as u32) & 0x0181_8300) | ((bits >> 40) as u32 & 0x81);
-        IpNet::new(IpAddr::V4(Ipv4Addr::from_bits(address)), *draws.pick(&[7, 8, 9, 12, 16, 17, 20, 23, 24, 24, 25, 32]))
+        IpNet::new(
+            IpAddr::V4(Ipv4Addr::from_bits(address)),
+            *draws.pick(&[7, 8, 9, 12, 16, 17, 20, 23, 24, 24, 25, 32]),
+        )
     } else {
         let address = (0x2600_u128 << 112) | (u128::from(bits & 0x0101_8100_8100_8300) << 48);
         IpNet::new(IpAddr::V6(Ipv6Addr::from_bits(address)), *draws.pick(&[16, 20, 32, 33, 40, 48, 55, 56, 56, 64]))
@@ -365,10 +370,8 @@ impl Maker {
                 records.push(EndpointRecords { rtype: RecordType::A, rdata: vec![Box::from([45, index as u8, 0, 9])] });
             }
         }
-        let addresses: Vec<IpAddr> = records
-            .iter()
-            .flat_map(|set| set.rdata.iter().filter_map(|data| address(set.rtype, data)))
-            .collect();
+        let addresses: Vec<IpAddr> =
+            records.iter().flat_map(|set| set.rdata.iter().filter_map(|data| address(set.rtype, data))).collect();
         let id = EndpointId(index as u32);
         let health = self.health(Some(id), &addresses);
         let at = (!self.draws.one_in(6)).then(|| point(&mut self.draws));
@@ -432,8 +435,7 @@ impl Maker {
             Some(NoMatch::Next)
         };
         // A location that another member had first leaves a member without any.
-        let mut members: Vec<Member> =
-            members.into_iter().filter(|m| !is_geo || !m.locations.is_empty()).collect();
+        let mut members: Vec<Member> = members.into_iter().filter(|m| !is_geo || !m.locations.is_empty()).collect();
         if members.is_empty() {
             let target = self.target(index, routes, policy == Policy::Multivalue);
             let mut member = self.member(target, policy);
