@@ -1,12 +1,37 @@
-//! STUB. Files to meaning: what was written (with spans) becomes the [`model`].
+//! Files to meaning: what was written (with spans) becomes the [`model`].
+//!
+//! Comes in: the server file, the directory of zone files, flags. Goes out: a [`Loaded`] with a [`Model`] where there
+//! is no error, every fault and warning with its place, and the texts that were read. The way through: `files` reads,
+//! `keys` says what may stand where, `walk` checks TOML by it, `parse` makes specs, `resolve` looks names up and makes
+//! the model, `lint` judges the whole. Invariant: one load reports every fault it can tell apart, once.
 
+pub mod code;
 pub mod diagnostic;
 pub mod model;
 
+mod files;
+mod findings;
+mod keys;
+mod lint;
+mod parse;
+mod render;
+mod resolve;
+mod scalar;
+mod spec;
+mod suggest;
+mod walk;
+
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use model::Model;
+pub use render::{position, render, render_all, render_json};
+
+use files::Files;
+use findings::Findings;
+use model::{AdminAddress, Server};
+use parse::Context;
 
 /// What flags say over the server file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,8 +61,98 @@ pub struct Loaded {
     pub sources: Vec<(PathBuf, String)>,
 }
 
+/// Where the server file is looked for when none is named.
+const SERVER_FILES: [&str; 2] = ["rhumb.toml", "/etc/rhumb/rhumb.toml"];
+
 /// Reads the server file (`None`: `./rhumb.toml`, else `/etc/rhumb/rhumb.toml`, else the defaults), then every zone
 /// and shared file, and resolves them together. All faults are gathered.
-pub fn load(_server_file: Option<&Path>, _overrides: &Overrides) -> Loaded {
-    Loaded::default()
+pub fn load(server_file: Option<&Path>, overrides: &Overrides) -> Loaded {
+    load_keeping(server_file, overrides, &HashMap::new())
 }
+
+/// As [`load`], but the texts of `kept` stand for the files of their paths: the last good form of a faulty file, with
+/// `reload = "zone"`. A kept file need not exist any more.
+pub fn load_keeping(server_file: Option<&Path>, overrides: &Overrides, kept: &HashMap<PathBuf, String>) -> Loaded {
+    let mut findings = Findings::default();
+    let mut files = Files::new(kept);
+    let mut server = Server::default();
+    let default_file = || SERVER_FILES.iter().map(Path::new).find(|path| path.exists());
+    let mut latencies = Vec::new();
+    let mut cx = Context { findings: &mut findings, files: &mut files, zones: PathBuf::new() };
+    if let Some(path) = server_file.or_else(default_file)
+        && let Some(text) = cx.files.read(cx.findings, path, None)
+    {
+        latencies = parse::server(&mut cx, path, &text, &mut server);
+    }
+    lay_over(&mut findings, overrides, &mut server);
+
+    let mut cx = Context { findings: &mut findings, files: &mut files, zones: server.zones.clone() };
+    let mut paths = files::list_zones(cx.findings, &server.zones);
+    paths.extend(kept.keys().filter(|path| path.parent() == Some(&server.zones)).cloned());
+    paths.sort();
+    paths.dedup();
+    let mut units = Vec::new();
+    let mut broken = Vec::new();
+    let (zone_files, toml_files): (Vec<_>, Vec<_>) =
+        paths.into_iter().partition(|path| path.extension().is_some_and(|extension| extension == "zone"));
+    // TOML files are read first: what they import is not served as a zone of its own.
+    let beside: HashSet<_> = toml_files.iter().map(|path| path.with_extension("zone")).collect();
+    for path in &toml_files {
+        let Some(text) = cx.files.read(cx.findings, path, None) else { continue };
+        match parse::unit(&mut cx, path, &text) {
+            Some(unit) => units.push(unit),
+            None => broken.push(text.text),
+        }
+    }
+    for path in &zone_files {
+        if beside.contains(path) || cx.files.was_read(path) {
+            continue;
+        }
+        if let Some(text) = cx.files.read(cx.findings, path, None) {
+            units.extend(parse::plain_zone(cx.findings, path, &text));
+        }
+    }
+    units.sort_by(|a, b| findings.path(a.file).cmp(findings.path(b.file)));
+
+    let model = resolve::resolve(&mut findings, &units, &broken, server, latencies);
+    let model = (!findings.has_errors()).then_some(model);
+    Loaded { model, diagnostics: findings.finish(), sources: files.into_sources() }
+}
+
+/// Flags go before the file.
+fn lay_over(findings: &mut Findings, overrides: &Overrides, server: &mut Server) {
+    if let Some(zones) = &overrides.zones {
+        server.zones.clone_from(zones);
+    }
+    if let Some(state) = &overrides.state {
+        server.state.clone_from(state);
+    }
+    if let Some(workers) = overrides.workers {
+        server.workers = workers;
+    }
+    if !overrides.listen.is_empty() {
+        server.dns.clone_from(&overrides.listen);
+        server.dns_is_default = false;
+    }
+    let Some(admin) = &overrides.admin else { return };
+    match (admin.strip_prefix("unix:"), admin.parse::<std::net::SocketAddr>()) {
+        (Some(path), _) => server.admin = AdminAddress::Unix(path.into()),
+        (None, Ok(address)) => {
+            if !address.ip().is_loopback() && server.admin_token_file.is_none() {
+                findings
+                    .general_error(code::TOKEN_NEEDED, format!("the admin API at `{address}` needs a token"))
+                    .help("set `admin_token_file` under `[listen]`, or listen on `127.0.0.1` or `unix:…`");
+            }
+            server.admin = AdminAddress::Tcp(address);
+        }
+        (None, Err(_)) => {
+            findings
+                .general_error(code::BAD_ADDRESS, format!("`--admin {admin}` is no address with a port"))
+                .help("write such as `127.0.0.1:8053` or `unix:/run/rhumb/admin.sock`");
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed unwrap is a failed test")]
+mod tests;

@@ -1,0 +1,99 @@
+//! Files to what they say: TOML text becomes a [`Unit`] or the server's settings, no name looked up yet.
+//!
+//! Comes in: texts. Goes out: specs with the place of each value, and findings. Invariant: a file with a TOML syntax
+//! error yields its syntax errors and nothing else, since whatever else could be said of it would be a guess.
+
+mod check;
+mod endpoint;
+mod latency;
+pub(crate) mod location;
+mod master;
+mod place;
+mod records;
+mod route;
+mod server;
+mod zone;
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+pub(crate) use master::{plain_zone, split_name};
+pub(crate) use server::server;
+pub(crate) use zone::unit;
+
+use super::code;
+use super::files::{Files, Text};
+use super::findings::{Findings, Site, Written};
+
+/// What parsing needs beside the text.
+pub(crate) struct Context<'c, 'k> {
+    pub(crate) findings: &'c mut Findings,
+    pub(crate) files: &'c mut Files<'k>,
+    /// The directory of zone files, which imports must not leave.
+    pub(crate) zones: PathBuf,
+}
+
+/// Parses TOML; `None` after a syntax error, which is told once.
+pub(crate) fn toml<'t>(findings: &mut Findings, text: &'t Text) -> Option<toml::Spanned<DeTable<'t>>> {
+    let (table, errors) = DeTable::parse_recoverable(&text.text);
+    if errors.is_empty() {
+        return Some(table);
+    }
+    // What follows the first error on a line is mostly its echo; so is everything after an unclosed bracket or quote.
+    let mut told_to = None;
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        let line = text.text.as_bytes()[..span.start.min(text.text.len())].iter().filter(|&&b| b == b'\n').count();
+        let duplicate = error.message().contains("duplicate key");
+        if told_to.is_some_and(|told| !duplicate || line == told) {
+            continue;
+        }
+        told_to = Some(line);
+        let label = if duplicate { "given before" } else { "not TOML from here on" };
+        findings
+            .error(Site::new(text.id, span), code::SYNTAX, error.message().to_owned())
+            .label(label)
+            .help("nothing else of this file was checked");
+    }
+    None
+}
+
+/// A path that a zone file names: relative to that file, inside the directory of zone files.
+fn inner_path(cx: &mut Context<'_, '_>, file: &Path, named: &Written<String>) -> Option<PathBuf> {
+    let path = Path::new(&named.value);
+    let plain = path.components().all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+    let joined = file.parent().unwrap_or(Path::new("")).join(path);
+    // A link may lead out although the path does not.
+    let leaves = match (joined.canonicalize(), cx.zones.canonicalize()) {
+        (Ok(real), Ok(zones)) => !real.starts_with(zones),
+        _ => false,
+    };
+    if plain && !leaves && !named.value.is_empty() {
+        return Some(joined);
+    }
+    cx.findings
+        .error(named.site, code::IMPORT_PATH, format!("`{}` leaves the directory of zone files", named.value))
+        .label("expected a path below this file's directory, without `..`")
+        .help("put the file beside this one, or link the directory");
+    None
+}
+
+/// Whether a text can name an endpoint, a check, a place or a route: full names and operands are cut at `/`, `#` and
+/// `.`, and verdicts are kept under keys cut at `|`.
+fn definition_name(findings: &mut Findings, name: &Written<&str>) -> bool {
+    let good = !name.value.is_empty()
+        && name.value.len() <= 63
+        && name.value.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
+    if !good {
+        findings
+            .error(name.site, code::BAD_NAME, format!("`{}` cannot name a definition", name.value))
+            .label("expected 1 to 63 letters, digits, `-` and `_`");
+    }
+    good
+}
+
+/// The one of several named values that a checked text is; the first where the text is none of them.
+fn choice<T: Copy>(text: &str, named: &[(&str, T)]) -> Option<T> {
+    named.iter().find(|(name, _)| *name == text).map(|&(_, value)| value)
+}

@@ -1,0 +1,151 @@
+//! Owners and record data.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::super::code;
+use super::super::findings::{FileId, Findings, Written};
+use super::super::keys;
+use super::super::spec::{DataSpec, OwnerSpec};
+use super::super::walk::{self, Fields, Value};
+use super::zone::bad_name;
+use crate::wire::{Name, RecordType, text};
+
+/// The longest character-string (RFC 1035 section 3.3).
+const MAX_STRING: usize = 255;
+
+pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &Name, owners: &mut Vec<OwnerSpec>) {
+    for (key, table) in fields.tables(findings, "records") {
+        let owner = match Name::parse(key.value, origin) {
+            Ok(owner) => owner,
+            Err(error) => {
+                bad_name(findings, key.site, key.value, &error.to_string());
+                continue;
+            }
+        };
+        if !owner.is_within(origin) {
+            findings
+                .error(key.site, code::OUT_OF_ZONE, format!("`{}` is not in the zone `{origin}`", key.value))
+                .label("out of zone")
+                .maybe_help(key.value.ends_with('.').then(|| "names without a final dot are relative to the zone".to_owned()));
+            continue;
+        }
+        let before = findings.count();
+        let fields = walk::open(findings, &keys::OWNER, table, key.site, None);
+        let data = data(findings, &fields.records, origin);
+        let route = fields.text("route");
+        if data.is_empty() && route.is_none() && table.is_empty() {
+            findings
+                .error(key.site, code::NO_DATA, format!("`{}` holds nothing", key.value))
+                .label("expected record types or `route`");
+        }
+        owners.push(OwnerSpec { owner: Written::new(owner, key.site), ttl: fields.ttl("ttl"), route, data, tainted: findings.count() > before });
+    }
+}
+
+/// The records of an owner or an endpoint.
+pub(super) fn data(
+    findings: &mut Findings,
+    records: &[(Written<RecordType>, &Value<'_>)],
+    origin: &Name,
+) -> Vec<DataSpec> {
+    let mut data = Vec::with_capacity(records.len());
+    for (rtype, value) in records {
+        if refused(findings, rtype) {
+            continue;
+        }
+        let values = walk::elements(value);
+        if values.is_empty() {
+            findings
+                .error(rtype.site, code::NO_DATA, format!("`{}` holds no record", rtype.value))
+                .label("expected at least one value");
+        }
+        let mut rdata: Vec<Written<Box<[u8]>>> = Vec::with_capacity(values.len());
+        for value in values {
+            if let Some(one) = rdata_of(findings, rtype.value, value, rtype.site.file, origin)
+                // Duplicates go (RFC 2181 section 5).
+                && !rdata.iter().any(|other| other.value == one.value)
+            {
+                rdata.push(one);
+            }
+        }
+        if !rdata.is_empty() {
+            data.push(DataSpec { rtype: rtype.clone(), ttl: None, rdata });
+        }
+    }
+    data
+}
+
+/// Types that no one writes: questions, pseudo-records, and what rhumb makes itself.
+fn refused(findings: &mut Findings, rtype: &Written<RecordType>) -> bool {
+    let help = match rtype.value {
+        RecordType::SOA => "write it as `[soa]`",
+        RecordType(0) | RecordType::OPT | RecordType(128..=255) => "it is no type of records in a zone",
+        _ => return false,
+    };
+    findings
+        .error(rtype.site, code::REFUSED_TYPE, format!("`{}` cannot be written here", rtype.value))
+        .label("refused")
+        .help(help);
+    true
+}
+
+fn rdata_of(
+    findings: &mut Findings,
+    rtype: RecordType,
+    value: &Value<'_>,
+    file: FileId,
+    origin: &Name,
+) -> Option<Written<Box<[u8]>>> {
+    let written = walk::text_of(value, file)?;
+    let text = written.value.trim();
+    let (v4, v6) = (text.parse::<Ipv4Addr>(), text.parse::<Ipv6Addr>());
+    let bytes: Result<Box<[u8]>, String> = match rtype {
+        RecordType::A | RecordType::AAAA => match (rtype, v4, v6) {
+            (RecordType::A, Ok(v4), _) => Ok(v4.octets().into()),
+            (RecordType::AAAA, _, Ok(v6)) => Ok(v6.octets().into()),
+            (RecordType::A, _, Ok(_)) => return wrong_family(findings, &written, "IPv6", "A", "AAAA"),
+            (RecordType::AAAA, Ok(_), _) => return wrong_family(findings, &written, "IPv4", "AAAA", "A"),
+            (RecordType::A, ..) => Err("expected an IPv4 address".to_owned()),
+            _ => Err("expected an IPv6 address".to_owned()),
+        },
+        // The value is the text itself, whatever spaces it has; master-file form begins with a quote.
+        RecordType::TXT | RecordType::SPF if !text.starts_with('"') => Ok(strings(written.value)),
+        _ => text::parse_rdata(rtype, text, origin).map_err(|error| error.message),
+    };
+    match bytes {
+        Ok(bytes) => Some(Written::new(bytes, written.site)),
+        Err(message) => {
+            findings
+                .error(written.site, code::BAD_RECORD, format!("`{text}` is no {rtype} record"))
+                .label(message);
+            None
+        }
+    }
+}
+
+fn wrong_family<T>(
+    findings: &mut Findings,
+    written: &Written<&str>,
+    family: &str,
+    rtype: &str,
+    right: &str,
+) -> Option<T> {
+    findings
+        .error(written.site, code::WRONG_FAMILY, format!("`{}` is an {family} address in {rtype}", written.value))
+        .label("wrong family")
+        .help(format!("write it as `{right}`"));
+    None
+}
+
+/// A text as character-strings of at most 255 octets each.
+fn strings(text: &str) -> Box<[u8]> {
+    let mut wire = Vec::with_capacity(text.len() + 1 + text.len() / MAX_STRING);
+    for chunk in text.as_bytes().chunks(MAX_STRING) {
+        wire.push(chunk.len() as u8);
+        wire.extend_from_slice(chunk);
+    }
+    if wire.is_empty() {
+        wire.push(0);
+    }
+    wire.into()
+}

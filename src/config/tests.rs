@@ -1,0 +1,68 @@
+//! Whole loads from files in a temporary directory.
+
+use std::path::PathBuf;
+
+use super::model::*;
+use super::*;
+use crate::wire::{Name, RecordType};
+
+/// A directory with files, loaded without a server file unless there is a `rhumb.toml`.
+fn load_files(files: &[(&str, &str)]) -> (tempfile::TempDir, Loaded) {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let server = directory.path().join("rhumb.toml");
+    if !server.exists() {
+        std::fs::write(&server, "zones = \"zones\"\n").unwrap();
+    }
+    let loaded = load(Some(&server), &Overrides::default());
+    (directory, loaded)
+}
+
+fn model(files: &[(&str, &str)]) -> Model {
+    let (_directory, loaded) = load_files(files);
+    let text = render_all(&loaded.diagnostics, &loaded.sources, false);
+    loaded.model.unwrap_or_else(|| panic!("{text}"))
+}
+
+fn name(text: &str) -> Name {
+    Name::absolute(text).unwrap()
+}
+
+/// The zone of the documentation.
+const EXAMPLE: &str = include_str!("tests/example.toml");
+
+#[test]
+fn the_documented_zone_loads_as_it_reads() {
+    let model = model(&[("zones/example.com.toml", EXAMPLE)]);
+    let zone = &model.zones[0];
+    assert_eq!(zone.apex, name("example.com"));
+    assert_eq!(zone.soa.mname, name("ns1.example.com"));
+    assert_eq!(zone.soa.minimum, 60);
+    assert!(zone.soa.serial > 1_700_000_000, "from the file's time");
+    let steered = |owner: &str| zone.steered.iter().find(|s| s.owner == name(owner)).unwrap();
+    assert_eq!((steered("www.example.com").ttl, steered("api.example.com").ttl), (30, 10));
+    let mail = zone.records.iter().find(|r| r.rtype == RecordType::MX).unwrap();
+    assert_eq!(&mail.rdata[0][..], b"\0\x0a\x04mail\x07example\x03com\0");
+    assert_eq!(mail.ttl, 300);
+    let txt = zone.records.iter().find(|r| r.rtype == RecordType::TXT).unwrap();
+    assert_eq!(&txt.rdata[0][..], b"\x0ev=spf1 mx -all");
+
+    let virginia = &model.endpoints[0];
+    assert_eq!(virginia.name, "example.com/virginia");
+    assert_eq!(virginia.region.as_deref(), Some("aws:us-east-1"));
+    let Health::PerAddress(each) = &virginia.health else { panic!("{:?}", virginia.health) };
+    assert_eq!(each.len(), 3);
+    assert_eq!(model.probe(each[0].1).key, "example.com/https|example.com/virginia|198.51.100.10");
+
+    let web = model.routes.iter().find(|r| r.name == "example.com/web").unwrap();
+    assert_eq!(web.policy, Policy::Geolocation);
+    assert_eq!(web.members[0].target, Target::Route(RouteId(2)));
+    assert_eq!(web.members[1].locations.len(), 2);
+    assert_eq!(web.members[3].locations, [Location::Default]);
+    let eu = &model.routes[2];
+    assert_eq!(eu.members.iter().map(|m| m.weight).collect::<Vec<_>>(), [90, 10]);
+}
