@@ -26,8 +26,8 @@ use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use model::Model;
-pub(crate) use scalar::duration;
 pub use render::{position, render, render_all, render_json};
+pub(crate) use scalar::duration;
 
 use files::Files;
 use findings::Findings;

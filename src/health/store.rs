@@ -98,7 +98,11 @@ impl Store {
         self.save(SWITCHES, switches)
     }
 
-    pub(crate) fn load<T: DeserializeOwned + Default>(&self, (file, kind): (&str, &str), so: &str) -> Result<T, StoreFault> {
+    pub(crate) fn load<T: DeserializeOwned + Default>(
+        &self,
+        (file, kind): (&str, &str),
+        so: &str,
+    ) -> Result<T, StoreFault> {
         let path = self.directory.join(file);
         let fault = |what: &str| StoreFault(format!("{}: {what}; {so}", path.display()));
         let text = match fs::read(&path) {
