@@ -12,7 +12,11 @@ use crate::snapshot::Inputs;
 
 impl Publisher {
     pub(super) fn drain(
-        &mut self, subject: &Subject, span: Option<Duration>, reason: Option<String>, force: bool,
+        &mut self,
+        subject: &Subject,
+        span: Option<Duration>,
+        reason: Option<String>,
+        force: bool,
     ) -> Result<Drained, DrainError> {
         let model = Arc::clone(&self.current().inputs.model);
         let endpoints = resolve(&model, subject)?;
@@ -63,7 +67,11 @@ impl Publisher {
     }
 
     fn switch(
-        &mut self, switches: Switches, endpoints: Vec<String>, until: Option<u64>, force: bool,
+        &mut self,
+        switches: Switches,
+        endpoints: Vec<String>,
+        until: Option<u64>,
+        force: bool,
     ) -> Result<Drained, DrainError> {
         let current = self.current();
         let drained = Self::drained(&current.inputs.model, &switches);

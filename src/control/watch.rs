@@ -22,7 +22,8 @@ pub(super) struct Interest {
 impl Interest {
     /// Any file in `directories`, and `files`.
     pub(super) fn new<'a>(
-        directories: impl IntoIterator<Item = &'a PathBuf>, files: impl IntoIterator<Item = &'a PathBuf>,
+        directories: impl IntoIterator<Item = &'a PathBuf>,
+        files: impl IntoIterator<Item = &'a PathBuf>,
     ) -> Self {
         // A path that cannot be made absolute has no current directory to be relative to: it stays as it is.
         let whole = |path: &PathBuf| absolute(path).unwrap_or_else(|_| path.clone());
