@@ -124,8 +124,10 @@ pub struct LoadStatus {
 /// One geo database.
 #[derive(Clone, Debug, Serialize)]
 pub struct DatabaseStatus {
-    /// Where it was read.
+    /// Where it was read; `embedded` for the world database in the binary.
     pub file: PathBuf,
-    /// When its maker last changed it, as it says itself, seconds since 1970 UTC.
-    pub modified: Option<u64>,
+    /// What it calls itself.
+    pub kind: String,
+    /// When its maker built it, as it says itself, seconds since 1970 UTC.
+    pub built: u64,
 }
