@@ -382,26 +382,62 @@ pub struct Man {
 
 /// `rhumb demo`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  rhumb demo break frankfurt\n  rhumb demo mend frankfurt")]
+#[command(
+    after_help = "Examples:\n  rhumb demo\n  rhumb demo break frankfurt\n  rhumb demo break paris --how hang\n  rhumb demo mend frankfurt"
+)]
 pub struct Demo {
-    /// What to do.
+    /// The state directory of the running demo; by default that of the server file, else ./state
+    #[arg(long, value_name = "DIR", global = true)]
+    pub state: Option<PathBuf>,
+    /// What to do; by default the regions are listed.
     #[command(subcommand)]
-    pub action: DemoAction,
+    pub action: Option<DemoAction>,
 }
 
 /// What can be done to the running demo.
 #[derive(Subcommand, Clone, Debug)]
 pub enum DemoAction {
-    /// Let a region's endpoint answer its health check with 500
+    /// Let a region's endpoint fail its health check
     Break {
         /// The region, which is the endpoint's name
         region: String,
+        /// In which way
+        #[arg(long, value_enum, default_value_t = How::Status500)]
+        how: How,
     },
     /// Let it answer 200 again
     Mend {
         /// The region, which is the endpoint's name
         region: String,
     },
+}
+
+/// How a region of the demo fails.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Connections are refused
+    Refuse,
+    /// Connections open and nothing comes
+    Hang,
+    /// The answer is 500
+    #[value(name = "500")]
+    Status500,
+}
+
+impl How {
+    /// As it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Hang => "hang",
+            Self::Status500 => "500",
+        }
+    }
+
+    /// The reverse of [`How::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Refuse, Self::Hang, Self::Status500].into_iter().find(|how| how.as_str() == text)
+    }
 }
 
 impl Cli {

@@ -68,7 +68,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(global: &Global, output: &Output, command: Command) -> anyhow::Result<Outcome> {
     match command {
-        Command::Serve(serve) => serve::run(global, &serve),
+        Command::Serve(serve) => serve::run(global, output, &serve),
         Command::Check(check) => check::run(global, output, &check),
         Command::Explain(explain) => explain::run(global, output, &explain),
         Command::Status(status) => status::run(global, output, &status),
@@ -79,6 +79,6 @@ fn dispatch(global: &Global, output: &Output, command: Command) -> anyhow::Resul
         Command::Schema(schema) => manual::schema(output, &schema),
         Command::Completions(completions) => manual::completions(output, &completions),
         Command::Man(man) => manual::man(output, &man),
-        Command::Demo(demo) => demo::run(global, &demo),
+        Command::Demo(demo) => demo::run(global, output, &demo),
     }
 }

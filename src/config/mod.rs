@@ -18,7 +18,7 @@ mod render;
 mod resolve;
 mod scalar;
 mod spec;
-mod suggest;
+pub(crate) mod suggest;
 mod walk;
 
 use std::collections::{HashMap, HashSet};

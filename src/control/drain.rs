@@ -6,12 +6,17 @@ use std::time::Duration;
 use super::publisher::{Publisher, unix_now};
 use super::{DrainError, Drained, Subject};
 use crate::config::Model;
+use crate::config::suggest::nearest;
 use crate::health::{Drain, Switches};
 use crate::snapshot::Inputs;
 
 impl Publisher {
     pub(super) fn drain(
-        &mut self, subject: &Subject, span: Option<Duration>, reason: Option<String>, force: bool,
+        &mut self,
+        subject: &Subject,
+        span: Option<Duration>,
+        reason: Option<String>,
+        force: bool,
     ) -> Result<Drained, DrainError> {
         let model = Arc::clone(&self.current().inputs.model);
         let endpoints = resolve(&model, subject)?;
@@ -62,7 +67,11 @@ impl Publisher {
     }
 
     fn switch(
-        &mut self, switches: Switches, endpoints: Vec<String>, until: Option<u64>, force: bool,
+        &mut self,
+        switches: Switches,
+        endpoints: Vec<String>,
+        until: Option<u64>,
+        force: bool,
     ) -> Result<Drained, DrainError> {
         let current = self.current();
         let drained = Self::drained(&current.inputs.model, &switches);
@@ -114,41 +123,6 @@ fn resolve(model: &Model, subject: &Subject) -> Result<Vec<String>, DrainError> 
     }
 }
 
-fn unknown(subject: &Subject, nearest: Option<String>) -> DrainError {
-    DrainError::Unknown { subject: subject.clone(), nearest }
-}
-
-/// The known name with the fewest changed letters, if that is less than half of them.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let close = known.map(|other| (edits(name, other), other)).min()?;
-    (close.0 * 2 < name.chars().count().max(1)).then(|| close.1.to_owned())
-}
-
-/// Levenshtein's distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_typing_error_is_answered_with_the_name_that_was_meant() {
-        let known = ["example.com/frankfurt", "frankfurt", "paris"];
-        assert_eq!(nearest("frankfrut", known.into_iter()).as_deref(), Some("frankfurt"));
-        assert_eq!(nearest("tokyo", known.into_iter()), None);
-        assert_eq!(edits("kitten", "sitting"), 3);
-    }
+fn unknown(subject: &Subject, nearest: Option<&str>) -> DrainError {
+    DrainError::Unknown { subject: subject.clone(), nearest: nearest.map(str::to_owned) }
 }

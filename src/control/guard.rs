@@ -14,12 +14,8 @@ const NAMES: usize = 10;
 pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
     let kept: BTreeMap<&Name, &Zone> = new.zones.iter().map(|zone| (&zone.apex, zone)).collect();
     let mut said = Vec::new();
-    let gone: Vec<String> = old
-        .zones
-        .iter()
-        .filter(|zone| !kept.contains_key(&zone.apex))
-        .map(|zone| zone.apex.to_string())
-        .collect();
+    let gone: Vec<String> =
+        old.zones.iter().filter(|zone| !kept.contains_key(&zone.apex)).map(|zone| zone.apex.to_string()).collect();
     if gone.len() >= ZONES && gone.len() * 2 > old.zones.len() {
         said.push(format!("{} of {} zones are gone: {}", gone.len(), old.zones.len(), some(&gone)));
     }
@@ -47,7 +43,8 @@ fn emptied(old: &Model, before: &Zone, new: &Model, after: &Zone) -> Vec<String>
         } else {
             had.difference(&has).map(ToString::to_string).collect()
         };
-        (!lost.is_empty()).then(|| format!("the steered name {} would have no {} any more", steered.owner, lost.join(", ")))
+        (!lost.is_empty())
+            .then(|| format!("the steered name {} would have no {} any more", steered.owner, lost.join(", ")))
     });
     lost.collect()
 }

@@ -42,9 +42,7 @@ pub(super) fn server_files(given: Option<&Path>) -> Vec<PathBuf> {
 
 /// Reads everything. With `reload = "zone"` (`unit`), faulty files are replaced by their `served` form where they have
 /// one, and their errors become warnings.
-pub(super) fn read(
-    file: Option<&Path>, overrides: &Overrides, unit: ReloadUnit, served: Option<&Sources>,
-) -> Reading {
+pub(super) fn read(file: Option<&Path>, overrides: &Overrides, unit: ReloadUnit, served: Option<&Sources>) -> Reading {
     let first = config::load(file, overrides);
     let digest = digest(&first.sources);
     let served = served.filter(|_| unit == ReloadUnit::Zone && first.model.is_none());
@@ -53,12 +51,7 @@ pub(super) fn read(
 }
 
 fn reading(loaded: Loaded, digest: u64) -> Reading {
-    Reading {
-        model: loaded.model,
-        diagnostics: loaded.diagnostics,
-        sources: Arc::new(loaded.sources),
-        digest,
-    }
+    Reading { model: loaded.model, diagnostics: loaded.diagnostics, sources: Arc::new(loaded.sources), digest }
 }
 
 /// Puts the served form in the place of faulty files, and then of those that are faulty because of that, until the

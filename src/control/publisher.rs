@@ -243,7 +243,7 @@ impl Publisher {
 pub(super) fn compiled(inputs: &Inputs, generation: u64, previous: Option<&Snapshot>) -> Result<Snapshot, String> {
     match catch_unwind(AssertUnwindSafe(|| compile(inputs, generation, previous))) {
         Ok(Ok(snapshot)) => Ok(snapshot),
-        Ok(Err(error)) => Err(error.0),
+        Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the compiler failed; the log has its last words".into()),
     }
 }

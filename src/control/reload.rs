@@ -90,7 +90,11 @@ impl Publisher {
         for diagnostic in &diagnostics {
             tracing::warn!("{}", load::line(diagnostic, &sources));
         }
-        tracing::info!("generation {generation}: {} zones taken from {}", model.zones.len(), model.server.zones.display());
+        tracing::info!(
+            "generation {generation}: {} zones taken from {}",
+            model.zones.len(),
+            model.server.zones.display()
+        );
         Ok(Reloaded { generation, changed: true, zones: model.zones.len(), diagnostics, sources })
     }
 
@@ -107,7 +111,11 @@ impl Publisher {
     }
 
     fn refuse(
-        &mut self, digest: u64, diagnostics: Vec<Diagnostic>, sources: Arc<Sources>, force: Option<u64>,
+        &mut self,
+        digest: u64,
+        diagnostics: Vec<Diagnostic>,
+        sources: Arc<Sources>,
+        force: Option<u64>,
     ) -> ReloadError {
         if self.refused != Some(digest) {
             for diagnostic in &diagnostics {

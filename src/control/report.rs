@@ -173,5 +173,5 @@ fn drain((endpoint, drain): (&String, &crate::health::Drain)) -> DrainStatus {
 
 /// The embedded database is part of the version.
 fn database(info: &DatabaseInfo) -> Option<DatabaseStatus> {
-    Some(DatabaseStatus { file: info.path.clone()?, kind: info.kind.clone(), built: info.built })
+    Some(DatabaseStatus { file: info.path.clone()?, modified: Some(info.built) })
 }

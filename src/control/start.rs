@@ -57,8 +57,7 @@ pub(super) fn start(options: Options) -> Result<(Arc<Shared>, mpsc::Sender<Reque
     let checking = health::Options::system(Some(model.server.state.clone()));
     let checker = Checker::start(&options.runtime, checking, Arc::clone(&model));
     let drained = Publisher::drained(&model, &switches);
-    let inputs =
-        Inputs { model: Arc::clone(&model), places: Arc::new(places), verdicts: checker.verdicts(), drained };
+    let inputs = Inputs { model: Arc::clone(&model), places: Arc::new(places), verdicts: checker.verdicts(), drained };
     let snapshot = compiled(&inputs, 1, None).map_err(StartError::Other)?;
 
     keep(&options, &model, &sources, &store, &serials, &mut notes);
@@ -159,7 +158,9 @@ fn kept_form(state: &Path, overrides: &Overrides) -> Option<(Model, Sources)> {
 /// A database that fails stops a first start, and costs only itself where this server has served before: clients that
 /// it alone knows are then placed by the others.
 fn places(
-    files: &[PathBuf], served_before: bool, notes: &mut Vec<String>,
+    files: &[PathBuf],
+    served_before: bool,
+    notes: &mut Vec<String>,
 ) -> Result<(Places, Vec<DatabaseInfo>), StartError> {
     let mut usable = files.to_vec();
     loop {
@@ -179,7 +180,12 @@ fn places(
 
 /// Writes down what a later start needs. A state directory that cannot be written is told of and no more.
 pub(super) fn keep(
-    options: &Options, model: &Model, sources: &Sources, store: &Store, serials: &Used, notes: &mut Vec<String>,
+    options: &Options,
+    model: &Model,
+    sources: &Sources,
+    store: &Store,
+    serials: &Used,
+    notes: &mut Vec<String>,
 ) {
     const UNWRITTEN: &str = "the state directory";
     notes.retain(|note| !note.starts_with(UNWRITTEN));

@@ -126,8 +126,6 @@ pub struct LoadStatus {
 pub struct DatabaseStatus {
     /// Where it was read.
     pub file: PathBuf,
-    /// What it calls itself, such as `GeoLite2-City`.
-    pub kind: String,
-    /// When its maker built it, seconds since 1970 UTC.
-    pub built: u64,
+    /// When its maker last changed it, as it says itself, seconds since 1970 UTC.
+    pub modified: Option<u64>,
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf, absolute};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode};
+use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
 
 /// How often files are looked at where the system tells nothing.
 const POLL: Duration = Duration::from_secs(2);
@@ -22,7 +22,8 @@ pub(super) struct Interest {
 impl Interest {
     /// Any file in `directories`, and `files`.
     pub(super) fn new<'a>(
-        directories: impl IntoIterator<Item = &'a PathBuf>, files: impl IntoIterator<Item = &'a PathBuf>,
+        directories: impl IntoIterator<Item = &'a PathBuf>,
+        files: impl IntoIterator<Item = &'a PathBuf>,
     ) -> Self {
         // A path that cannot be made absolute has no current directory to be relative to: it stays as it is.
         let whole = |path: &PathBuf| absolute(path).unwrap_or_else(|_| path.clone());
@@ -49,7 +50,7 @@ impl Interest {
 
 /// Tells of changes until dropped.
 pub(super) struct Watch {
-    watcher: Box<dyn notify::Watcher + Send>,
+    watcher: Box<dyn Watcher + Send>,
     interest: Arc<Mutex<Interest>>,
     watched: BTreeMap<PathBuf, Identity>,
     /// Why changes may be noticed late or only when told, if so.
@@ -73,7 +74,7 @@ impl Watch {
             }
         };
         let mut problem = None;
-        let watcher: Box<dyn notify::Watcher + Send> = match RecommendedWatcher::new(handler(), Config::default()) {
+        let watcher: Box<dyn Watcher + Send> = match RecommendedWatcher::new(handler(), Config::default()) {
             Ok(watcher) => Box::new(watcher),
             Err(error) => {
                 problem = Some(format!("files are looked at every {} s: {error}", POLL.as_secs()));
