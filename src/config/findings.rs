@@ -96,6 +96,11 @@ impl Findings {
         Found { findings: self }
     }
 
+    /// How many so far: a part during whose reading it grew holds a fault.
+    pub(crate) fn count(&self) -> usize {
+        self.list.len()
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.list.iter().any(|(_, d)| d.severity == Severity::Error)
     }
