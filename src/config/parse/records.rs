@@ -40,7 +40,13 @@ pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &
                 .error(key.site, code::NO_DATA, format!("`{}` holds nothing", key.value))
                 .label("expected record types or `route`");
         }
-        owners.push(OwnerSpec { owner: Written::new(owner, key.site), ttl: fields.ttl("ttl"), route, data, tainted: findings.count() > before });
+        owners.push(OwnerSpec {
+            owner: Written::new(owner, key.site),
+            ttl: fields.ttl("ttl"),
+            route,
+            data,
+            tainted: findings.count() > before,
+        });
     }
 }
 
