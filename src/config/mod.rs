@@ -7,7 +7,9 @@
 
 pub mod code;
 pub mod diagnostic;
+pub mod edit;
 pub mod model;
+pub mod schema;
 
 mod files;
 mod findings;
