@@ -82,7 +82,7 @@ fn pointers(findings: &mut Findings, model: &Model, zone: &ZoneData, owner: &Own
                     .warning(site, code::TARGET_IS_CNAME, format!("{rtype} of `{}` points at a CNAME", owner.name))
                     .label(format!("`{target}` is a CNAME (RFC 2181 section 10.3)"))
                     .help("name what the CNAME leads to");
-            } else if rtype == RecordType::NS && target.is_within(&zone.apex) && !has_address(model, zone, here, &target) {
+            } else if rtype == RecordType::NS && !zone.partial && target.is_within(&zone.apex) && !has_address(model, zone, here, &target) {
                 // A server below another cut is that zone's to know, unless it is needed to get there.
                 let elsewhere = cuts.above(zone, &target).is_some_and(|cut| cut != owner.name && owner.name != zone.apex);
                 if !elsewhere {
