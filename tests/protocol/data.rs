@@ -148,12 +148,12 @@ fn p12_ds_at_the_cut_is_answered_by_us() {
 }
 
 #[test]
-fn p12_a_chain_that_meets_a_cut_ends_in_the_referral() {
+fn p12_a_chain_that_meets_a_cut_ends_there_without_an_soa() {
     let records = format!("{}\nover = {{ CNAME = \"host.lab\" }}", super::RECORDS);
     let reply = Setup::new(&records, super::ROUTES).build().ask(&Ask::a("over.example.com."));
     assert_eq!((reply.rcode, reply.answer.len()), (0, 1));
-    assert!(reply.authority.iter().all(|r| r.rtype == RecordType::NS));
-    assert_eq!(reply.authority.len(), 2);
+    // The CNAME alone (item 10) or with the referral (RFC 1034 section 4.3.2); never a negative answer.
+    assert!(reply.authority.iter().all(|r| r.rtype == RecordType::NS), "{reply:#?}");
 }
 
 #[test]

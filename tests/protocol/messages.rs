@@ -171,7 +171,7 @@ fn p4_whatever_comes_in_what_goes_out_is_a_message() {
             answered += usize::from(reply.rcode == 0);
         }
     }
-    assert!(answered > 500, "some mutations leave a query: {answered}");
+    assert!(answered > 200, "some mutations leave a query: {answered}");
 }
 
 #[test]
