@@ -42,6 +42,7 @@ fn main() -> ExitCode {
 
 fn build(v4: &str, v6: &str) -> Result<(Countries, Vec<u8>), String> {
     let code = |code: Option<[u8; 2]>| code.and_then(|c| CountryCode::new(std::str::from_utf8(&c).ok()?));
+    let known = |country: &Option<CountryCode>| country.is_none_or(|code| rhumb::world::country(code).is_some());
     let (v4, v6) = (source::read_v4(v4)?, source::read_v6(v6)?);
     let countries = Countries {
         // The older of the two, so that the age warned of is never too low.
@@ -49,6 +50,10 @@ fn build(v4: &str, v6: &str) -> Result<(Countries, Vec<u8>), String> {
         v4: v4.runs.into_iter().map(|(start, country)| (start as u32, code(country))).collect(),
         v6: v6.runs.into_iter().map(|(start, country)| (start, code(country))).collect(),
     };
+    let mut codes = countries.v4.iter().map(|run| run.1).chain(countries.v6.iter().map(|run| run.1));
+    if let Some(strange) = codes.find(|country| !known(country)).flatten() {
+        return Err(format!("{strange} is in no table of countries: add it to one, or to NO_COUNTRIES"));
+    }
     let bytes = countries.encode().map_err(|e| e.to_string())?;
     Ok((countries, bytes))
 }

@@ -94,7 +94,8 @@ impl<'a> Files<'a> {
                 return None;
             }
         };
-        let seconds = modified.ok().and_then(|(time, _)| time?.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs());
+        let seconds =
+            modified.ok().and_then(|(time, _)| time?.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs());
         let id = findings.add_file(path.to_owned());
         self.order.push((path.to_owned(), Rc::clone(&text)));
         Some(Text { id, text, modified: u32::try_from(seconds).unwrap_or(u32::MAX) })
@@ -117,9 +118,10 @@ pub(crate) fn list_zones(findings: &mut Findings, directory: &Path) -> Vec<PathB
                     code::NO_ZONES_DIRECTORY,
                     "make it and put one `.toml` file a zone into it, or name another with `zones = …` or `--zones`",
                 ),
-                ErrorKind::NotADirectory => {
-                    (code::NO_ZONES_DIRECTORY, "`zones` names the directory that holds the zone files, not a file in it")
-                }
+                ErrorKind::NotADirectory => (
+                    code::NO_ZONES_DIRECTORY,
+                    "`zones` names the directory that holds the zone files, not a file in it",
+                ),
                 _ => (code::UNREADABLE, remedy(&error)),
             };
             let message = format!("cannot read the zones directory {shown}: {}", cause(&error));

@@ -18,7 +18,7 @@ mod render;
 mod resolve;
 mod scalar;
 mod spec;
-mod suggest;
+pub(crate) mod suggest;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 pub use diagnostic::{Diagnostic, Severity};
 pub use model::Model;
 pub use render::{position, render, render_all, render_json};
+pub(crate) use scalar::duration;
 
 use files::Files;
 use findings::Findings;

@@ -299,11 +299,7 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     /// Entries of a table whose free keys hold tables; others are told as faults.
-    pub(crate) fn tables(
-        &self,
-        findings: &mut Findings,
-        name: &str,
-    ) -> Vec<(Written<&'a str>, &'a DeTable<'i>)> {
+    pub(crate) fn tables(&self, findings: &mut Findings, name: &str) -> Vec<(Written<&'a str>, &'a DeTable<'i>)> {
         let kind = match self.section.key(name).map(|key| &key.kind) {
             Some(Kind::Map(_, kind)) => *kind,
             _ => return Vec::new(),

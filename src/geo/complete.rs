@@ -1,8 +1,7 @@
 //! Several databases → one list: earlier ones win field by field, then our tables fill the rest.
 
-use std::collections::HashMap;
-
 use super::database::Fields;
+use super::hash::FastMap;
 use super::places::{PlaceId, Places, PlacesBuilder};
 use crate::world::{self, Place};
 
@@ -88,7 +87,7 @@ struct Join<'a> {
     /// neither a look at `next` nor a hash.
     whole: Vec<Option<PlaceId>>,
     builder: PlacesBuilder,
-    known: HashMap<(PlaceId, PlaceId), PlaceId>,
+    known: FastMap<(PlaceId, PlaceId), PlaceId>,
 }
 
 impl<'a> Join<'a> {
@@ -103,7 +102,7 @@ impl<'a> Join<'a> {
             })
             .collect();
         builder.reserve(base.v4().len(), base.v6().len());
-        Self { base, next, whole, builder, known: HashMap::new() }
+        Self { base, next, whole, builder, known: FastMap::default() }
     }
 
     fn id(&mut self, a: PlaceId, b: PlaceId) -> PlaceId {

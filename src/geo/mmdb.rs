@@ -3,7 +3,6 @@
 //! The file is read into memory, not mapped: a file that is replaced or cut while it is mapped would end the process.
 //! Every record that a look-up can reach is decoded here, once, so what is corrupt shows now and never later.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,6 +12,7 @@ use maxminddb::{MaxMindDbError, Reader};
 
 use super::database::{DatabaseInfo, Fields, Layer};
 use super::error::GeoError;
+use super::hash::FastMap;
 use super::places::{PlaceId, PlacesBuilder};
 use super::record::Record;
 use super::tree::{Family, Tree, TreeFault};
@@ -153,14 +153,14 @@ struct Decoder<'a> {
     reader: &'a Reader<&'a [u8]>,
     nothing: u32,
     builder: PlacesBuilder,
-    known: HashMap<u32, PlaceId>,
+    known: FastMap<u32, PlaceId>,
     last: (u32, PlaceId),
 }
 
 impl<'a> Decoder<'a> {
     fn new(reader: &'a Reader<&'a [u8]>, nothing: u32) -> Self {
         let builder = PlacesBuilder::default();
-        Self { reader, nothing, builder, known: HashMap::new(), last: (nothing, PlaceId::default()) }
+        Self { reader, nothing, builder, known: FastMap::default(), last: (nothing, PlaceId::default()) }
     }
 
     /// `address` is one where a look-up ends at `record`.

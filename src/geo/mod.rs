@@ -12,6 +12,7 @@ mod complete;
 mod database;
 mod embedded;
 mod error;
+mod hash;
 pub mod listed;
 pub mod map;
 mod mmdb;

@@ -4,9 +4,9 @@
 //! /24 and /56, at the network address (E2). Invariants: starts ascend strictly from 0, neighbours differ in place,
 //! so a list covers its whole family.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::hash::FastMap;
 use crate::world::Place;
 
 /// An index into the distinct places of one [`Places`]. 0 is "no place known".
@@ -75,7 +75,7 @@ impl Places {
 #[derive(Debug)]
 pub struct PlacesBuilder {
     distinct: Vec<Place>,
-    ids: HashMap<PlaceKey, PlaceId>,
+    ids: FastMap<PlaceKey, PlaceId>,
     v4: Vec<(u32, PlaceId)>,
     v6: Vec<(u64, PlaceId)>,
 }
@@ -90,7 +90,7 @@ type PlaceKey = (
 
 impl Default for PlacesBuilder {
     fn default() -> Self {
-        let mut builder = Self { distinct: Vec::new(), ids: HashMap::new(), v4: Vec::new(), v6: Vec::new() };
+        let mut builder = Self { distinct: Vec::new(), ids: FastMap::default(), v4: Vec::new(), v6: Vec::new() };
         let unknown = builder.intern(&Place::default());
         builder.v4.push((0, unknown));
         builder.v6.push((0, unknown));
@@ -143,5 +143,62 @@ fn push<K: Ord + Copy>(runs: &mut Vec<(K, PlaceId)>, start: K, id: PlaceId) {
     }
     if runs.last().is_none_or(|&(_, last)| last != id) {
         runs.push((start, id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn asn(number: u32) -> Place {
+        Place { asn: Some(number).filter(|&n| n > 0), ..Place::default() }
+    }
+
+    #[test]
+    fn an_empty_list_knows_no_place_anywhere() {
+        let places = Places::default();
+        assert_eq!(places.distinct(), 1);
+        for address in [IpAddr::V4(Ipv4Addr::BROADCAST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            assert!(places.place(places.lookup(address)).is_unknown());
+        }
+    }
+
+    #[test]
+    fn a_later_run_from_the_same_start_replaces_the_earlier_one() {
+        let mut builder = PlacesBuilder::default();
+        let (one, two) = (builder.intern(&asn(1)), builder.intern(&asn(2)));
+        builder.push_v4(0, one);
+        builder.push_v4(5, two);
+        builder.push_v4(5, one);
+        assert_eq!(builder.finish().v4(), [(0, one)]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_look_up_finds_the_last_run_that_begins_no_later(
+            runs in proptest::collection::btree_map(0..1_u32 << 24, 0..4_u32, 0..40),
+            near in any::<prop::sample::Index>(),
+            offset in -600_i64..600,
+        ) {
+            let mut builder = PlacesBuilder::default();
+            for (&start, &number) in &runs {
+                let id = builder.intern(&asn(number));
+                builder.push_v4(start, id);
+                builder.push_v6(u64::from(start) << 32, id);
+            }
+            let places = builder.finish();
+            prop_assert!(places.v4().is_sorted_by(|a, b| a.0 < b.0 && a.1 != b.1));
+            let starts: Vec<u32> = runs.keys().copied().chain([0]).collect();
+            let bits = (i64::from(starts[near.index(starts.len())]) << 8) + offset;
+            let v4 = bits.clamp(0, i64::from(u32::MAX)) as u32;
+            let expected = runs.range(..=v4 >> 8).next_back().map_or(0, |(_, &number)| number);
+            prop_assert_eq!(*places.place(places.lookup(Ipv4Addr::from_bits(v4).into())), asn(expected));
+            let v6 = Ipv6Addr::from_bits(u128::from(v4) << 96);
+            prop_assert_eq!(*places.place(places.lookup(v6.into())), asn(expected));
+        }
     }
 }

@@ -10,7 +10,7 @@ use maxminddb::{Reader, path};
 use proptest::prelude::*;
 
 use super::*;
-use crate::world::{LatLon, Place};
+use crate::world::{CountryCode, LatLon, Place};
 
 #[path = "../../examples/build_fixtures/list.rs"]
 mod list;
@@ -184,6 +184,68 @@ fn the_embedded_world_knows_the_country_of_well_known_networks() {
 }
 
 #[test]
+fn every_country_of_the_embedded_world_has_a_continent_and_a_centre() {
+    let world = world().unwrap();
+    for id in world.ids() {
+        let place = world.place(id);
+        assert_eq!(place.country.is_some(), place.continent.is_some(), "{place:?}");
+        assert_eq!(place.at, place.country.and_then(crate::world::country).map(|country| country.centre));
+    }
+}
+
+#[test]
+fn gl4_the_continent_is_our_table_s_whatever_the_database_says() {
+    let (places, _) = load(&fixtures(&["city.mmdb"])).unwrap();
+    let continents = [
+        ("78.160.0.1", "TR", "EU"),
+        ("31.153.0.1", "CY", "EU"),
+        ("95.24.0.1", "RU", "EU"),
+        ("94.43.0.1", "GE", "AS"),
+        ("46.70.0.1", "AM", "AS"),
+        ("2.132.0.1", "KZ", "AS"),
+        ("109.64.0.1", "IL", "AS"),
+        ("24.137.64.1", "CA", "NA"),
+        ("105.224.0.1", "ZA", "AF"),
+        ("1.128.0.1", "AU", "OC"),
+        ("177.32.0.1", "BR", "SA"),
+    ];
+    for (address, code, continent) in continents {
+        let place = place(&places, address);
+        assert_eq!(country(place), code, "{address}");
+        assert_eq!(place.continent.map(|c| c.code()), Some(continent), "{address}");
+    }
+    let (alone, _) = alone("city.mmdb");
+    assert!(alone.ids().all(|id| alone.place(id).continent.is_none()));
+}
+
+#[test]
+fn without_coordinates_a_client_is_at_the_centre_of_its_subdivision_else_of_its_country() {
+    let databases = fixtures(&["city.mmdb", "flat.mmdb"]);
+    let (city, _) = load(&databases[..1]).unwrap();
+    let usa = CountryCode::new("US").and_then(crate::world::country).unwrap().centre;
+    assert_eq!(place(&city, "8.8.8.8").at, Some(usa), "a radius of 1000 km is no place");
+    assert_eq!(place(&city, "12.0.0.1").at, Some(usa), "nor is one of 500 km");
+    assert_eq!(place(&city, "12.64.0.1").at, LatLon::new(39.5, -98.5));
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("states.mmdb");
+    let text = "[states]\nlayout=nested built=0 family=4\n73.0.0.0/8 country=US sub=CA\n8.0.0.0/8 country=US sub=X9\n";
+    let files = list::databases(text).unwrap_or_else(|e| panic!("{e}"));
+    std::fs::write(&path, &files[0].bytes).unwrap();
+    let states = [path];
+    let (places, _) = load(&states).unwrap();
+    let california = crate::world::subdivision("US-CA").unwrap().centre;
+    assert_eq!(place(&places, "73.1.1.1").at, Some(california));
+    assert_eq!(place(&places, "8.1.1.1").at, Some(usa), "a subdivision that no table has");
+    let coordinates = |address: &str| {
+        let (_, origins) = describe(&states, at(address)).unwrap();
+        origins.into_iter().find(|&(field, _)| field == Field::Coordinates).map(|(_, origin)| origin.to_string())
+    };
+    assert_eq!(coordinates("73.1.1.1").as_deref(), Some("centre of population of US-CA"));
+    assert_eq!(coordinates("8.1.1.1").as_deref(), Some("centre of population of US"));
+}
+
+#[test]
 fn reserved_addresses_have_no_country_in_the_embedded_world() {
     let world = world().unwrap();
     let reserved = [
@@ -253,7 +315,7 @@ fn every_field_is_told_with_its_origin() {
         origins("185.60.217.1"),
         "country: city.mmdb; subdivision: city.mmdb; coordinates: city.mmdb; asn: asn.mmdb"
     );
-    assert!(origins("133.11.0.1").starts_with("country: embedded"));
+    assert_eq!(origins("133.11.0.1"), "country: embedded; coordinates: centre of population of JP");
     assert_eq!(origins("10.0.0.1"), "");
 }
 
@@ -384,6 +446,24 @@ proptest! {
         let ipv4_inside = matches!(address, IpAddr::V6(v6)
             if v6.to_bits() >> 72 == 0 || v6.to_bits() >> 96 == 0x2001_0000 || v6.to_bits() >> 112 == 0x2002);
         prop_assert_eq!(ours, if ipv4_inside { Default::default() } else { theirs });
+    }
+
+    #[test]
+    fn the_list_of_all_databases_says_what_each_says_of_one_address_completed_in_order(address in address()) {
+        thread_local! {
+            static LAYERS: [Places; 4] = ["city.mmdb", "flat.mmdb", "asn.mmdb", "country.mmdb"].map(|name| alone(name).0);
+            static TOGETHER: Places = LAYERS.with(|layers| {
+                let joined = layers[1..].iter().fold(layers[0].clone(), |base, next| {
+                    complete::complete(&base, next, Fields::of_any(next))
+                });
+                complete::map(&joined, complete::settle)
+            });
+        }
+        let one_by_one = LAYERS.with(|layers| {
+            let said = layers.iter().map(|places| *places.place(places.lookup(address)));
+            complete::settle(said.fold(Place::default(), |base, next| complete::fill(base, &next)))
+        });
+        prop_assert_eq!(TOGETHER.with(|places| *places.place(places.lookup(address))), one_by_one);
     }
 
     #[test]

@@ -98,7 +98,11 @@ impl Store {
         self.save(SWITCHES, switches)
     }
 
-    fn load<T: DeserializeOwned + Default>(&self, (file, kind): (&str, &str), so: &str) -> Result<T, StoreFault> {
+    pub(crate) fn load<T: DeserializeOwned + Default>(
+        &self,
+        (file, kind): (&str, &str),
+        so: &str,
+    ) -> Result<T, StoreFault> {
         let path = self.directory.join(file);
         let fault = |what: &str| StoreFault(format!("{}: {what}; {so}", path.display()));
         let text = match fs::read(&path) {
@@ -117,7 +121,7 @@ impl Store {
         serde_json::from_slice(body).map_err(|error| fault(&format!("is not understood: {error}")))
     }
 
-    fn save<T: Serialize>(&self, (file, kind): (&str, &str), value: &T) -> io::Result<()> {
+    pub(crate) fn save<T: Serialize>(&self, (file, kind): (&str, &str), value: &T) -> io::Result<()> {
         fs::create_dir_all(&self.directory)?;
         let mut body = serde_json::to_vec_pretty(value)?;
         body.push(b'\n');

@@ -135,7 +135,8 @@ impl<'a> Map<'a> {
             let v6 = self.is_alike(whole(false), true);
             let first = self.region(whole(true));
             // Networks too long for any option are met by senders, who stand in for reserved networks.
-            let too_long = self.listed.iter().filter(|net| net.prefix_len() > if net.addr().is_ipv4() { 24 } else { 56 });
+            let too_long =
+                self.listed.iter().filter(|net| net.prefix_len() > if net.addr().is_ipv4() { 24 } else { 56 });
             let regions = self.regions.borrow();
             let senders = too_long.flat_map(|net| [net.network(), net.broadcast()]).all(|address| {
                 let region = Region::of(self.facts, self.root, Client::sender(address));

@@ -70,13 +70,25 @@ impl Case {
             let types: Vec<_> = e.records.iter().map(|r| (r.rtype, r.rdata.len())).collect();
             let drained = self.inputs.drained.contains(&EndpointId(index as u32));
             let health = self.health_of(&e.health);
-            let _ = writeln!(text, "{} {types:?} at {:?} region {:?} {:?} {health} drained {drained}", e.name, e.at, e.region, e.status);
+            let _ = writeln!(
+                text,
+                "{} {types:?} at {:?} region {:?} {:?} {health} drained {drained}",
+                e.name, e.at, e.region, e.status
+            );
         }
         for r in &model.routes {
             let _ = writeln!(
                 text,
                 "{} {:?} {:?} last {:?} {:?} {:?} fence {} sticky {:?} tolerance {} max {}",
-                r.name, r.policy, r.min_healthy, r.last_resort, r.all_down, r.no_match, r.fence, r.sticky, r.tolerance,
+                r.name,
+                r.policy,
+                r.min_healthy,
+                r.last_resort,
+                r.all_down,
+                r.no_match,
+                r.fence,
+                r.sticky,
+                r.tolerance,
                 r.max_answers
             );
             for m in &r.members {
@@ -277,8 +289,7 @@ impl Maker {
         }
         // Whether an operator's own network of no place at all is "known" is left open.
         let known = |draws: &mut Draws| Some(somewhere(draws)).filter(|place| !place.is_unknown());
-        server.networks =
-            nets.into_iter().filter_map(|net| Some((net, known(&mut self.draws)?))).collect();
+        server.networks = nets.into_iter().filter_map(|net| Some((net, known(&mut self.draws)?))).collect();
         if self.draws.one_in(5) {
             server.unknown = Some(in_subdivision("US-NY", Some((40.0, -75.0))));
         }

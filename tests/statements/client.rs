@@ -103,7 +103,9 @@ fn e2_a_listed_network_matches_only_what_it_contains() {
 
 #[test]
 fn e2_the_operators_networks_replace_the_place_as_a_whole() {
-    let fixture = setup(DE).server("[networks]\n\"99.1.0.0/16\" = { country = \"DE\" }\n\"81.2.0.0/16\" = { country = \"FR\" }").build();
+    let fixture = setup(DE)
+        .server("[networks]\n\"99.1.0.0/16\" = { country = \"DE\" }\n\"81.2.0.0/16\" = { country = \"FR\" }")
+        .build();
     assert_eq!(asked(&fixture, "99.1.77.0/24"), (nth(1), 16));
     assert_eq!(fixture.a(WWW, "81.2.69.0/24"), nth(2));
 }

@@ -35,9 +35,12 @@ fn g1_a_query_probes_nothing() {
 
 #[test]
 fn g2_a_member_without_a_check_is_always_up() {
-    let fixture = setup(&["p", "-s", "t"], "policy = \"failover\"\nto = [{ endpoint = \"p\" }, { endpoint = \"s\" }, { endpoint = \"t\" }]")
-        .down(&["p"])
-        .build();
+    let fixture = setup(
+        &["p", "-s", "t"],
+        "policy = \"failover\"\nto = [{ endpoint = \"p\" }, { endpoint = \"s\" }, { endpoint = \"t\" }]",
+    )
+    .down(&["p"])
+    .build();
     assert_eq!(fixture.ask(&Ask::a(WWW)).only(), nth(2));
 }
 
@@ -106,7 +109,8 @@ fn g6_a_member_without_the_type_is_no_member_for_it() {
 
 #[test]
 fn g6_a_client_without_a_type_that_others_get_is_an_error() {
-    let endpoints = "[endpoints.four]\nA = \"192.0.2.1\"\n[endpoints.both]\nA = \"192.0.2.2\"\nAAAA = \"2001:db8::2\"\n";
+    let endpoints =
+        "[endpoints.four]\nA = \"192.0.2.1\"\n[endpoints.both]\nA = \"192.0.2.2\"\nAAAA = \"2001:db8::2\"\n";
     let route = "[routes.web]\npolicy = \"geolocation\"\nfence = true\nto = [{ where = \"country:DE\", endpoint = \
                  \"four\" }, { where = \"default\", endpoint = \"both\" }]";
     assert_error(&load(&zone("www = { route = \"web\" }", &format!("{endpoints}{route}"))), &["AAAA"]);
@@ -114,7 +118,8 @@ fn g6_a_client_without_a_type_that_others_get_is_an_error() {
 
 #[test]
 fn g6_a_and_aaaa_from_different_members_is_a_warning_that_names_both() {
-    let endpoints = "[endpoints.four]\nA = \"192.0.2.1\"\n[endpoints.both]\nA = \"192.0.2.2\"\nAAAA = \"2001:db8::2\"\n";
+    let endpoints =
+        "[endpoints.four]\nA = \"192.0.2.1\"\n[endpoints.both]\nA = \"192.0.2.2\"\nAAAA = \"2001:db8::2\"\n";
     let route = "[routes.web]\npolicy = \"geolocation\"\nto = [{ where = \"country:DE\", endpoint = \"four\" }, \
                  { where = \"default\", endpoint = \"both\" }]";
     let loaded = load(&zone("www = { route = \"web\" }", &format!("{endpoints}{route}")));
@@ -220,7 +225,8 @@ fn g9_a_route_of_cnames_is_followed_inside_the_zone() {
 
 #[test]
 fn g9_a_route_of_cnames_stands_neither_at_the_apex_nor_beside_data_nor_among_addresses() {
-    let apex = format!("zone = \"example.com\"\n[records]\n\"@\" = {{ NS = \"ns.example.net.\", route = \"web\" }}\n{CNAMES}");
+    let apex =
+        format!("zone = \"example.com\"\n[records]\n\"@\" = {{ NS = \"ns.example.net.\", route = \"web\" }}\n{CNAMES}");
     assert_error(&load(&apex), &["CNAME"]);
     assert_error(&load(&zone("www = { route = \"web\", TXT = \"x\" }", CNAMES)), &["CNAME"]);
     let mixed = CNAMES.replace("CNAME = \"s.example.net.\"", "A = \"192.0.2.1\"");

@@ -3,19 +3,14 @@
 use rhumb::world::{Continent, CountryCode, country};
 
 use super::{WWW, endpoints, nth};
-use crate::harness::{
-    Ask, Setup, assert_error, assert_loads, in_country, in_subdivision, load, with_asn, zone,
-};
+use crate::harness::{Ask, Setup, assert_error, assert_loads, in_country, in_subdivision, load, with_asn, zone};
 
 /// A route with one member a `where`, in this order, at endpoints e1, e2, …
 fn rest(policy: &str, wheres: &[&str], more: &str) -> String {
     let names: Vec<String> = (1..=wheres.len() + 1).map(|n| format!("e{n}")).collect();
     let names: Vec<&str> = names.iter().map(|n| &n[..]).collect();
-    let members: Vec<String> = wheres
-        .iter()
-        .enumerate()
-        .map(|(n, w)| format!("  {{ where = {w}, endpoint = \"e{}\" }}", n + 1))
-        .collect();
+    let members: Vec<String> =
+        wheres.iter().enumerate().map(|(n, w)| format!("  {{ where = {w}, endpoint = \"e{}\" }}", n + 1)).collect();
     format!("{}[routes.web]\npolicy = \"{policy}\"\n{more}\nto = [\n{}\n]\n", endpoints(&names), members.join(",\n"))
 }
 
@@ -132,7 +127,8 @@ fn gl3_no_match_next_counts_as_down_for_the_parent() {
 
 #[test]
 fn gl4_continents_come_from_our_country_table() {
-    let of = |code: &str| country(CountryCode::new(code).unwrap()).unwrap_or_else(|| panic!("{code} is listed")).continent;
+    let of =
+        |code: &str| country(CountryCode::new(code).unwrap()).unwrap_or_else(|| panic!("{code} is listed")).continent;
     for code in ["TR", "CY", "RU", "DE"] {
         assert_eq!(of(code), Continent::Europe, "{code}");
     }
@@ -215,7 +211,9 @@ fn ip1_the_longest_listed_network_that_contains_the_clients_network_wins() {
 #[test]
 fn ip1_a_client_network_shorter_than_the_listed_one_does_not_match_it() {
     let fixture = setup("ip", &NETS, "").build();
-    for (net, n) in [("81.2.69.0/24", 2), ("81.2.68.0/23", 4), ("81.2.0.0/16", 4), ("81.2.0.0/15", 1), ("80.0.0.0/7", 3)] {
+    for (net, n) in
+        [("81.2.69.0/24", 2), ("81.2.68.0/23", 4), ("81.2.0.0/16", 4), ("81.2.0.0/15", 1), ("80.0.0.0/7", 3)]
+    {
         assert_eq!(fixture.a(WWW, net), nth(n), "{net}");
     }
 }

@@ -8,8 +8,7 @@ use crate::harness::{Ask, Draws, Fixture, Setup, assert_error, assert_warning, l
 const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
 
 fn setup(names: &[&str], more: &str) -> Setup {
-    let members: Vec<_> =
-        names.iter().map(|n| format!("{{ endpoint = \"{}\" }}", n.trim_start_matches('-'))).collect();
+    let members: Vec<_> = names.iter().map(|n| format!("{{ endpoint = \"{}\" }}", n.trim_start_matches('-'))).collect();
     let (records, rest) = web(names, &format!("policy = \"multivalue\"\n{more}\nto = [{}]", members.join(", ")));
     Setup::new(&records, &rest)
 }
@@ -75,10 +74,8 @@ fn m3_max_answers_is_1_to_16() {
     assert_eq!(sorted(&setup(&NAMES, "max_answers = 1").build(), 3).len(), 1);
     assert_eq!(sorted(&setup(&NAMES, "max_answers = 16").build(), 3).len(), 12);
     for wrong in ["0", "17"] {
-        let (records, rest) = web(
-            &["a"],
-            &format!("policy = \"multivalue\"\nmax_answers = {wrong}\nto = [{{ endpoint = \"a\" }}]"),
-        );
+        let (records, rest) =
+            web(&["a"], &format!("policy = \"multivalue\"\nmax_answers = {wrong}\nto = [{{ endpoint = \"a\" }}]"));
         assert_error(&load(&zone(&records, &rest)), &["max_answers"]);
     }
 }
@@ -92,8 +89,7 @@ fn m4_a_route_is_no_member() {
 
 #[test]
 fn m4_an_answer_that_cannot_fit_1232_octets_is_a_warning() {
-    let endpoints: String =
-        (0..8).map(|n| format!("[endpoints.e{n}]\nTXT = \"{n}{}\"\n", "x".repeat(200))).collect();
+    let endpoints: String = (0..8).map(|n| format!("[endpoints.e{n}]\nTXT = \"{n}{}\"\n", "x".repeat(200))).collect();
     let members: Vec<_> = (0..8).map(|n| format!("{{ endpoint = \"e{n}\" }}")).collect();
     let rest = format!("{endpoints}[routes.web]\npolicy = \"multivalue\"\nto = [{}]", members.join(", "));
     assert_warning(&load(&zone("www = { route = \"web\" }", &rest)), &["1232"]);
@@ -101,7 +97,8 @@ fn m4_an_answer_that_cannot_fit_1232_octets_is_a_warning() {
 
 #[test]
 fn a_list_of_endpoints_is_a_multivalue_without_a_name() {
-    let (records, rest) = web(&["a", "b", "c"], "policy = \"failover\"\nto = [{ endpoints = [\"a\", \"b\"] }, { endpoint = \"c\" }]");
+    let (records, rest) =
+        web(&["a", "b", "c"], "policy = \"failover\"\nto = [{ endpoints = [\"a\", \"b\"] }, { endpoint = \"c\" }]");
     let setup = Setup::new(&records, &rest);
     assert_eq!(sorted(&setup.build(), 5), [nth(1), nth(2)]);
     let setup = setup.down(&["a"]);

@@ -159,7 +159,8 @@ fn t6_sixteen_levels_are_taken_and_seventeen_are_not() {
         let mut text = String::new();
         for level in 1..=levels {
             let name = if level == 1 { "web".to_owned() } else { format!("r{level}") };
-            let to = if level == levels { "endpoint = \"a\"".to_owned() } else { format!("route = \"r{}\"", level + 1) };
+            let to =
+                if level == levels { "endpoint = \"a\"".to_owned() } else { format!("route = \"r{}\"", level + 1) };
             text += &format!("[routes.{name}]\npolicy = \"simple\"\nto = [{{ {to} }}]\n");
         }
         text

@@ -101,10 +101,8 @@ fn w9_weights_are_integers_up_to_65535_and_1_by_default() {
         assert_error(&with(wrong), &["weight"]);
     }
     assert!(with("65535").model.is_some() && with("0").model.is_some());
-    let (records, rest) = web(
-        &["a", "b"],
-        "policy = \"weighted\"\nto = [{ endpoint = \"a\" }, { endpoint = \"b\", weight = 3 }]",
-    );
+    let (records, rest) =
+        web(&["a", "b"], "policy = \"weighted\"\nto = [{ endpoint = \"a\" }, { endpoint = \"b\", weight = 3 }]");
     assert_shares(&Setup::new(&records, &rest), &[0.25, 0.75]);
 }
 

@@ -1,0 +1,352 @@
+//! Paths to operations.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Extension, Query, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::guard::{Caller, Guard};
+use super::metrics;
+use super::operations::{Operations, Question};
+use super::refusal::Refusal;
+use crate::config::{self, Diagnostic};
+use crate::control::{DrainError, Drained, Status, Subject};
+
+/// No request needs more: a reason and a name.
+const BODY_LIMIT: usize = 16 << 10;
+/// Longer words of a person are cut in the audit log; the drain keeps the whole reason.
+const AUDIT_LIMIT: usize = 512;
+
+/// The body of `POST /drain`: exactly one of `endpoint` and `site`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainRequest {
+    /// Its full name, or the bare one where that is unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Every endpoint of this site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Ends by itself after so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+    /// Drain even if some client gets drained endpoints only.
+    #[serde(default)]
+    pub force: bool,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who says that they ask; the audit log has it beside what the socket tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// The body of `POST /undrain`: exactly one of `endpoint` and `site`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UndrainRequest {
+    /// Its full name, or the bare one where that is unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Every endpoint of this site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who says that they ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// The body of `POST /reload`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadRequest {
+    /// The number of the load that was held back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force: Option<u64>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who says that they ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// What `POST /drain` and `POST /undrain` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchReply {
+    /// The full names of the endpoints that changed.
+    pub endpoints: Vec<String>,
+    /// When the drain ends, seconds since 1970 UTC.
+    pub until: Option<u64>,
+    /// Steered names that some clients now get from drained endpoints only.
+    pub forced: Vec<String>,
+    /// What answers now.
+    pub generation: u64,
+    /// The drain holds until the next restart only: why.
+    pub not_kept: Option<String>,
+}
+
+/// What `POST /reload` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReply {
+    /// What answers now.
+    pub generation: u64,
+    /// False when the files say what they said before.
+    pub changed: bool,
+    /// How many zones are served.
+    pub zones: usize,
+    /// Warnings, each as text of several lines.
+    pub warnings: Vec<String>,
+}
+
+struct Shared<O> {
+    operations: Arc<O>,
+    guard: Guard,
+    differences: std::sync::atomic::AtomicU64,
+}
+
+type Api<O> = State<Arc<Shared<O>>>;
+
+/// The whole API. Requests carry a [`Caller`] among their extensions.
+pub(super) fn router<O: Operations>(operations: Arc<O>, guard: Guard) -> Router {
+    let shared = Arc::new(Shared { operations, guard, differences: 0.into() });
+    Router::new()
+        .route("/status", get(status::<O>))
+        .route("/explain", get(explain::<O>))
+        .route("/metrics", get(metrics::<O>))
+        .route("/reload", post(reload::<O>))
+        .route("/drain", post(drain::<O>))
+        .route("/undrain", post(undrain::<O>))
+        .fallback(|| async {
+            let help = "GET /status, /explain?name=&type=&client=, /metrics; POST /reload, /drain, /undrain";
+            Refusal::new(StatusCode::NOT_FOUND, "no such path", help)
+        })
+        .method_not_allowed_fallback(|| async {
+            let help = "what only tells is GET; what changes something is POST with a JSON body";
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this path is not asked that way", help)
+        })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), admit::<O>))
+        .with_state(shared)
+}
+
+async fn admit<O: Operations>(
+    State(shared): Api<O>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut reply = match shared.guard.admit(request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => {
+            tracing::warn!(
+                target: "audit",
+                who = %caller, method = %request.method(), path = request.uri().path(), why = refusal.error(), "turned away"
+            );
+            refusal.into_response()
+        }
+    };
+    reply.headers_mut().insert(CACHE_CONTROL, axum::http::HeaderValue::from_static("no-store"));
+    reply
+}
+
+/// Runs what may block where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Refusal::bare(StatusCode::INTERNAL_SERVER_ERROR, "the request could not be worked on to its end"))
+}
+
+async fn status<O: Operations>(State(shared): Api<O>) -> Result<Json<Status>, Refusal> {
+    blocking(move || shared.operations.status()).await.map(Json)
+}
+
+async fn metrics<O: Operations>(State(shared): Api<O>) -> Result<Response, Refusal> {
+    let differences = shared.differences.load(std::sync::atomic::Ordering::Relaxed);
+    let status = blocking(move || shared.operations.status()).await?;
+    let text = metrics::render(&status, differences, SystemTime::now());
+    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
+#[derive(Deserialize)]
+struct ExplainQuery {
+    name: Option<String>,
+    #[serde(rename = "type")]
+    rtype: Option<String>,
+    client: Option<String>,
+}
+
+async fn explain<O: Operations>(State(shared): Api<O>, Query(query): Query<ExplainQuery>) -> Result<Response, Refusal> {
+    let missing = |what: &str| {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            format!("`{what}` is missing"),
+            "ask /explain?name=www.example.com&type=A&client=81.2.69.0/24",
+        )
+    };
+    let name = query.name.ok_or_else(|| missing("name"))?;
+    let client = query.client.ok_or_else(|| missing("client"))?;
+    let question = Question::parse(&name, query.rtype.as_deref().unwrap_or("A"), &client)
+        .map_err(|why| Refusal::bare(StatusCode::BAD_REQUEST, why))?;
+    let worked_on = Arc::clone(&shared);
+    let explained = blocking(move || worked_on.operations.explain(&question))
+        .await?
+        .map_err(|why| Refusal::bare(StatusCode::NOT_FOUND, why))?;
+    if let Some(difference) = &explained.explanation.difference {
+        shared.differences.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        tracing::error!(name, client, difference, "explain: the served answer and the reasons differ");
+    }
+    Ok(Json(explained).into_response())
+}
+
+async fn reload<O: Operations>(
+    State(shared): Api<O>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Json<ReloadRequest>, JsonRejection>,
+) -> Result<Json<ReloadReply>, Refusal> {
+    let asked = json(body)?;
+    let force = asked.force;
+    let done = blocking(move || shared.operations.reload(force)).await?;
+    let outcome = done
+        .map(|taken| ReloadReply {
+            generation: taken.generation,
+            changed: taken.changed,
+            zones: taken.zones,
+            warnings: rendered(&taken.diagnostics, &taken.sources),
+        })
+        .map_err(|fault| {
+            let help = match fault.force {
+                Some(number) => format!("if that is meant: rhumb reload --force {number}"),
+                None => "what was served before is still served; mend the files and try again".into(),
+            };
+            let errors = fault.diagnostics.iter().filter(|d| d.severity == config::Severity::Error).count();
+            let error = match fault.force {
+                Some(_) => "the load removes so much that it looks like an accident".to_owned(),
+                None => format!("the files have {errors} error{}", if errors == 1 { "" } else { "s" }),
+            };
+            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error, help)
+                .details(rendered(&fault.diagnostics, &fault.sources))
+        });
+    let subject = force.map_or_else(|| "all files".to_owned(), |number| format!("all files, forced {number}"));
+    audit(&caller, "reload", &subject, asked.by, asked.reason, outcome.as_ref().map(|r| r.generation));
+    outcome.map(Json)
+}
+
+async fn drain<O: Operations>(
+    State(shared): Api<O>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Json<DrainRequest>, JsonRejection>,
+) -> Result<Json<SwitchReply>, Refusal> {
+    let asked = json(body)?;
+    let subject = subject(asked.endpoint, asked.site)?;
+    let (what, reason) = (subject.clone(), asked.reason.clone());
+    let span = asked.seconds.map(Duration::from_secs);
+    let done = blocking(move || shared.operations.drain(&what, span, reason, asked.force)).await?;
+    let outcome = done.map(SwitchReply::from).map_err(Refusal::from);
+    let action = if asked.force { "drain, forced" } else { "drain" };
+    audit(&caller, action, &subject.to_string(), asked.by, asked.reason, outcome.as_ref().map(|r| r.generation));
+    outcome.map(Json)
+}
+
+async fn undrain<O: Operations>(
+    State(shared): Api<O>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Json<UndrainRequest>, JsonRejection>,
+) -> Result<Json<SwitchReply>, Refusal> {
+    let asked = json(body)?;
+    let subject = subject(asked.endpoint, asked.site)?;
+    let what = subject.clone();
+    let done = blocking(move || shared.operations.undrain(&what)).await?;
+    let outcome = done.map(SwitchReply::from).map_err(Refusal::from);
+    audit(&caller, "undrain", &subject.to_string(), asked.by, asked.reason, outcome.as_ref().map(|r| r.generation));
+    outcome.map(Json)
+}
+
+fn json<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
+    body.map(|Json(value)| value).map_err(|why| Refusal::bare(why.status(), why.body_text()))
+}
+
+fn subject(endpoint: Option<String>, site: Option<String>) -> Result<Subject, Refusal> {
+    match (endpoint, site) {
+        (Some(endpoint), None) => Ok(Subject::Endpoint(endpoint)),
+        (None, Some(site)) => Ok(Subject::Site(site)),
+        _ => Err(Refusal::bare(StatusCode::BAD_REQUEST, "either `endpoint` or `site` is wanted")),
+    }
+}
+
+/// One line a change, whether it was taken or not. Words of persons are quoted: they could hold line breaks.
+fn audit(
+    caller: &Caller,
+    action: &str,
+    subject: &str,
+    by: Option<String>,
+    reason: Option<String>,
+    outcome: Result<u64, &Refusal>,
+) {
+    let cut = |text: Option<String>| text.map(|t| t.chars().take(AUDIT_LIMIT).collect::<String>());
+    let (by, reason) = (cut(by), cut(reason));
+    match outcome {
+        Ok(generation) => {
+            tracing::info!(target: "audit", who = %caller, by, action, subject = ?subject, reason, generation, "taken");
+        }
+        Err(refusal) => {
+            let why = refusal.error();
+            tracing::warn!(target: "audit", who = %caller, by, action, subject = ?subject, reason, why, "refused");
+        }
+    }
+}
+
+impl From<Drained> for SwitchReply {
+    fn from(done: Drained) -> Self {
+        Self {
+            endpoints: done.endpoints,
+            until: done.until,
+            forced: done.forced,
+            generation: done.generation,
+            not_kept: done.not_kept,
+        }
+    }
+}
+
+impl From<DrainError> for Refusal {
+    fn from(fault: DrainError) -> Self {
+        match fault {
+            DrainError::Unknown { subject, nearest } => {
+                let error = format!("there is no {subject}");
+                match nearest {
+                    Some(near) => Self::new(StatusCode::NOT_FOUND, error, format!("is `{near}` meant?")),
+                    None => Self::new(StatusCode::NOT_FOUND, error, "`rhumb status` lists the endpoints"),
+                }
+            }
+            DrainError::Ambiguous(names) => {
+                Self::new(StatusCode::CONFLICT, "more than one zone has an endpoint of this name", "say which")
+                    .details(names)
+            }
+            DrainError::Empties(names) => Self::new(
+                StatusCode::CONFLICT,
+                "some clients would be left with drained endpoints only",
+                "drain them all the same with --force; the drained ones are answered then",
+            )
+            .details(names),
+            DrainError::NotDrained(subject) => Self::bare(StatusCode::CONFLICT, format!("{subject} is not drained")),
+            DrainError::Failed(why) => Self::bare(StatusCode::SERVICE_UNAVAILABLE, why),
+        }
+    }
+}
+
+/// One text a finding, as `rhumb check` prints it, without colours.
+fn rendered(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)]) -> Vec<String> {
+    diagnostics.iter().map(|diagnostic| config::render(diagnostic, sources, false)).collect()
+}

@@ -1,0 +1,197 @@
+//! `rhumb serve`: the running server, from the first file to the last signal.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Global, Serve};
+use super::demo::Regions;
+use super::output::{Output, Tone};
+use super::{Failure, Outcome};
+use crate::admin::{Address, Listener};
+use crate::config::model::{Model, Server};
+use crate::config::{self, Overrides, render_all};
+use crate::control::{Control, Options, StartError};
+use crate::net::{self, Engine, Limits, Serving};
+
+/// Notices and the fault that they end in; `warn` alone for the libraries.
+const LOG: &str = "warn,rhumb=info";
+/// A network of a well-populated database entry, for the line that a newcomer tries.
+const TRY_CLIENT: &str = "81.2.69.0/24";
+
+/// Serves until told to stop.
+pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Result<Outcome> {
+    log(global)?;
+    let runtime = Builder::new_multi_thread().enable_all().thread_name("rhumb").build()?;
+    let overrides = Overrides {
+        zones: serve.zones.clone(),
+        state: serve.state.clone(),
+        listen: serve.listen.clone(),
+        admin: global.admin.clone(),
+        workers: serve.workers,
+        demo: serve.demo,
+    };
+    let outcome = runtime.block_on(until_told_to_stop(global, output, overrides));
+    // Probes and look-ups at work need not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// RUST_LOG and `--log` say what; stderr is where.
+fn log(global: &Global) -> Result<(), Failure> {
+    let given = global.log.clone().or_else(|| std::env::var("RUST_LOG").ok());
+    let filter = EnvFilter::try_new(given.as_deref().unwrap_or(LOG)).map_err(|error| {
+        Failure::new(format!("the log filter is not understood: {error}"))
+            .help("write a level such as debug, or targets such as warn,rhumb::health=debug")
+    })?;
+    // Already set up by whoever embeds this: theirs stays.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).try_init();
+    Ok(())
+}
+
+async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrides) -> anyhow::Result<Outcome> {
+    // Before anything is served, so that no signal is lost.
+    let (mut terminate, mut interrupt, mut hangup) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    // First, so that the first probes find them.
+    let regions = if overrides.demo { Some(demo(global, &overrides).await?) } else { None };
+
+    let options = Options { server_file: global.config.clone(), overrides, runtime: Handle::current() };
+    let started = tokio::task::spawn_blocking(|| Control::start(options)).await?;
+    let control = match started {
+        Ok(control) => control,
+        Err(StartError::Config { diagnostics, sources }) => {
+            eprint!("{}", render_all(&diagnostics, &sources, output.is_coloured()));
+            return Ok(Outcome::Faulty);
+        }
+        Err(StartError::Other(cause)) => return Err(Failure::new(cause).into()),
+    };
+    let model = control.model();
+    let (serving, notes) = answer(&control, &model.server)?;
+    let listener = Listener::bind(&model.server.admin, model.server.admin_token_file.as_deref())
+        .await
+        .map_err(|error| with_help(&error.cause, error.help.as_deref()))?;
+    let admin = Address(listener.address());
+    let stop = CancellationToken::new();
+    let api = tokio::spawn(listener.serve(Arc::new(control.clone()), stop.clone()));
+
+    announce(output, &control, &serving, &admin, regions.as_ref(), &notes)?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                let control = control.clone();
+                // What came of it is in the log.
+                drop(tokio::task::spawn_blocking(move || control.reload(None)));
+            }
+        }
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+    serving.stop().await;
+    api.await?;
+    tokio::task::spawn_blocking(move || control.stop()).await?;
+    Ok(Outcome::Done)
+}
+
+/// Runs what the zones' own checks ask on loopback addresses.
+async fn demo(global: &Global, overrides: &Overrides) -> anyhow::Result<Regions> {
+    let (file, overrides) = (global.config.clone(), overrides.clone());
+    let loaded = tokio::task::spawn_blocking(move || config::load(file.as_deref(), &overrides)).await?;
+    // Faults are told when the server itself loads.
+    let model = loaded.model.unwrap_or_default();
+    Ok(Regions::start(&model).await?)
+}
+
+fn answer(control: &Control, server: &Server) -> anyhow::Result<(Serving, Vec<String>)> {
+    let workers = match server.workers {
+        0 => available_parallelism().map_or(1, usize::from),
+        given => given,
+    };
+    let bound = net::bind(&server.dns, workers, server.dns_is_default)
+        .map_err(|error| with_help(&error.cause, Some(&error.remedy)))?;
+    let notes = bound.notes.clone();
+    let serving = bound.serve(Engine::new(control.snapshot()), server.transport, Limits::default())?;
+    control.listening_on(serving.addresses().iter().map(ToString::to_string).collect());
+    let counters = serving.counters();
+    control.count_with(move || counters.read());
+    Ok((serving, notes))
+}
+
+fn with_help(cause: &str, help: Option<&str>) -> Failure {
+    let failure = Failure::new(cause);
+    match help {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
+}
+
+/// Says once what is served, where, and how to try it.
+fn announce(
+    output: &Output,
+    control: &Control,
+    serving: &Serving,
+    admin: &Address,
+    regions: Option<&Regions>,
+    notes: &[String],
+) -> anyhow::Result<()> {
+    let (status, model) = (control.status(), control.model());
+    let addresses: Vec<String> = serving.addresses().iter().map(ToString::to_string).collect();
+    if output.is_json() {
+        let zones: Vec<&str> = status.zones.iter().map(|zone| zone.apex.as_str()).collect();
+        let told = serde_json::json!({
+            "version": status.version, "dns": addresses, "admin": admin.to_string(), "zones": zones,
+            "generation": status.generation,
+        });
+        output.text(&told.to_string())?;
+    } else {
+        let mut text = format!("{} {}\n", output.paint(Tone::Strong, "rhumb"), status.version);
+        for zone in &status.zones {
+            let shown = output.paint(Tone::Strong, &zone.apex);
+            let file = zone.file.display();
+            text.push_str(&format!("  zone   {shown}: {} names, {} steered, from {file}\n", zone.names, zone.steered));
+        }
+        text.push_str(&format!("  dns    {} (UDP and TCP)\n", addresses.join(", ")));
+        text.push_str(&format!("  admin  {admin}\n"));
+        text.push_str(&format!("  state  {}\n", model.server.state.display()));
+        if let Some(regions) = regions {
+            text.push_str(&format!("  demo   {}\n", regions.names().join(", ")));
+        }
+        if let Some(line) = try_line(&model, serving.addresses()) {
+            text.push_str(&format!("\nTry:  {}\n", output.paint(Tone::Strong, line)));
+        }
+        if let Some(name) = regions.and_then(Regions::example) {
+            text.push_str(&format!("then: {}\n", output.paint(Tone::Strong, format!("rhumb demo break {name}"))));
+        }
+        output.text(&text)?;
+    }
+    for note in notes.iter().chain(&status.notes) {
+        output.note(note);
+    }
+    Ok(())
+}
+
+/// A `dig` line that shows steering, if any name is steered.
+fn try_line(model: &Model, addresses: &[SocketAddr]) -> Option<String> {
+    let steered = || model.zones.iter().flat_map(|zone| &zone.steered).filter(|s| !s.owner.is_wildcard());
+    let name = steered()
+        .find(|steered| steered.owner.labels().next() == Some(b"www"))
+        .or_else(|| steered().next())?
+        .owner
+        .to_string();
+    let address = addresses.iter().find(|address| address.is_ipv4()).or_else(|| addresses.first())?;
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+        ip => ip,
+    };
+    let port = if address.port() == 53 { String::new() } else { format!(" -p {}", address.port()) };
+    Some(format!("dig @{host}{port} {} +subnet={TRY_CLIENT}", name.trim_end_matches('.')))
+}

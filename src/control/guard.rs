@@ -1,0 +1,78 @@
+//! What a load would take away, where that looks like an accident: an empty mount, a cut-off file (reliability 2).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::model::{Model, RouteId, Target, Zone};
+use crate::wire::{Name, RecordType};
+
+/// More than half of all zones, and at least so many.
+const ZONES: usize = 2;
+/// More than half of a zone's names, and at least so many.
+const NAMES: usize = 10;
+
+/// One line for each thing that `new` removes and should not without a person's word; empty if there is none.
+pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
+    let kept: BTreeMap<&Name, &Zone> = new.zones.iter().map(|zone| (&zone.apex, zone)).collect();
+    let mut said = Vec::new();
+    let gone: Vec<String> =
+        old.zones.iter().filter(|zone| !kept.contains_key(&zone.apex)).map(|zone| zone.apex.to_string()).collect();
+    if gone.len() >= ZONES && gone.len() * 2 > old.zones.len() {
+        said.push(format!("{} of {} zones are gone: {}", gone.len(), old.zones.len(), some(&gone)));
+    }
+    for zone in &old.zones {
+        let Some(after) = kept.get(&zone.apex) else { continue };
+        let (before, after_names) = (owners(zone), owners(after));
+        let gone: Vec<String> = before.difference(&after_names).map(|name| name.to_string()).collect();
+        if gone.len() >= NAMES && gone.len() * 2 > before.len() {
+            said.push(format!("{} of {} names of {} are gone: {}", gone.len(), before.len(), zone.apex, some(&gone)));
+        }
+        said.extend(emptied(old, zone, new, after));
+    }
+    said
+}
+
+/// RRsets that a steered name had and has no more, while the name itself is still steered.
+fn emptied(old: &Model, before: &Zone, new: &Model, after: &Zone) -> Vec<String> {
+    let now: BTreeMap<&Name, RouteId> = after.steered.iter().map(|s| (&s.owner, s.route)).collect();
+    let lost = before.steered.iter().filter_map(|steered| {
+        let route = *now.get(&steered.owner)?;
+        let (had, has) = (types(old, steered.route), types(new, route));
+        // A CNAME answers every type.
+        let lost: Vec<String> = if has.contains(&RecordType::CNAME) {
+            Vec::new()
+        } else {
+            had.difference(&has).map(ToString::to_string).collect()
+        };
+        (!lost.is_empty())
+            .then(|| format!("the steered name {} would have no {} any more", steered.owner, lost.join(", ")))
+    });
+    lost.collect()
+}
+
+fn types(model: &Model, root: RouteId) -> BTreeSet<RecordType> {
+    let mut types = BTreeSet::new();
+    let mut routes = vec![root];
+    while let Some(id) = routes.pop() {
+        let route = model.route(id);
+        for target in route.members.iter().map(|member| member.target).chain(route.last_resort) {
+            match target {
+                Target::Endpoint(endpoint) => types.extend(model.endpoint(endpoint).records.iter().map(|r| r.rtype)),
+                Target::Route(route) => routes.push(route),
+            }
+        }
+    }
+    types
+}
+
+/// Distinct owner names of a zone.
+pub(super) fn owners(zone: &Zone) -> BTreeSet<&Name> {
+    let plain = zone.records.iter().map(|rrset| &rrset.owner);
+    plain.chain(zone.steered.iter().map(|steered| &steered.owner)).chain([&zone.apex]).collect()
+}
+
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}

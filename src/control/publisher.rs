@@ -1,0 +1,260 @@
+//! The one thread that changes what is served.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::debounce::Debounce;
+use super::load::{self, Stamp};
+use super::report::{Counters, Facts};
+use super::serial::Used;
+use super::watch::{Interest, Watch};
+use super::{Current, DrainError, Drained, Options, ReloadError, Reloaded, Subject};
+use crate::config::Model;
+use crate::config::model::EndpointId;
+use crate::health::{Checker, Store, Switches};
+use crate::snapshot::{Inputs, Snapshot, compile};
+
+/// Editors and deployments write several files at once.
+pub(super) const FILES_QUIET: Duration = Duration::from_millis(100);
+pub(super) const FILES_MOST: Duration = Duration::from_secs(1);
+/// Verdicts that change together are published together, well within the 50 ms that they may wait.
+pub(super) const VERDICTS_QUIET: Duration = Duration::from_millis(10);
+pub(super) const VERDICTS_MOST: Duration = Duration::from_millis(40);
+/// A reader holds a snapshot for the time of one message. Replaced ones are kept far longer, so that the last holder is
+/// this thread and a reader never pays for the freeing.
+const RETIRE_AFTER: Duration = Duration::from_secs(3);
+/// Directories that were not there are looked for, and ends of drains checked against the clock, this often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the handle and the publisher share.
+pub(super) struct Shared {
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) current: ArcSwap<Current>,
+    pub(super) facts: ArcSwap<Facts>,
+    pub(super) generations: watch::Sender<u64>,
+    pub(super) listening: ArcSwap<Vec<String>>,
+    pub(super) counters: Counters,
+    /// Gone once the publisher has stopped.
+    pub(super) checker: Mutex<Option<Checker>>,
+    /// Seconds since 1970 UTC.
+    pub(super) started: u64,
+}
+
+/// What may be asked of the publisher.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// By a person.
+    Reload {
+        force: Option<u64>,
+        reply: mpsc::Sender<Result<Reloaded, ReloadError>>,
+    },
+    Drain {
+        subject: Subject,
+        span: Option<Duration>,
+        reason: Option<String>,
+        force: bool,
+        reply: mpsc::Sender<Result<Drained, DrainError>>,
+    },
+    Undrain {
+        subject: Subject,
+        reply: mpsc::Sender<Result<Drained, DrainError>>,
+    },
+    /// Something that matters has changed on disk.
+    FilesChanged,
+    /// A verdict has changed.
+    VerdictsChanged,
+    Stop {
+        reply: Option<mpsc::Sender<()>>,
+    },
+}
+
+/// Everything that changes.
+pub(super) struct Publisher {
+    pub(super) shared: Arc<Shared>,
+    pub(super) options: Options,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) watch: Option<Watch>,
+    pub(super) store: Store,
+    pub(super) switches: Switches,
+    pub(super) serials: Used,
+    /// Of the texts that are served.
+    pub(super) digest: u64,
+    /// Of the last reading that was refused, so that it is told of once.
+    pub(super) refused: Option<u64>,
+    /// A reading that removes too much, and the number that forces it.
+    pub(super) held: Option<(u64, u64)>,
+    /// Readings held so far.
+    pub(super) holds: u64,
+    pub(super) stamps: Vec<Stamp>,
+    pub(super) files: Debounce,
+    pub(super) verdicts: Debounce,
+    pub(super) retired: VecDeque<(Instant, Arc<Snapshot>)>,
+}
+
+impl Publisher {
+    /// Runs until told to stop.
+    pub(super) fn run(mut self) {
+        loop {
+            match self.requests.recv_timeout(self.patience()) {
+                Ok(Request::Reload { force, reply }) => {
+                    // Who asked may have given up waiting; the reload stands.
+                    let _ = reply.send(self.reload(force));
+                }
+                Ok(Request::Drain { subject, span, reason, force, reply }) => {
+                    let _ = reply.send(self.drain(&subject, span, reason, force));
+                }
+                Ok(Request::Undrain { subject, reply }) => {
+                    let _ = reply.send(self.undrain(&subject));
+                }
+                Ok(Request::FilesChanged) => self.files.note(Instant::now()),
+                Ok(Request::VerdictsChanged) => self.verdicts.note(Instant::now()),
+                Ok(Request::Stop { reply }) => {
+                    self.stop();
+                    if let Some(reply) = reply {
+                        let _ = reply.send(());
+                    }
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => self.follow_files(),
+                Err(RecvTimeoutError::Disconnected) => return self.stop(),
+            }
+            let now = Instant::now();
+            if self.files.take(now) {
+                self.follow_files();
+                // A refusal is in the log and in the status.
+                let _ = self.reload(None);
+            }
+            if self.verdicts.take(now) {
+                self.publish_verdicts();
+            }
+            self.expire_drains();
+            while self.retired.front().is_some_and(|(since, _)| since.elapsed() >= RETIRE_AFTER) {
+                self.retired.pop_front();
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let now = Instant::now();
+        let due = [self.files.due(), self.verdicts.due()].into_iter().flatten();
+        let waits = due.map(|at| at.saturating_duration_since(now));
+        let drain = self.switches.next_expiry().map(until);
+        waits.chain(drain).min().map_or(TICK, |wait| wait.min(TICK))
+    }
+
+    fn stop(&mut self) {
+        self.watch = None;
+        let checker = self.shared.checker.lock().map(|mut checker| checker.take()).unwrap_or_default();
+        if let Some(checker) = checker {
+            self.options.runtime.block_on(checker.shutdown());
+        }
+    }
+
+    pub(super) fn current(&self) -> Arc<Current> {
+        self.shared.current.load_full()
+    }
+
+    /// Endpoints of `model` that are drained by `switches`.
+    pub(super) fn drained(model: &Model, switches: &Switches) -> BTreeSet<EndpointId> {
+        let now = unix_now();
+        let ids = (0..).map(EndpointId).zip(&model.endpoints);
+        ids.filter(|(_, endpoint)| switches.is_drained(&endpoint.name, now)).map(|(id, _)| id).collect()
+    }
+
+    /// Compiles the next generation without publishing it.
+    pub(super) fn next(&self, inputs: &Inputs) -> Result<Snapshot, String> {
+        let previous = self.shared.snapshot.load_full();
+        compiled(inputs, previous.generation + 1, Some(&previous))
+    }
+
+    /// Swaps a compiled snapshot in.
+    pub(super) fn publish(&mut self, snapshot: Snapshot, sources: Arc<load::Sources>) -> u64 {
+        let generation = snapshot.generation;
+        let forced = snapshot.forced();
+        let current = Current { generation, inputs: snapshot.inputs.clone(), sources, since: unix_now() };
+        let replaced = self.shared.snapshot.swap(Arc::new(snapshot));
+        self.retired.push_back((Instant::now(), replaced));
+        self.shared.current.store(Arc::new(current));
+        let known = Arc::clone(&self.shared.facts.load());
+        for route in forced.iter().filter(|route| !known.forced.contains(route)) {
+            tracing::warn!("{route}: some clients now get drained endpoints only, since nothing else is left");
+        }
+        let drains = self.switches.clone();
+        self.tell(|facts| {
+            facts.forced = forced;
+            facts.switches = drains;
+        });
+        self.shared.generations.send_replace(generation);
+        generation
+    }
+
+    /// The same files with the verdicts and drains of now.
+    fn publish_verdicts(&mut self) {
+        let current = self.current();
+        let Some(verdicts) = self.with_checker(|checker| checker.verdicts_for(&current.inputs.model)) else { return };
+        if verdicts == current.inputs.verdicts {
+            return;
+        }
+        let inputs = Inputs { verdicts, ..current.inputs.clone() };
+        match self.next(&inputs) {
+            Ok(snapshot) => {
+                let generation = self.publish(snapshot, Arc::clone(&current.sources));
+                tracing::debug!("generation {generation}: verdicts changed");
+            }
+            Err(error) => tracing::error!("a change of health is not served: {error}"),
+        }
+    }
+
+    pub(super) fn with_checker<T>(&self, ask: impl FnOnce(&Checker) -> T) -> Option<T> {
+        let checker = self.shared.checker.lock().ok()?;
+        checker.as_ref().map(ask)
+    }
+
+    /// Changes what `status` tells.
+    pub(super) fn tell(&self, change: impl FnOnce(&mut Facts)) {
+        let mut facts = Facts::clone(&self.shared.facts.load());
+        change(&mut facts);
+        self.shared.facts.store(Arc::new(facts));
+    }
+
+    /// Takes up directories that were replaced or have appeared.
+    pub(super) fn follow_files(&mut self) {
+        let current = self.current();
+        let server = &current.inputs.model.server;
+        let mut files: Vec<PathBuf> = current.sources.iter().map(|(path, _)| path.clone()).collect();
+        files.extend(server.databases.iter().cloned());
+        files.extend(load::server_files(self.options.server_file.as_deref()));
+        let interest = Interest::new([&server.zones], &files);
+        let Some(watch) = &mut self.watch else { return };
+        if watch.follow(interest) {
+            self.files.note(Instant::now());
+        }
+    }
+}
+
+/// A compiler's panic must cost its result and not the publisher.
+pub(super) fn compiled(inputs: &Inputs, generation: u64, previous: Option<&Snapshot>) -> Result<Snapshot, String> {
+    match catch_unwind(AssertUnwindSafe(|| compile(inputs, generation, previous))) {
+        Ok(Ok(snapshot)) => Ok(snapshot),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the compiler failed; the log has its last words".into()),
+    }
+}
+
+/// Seconds since 1970 UTC; 0 before.
+pub(super) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// From now to a second since 1970 UTC; nothing if it has passed.
+fn until(second: u64) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Duration::from_secs(second).saturating_sub(now)
+}

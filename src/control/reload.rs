@@ -1,0 +1,178 @@
+//! Files that changed: taken whole, or refused with every reason.
+
+use std::sync::Arc;
+
+use super::guard;
+use super::load::{self, Reading, Sources};
+use super::publisher::{Publisher, unix_now};
+use super::serial;
+use super::start::keep;
+use super::{LoadStatus, ReloadError, Reloaded};
+use crate::config::model::Server;
+use crate::config::{Diagnostic, Model, Severity};
+use crate::geo;
+use crate::snapshot::Inputs;
+
+impl Publisher {
+    pub(super) fn reload(&mut self, force: Option<u64>) -> Result<Reloaded, ReloadError> {
+        let current = self.current();
+        let server = &current.inputs.model.server;
+        let file = self.options.server_file.as_deref();
+        let reading = load::read(file, &self.options.overrides, server.reload, Some(&current.sources));
+        let Reading { model, mut diagnostics, sources, digest } = reading;
+        let Some(mut model) = model else {
+            return Err(self.refuse(digest, diagnostics, sources, None));
+        };
+        let stamps = load::stamps(&model.server.databases);
+        if digest == self.digest && stamps == self.stamps {
+            self.taken(&diagnostics, &sources);
+            return Ok(Reloaded {
+                generation: current.generation,
+                changed: false,
+                zones: model.zones.len(),
+                diagnostics,
+                sources,
+            });
+        }
+
+        let removals = guard::removals(&current.inputs.model, &model);
+        if !removals.is_empty() {
+            let number = self.number_of(digest);
+            if force != Some(number) {
+                let help = format!("if this is meant: rhumb reload --force {number}");
+                diagnostics.extend(removals.into_iter().map(|what| {
+                    let said = Diagnostic::general(Severity::Error, "removes-too-much", what);
+                    Diagnostic { help: Some(help.clone()), ..said }
+                }));
+                return Err(self.refuse(digest, diagnostics, sources, Some(number)));
+            }
+        }
+
+        let mut databases = None;
+        let places = if stamps == self.stamps {
+            Arc::clone(&current.inputs.places)
+        } else {
+            match geo::load(&model.server.databases) {
+                Ok((places, infos)) => {
+                    databases = Some(infos);
+                    Arc::new(places)
+                }
+                Err(error) => {
+                    diagnostics.push(Diagnostic::general(Severity::Error, "bad-database", error.to_string()));
+                    return Err(self.refuse(digest, diagnostics, sources, None));
+                }
+            }
+        };
+        serial::settle(&mut model.zones, &mut self.serials);
+        diagnostics.extend(later(server, &model.server));
+
+        let model = Arc::new(model);
+        let verdicts = self.with_checker(|checker| checker.verdicts_for(&model));
+        let inputs = Inputs {
+            drained: Self::drained(&model, &self.switches),
+            verdicts: verdicts.unwrap_or_default(),
+            model: Arc::clone(&model),
+            places,
+        };
+        let snapshot = match self.next(&inputs) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                diagnostics.push(Diagnostic::general(Severity::Error, "limit", error));
+                return Err(self.refuse(digest, diagnostics, sources, None));
+            }
+        };
+        let generation = self.publish(snapshot, Arc::clone(&sources));
+        self.with_checker(|checker| checker.apply(Arc::clone(&model)));
+        (self.digest, self.stamps, self.held) = (digest, stamps, None);
+        self.taken(&diagnostics, &sources);
+        self.remember(&model, &sources, databases);
+        self.follow_files();
+        for diagnostic in &diagnostics {
+            tracing::warn!("{}", load::line(diagnostic, &sources));
+        }
+        tracing::info!(
+            "generation {generation}: {} zones taken from {}",
+            model.zones.len(),
+            model.server.zones.display()
+        );
+        Ok(Reloaded { generation, changed: true, zones: model.zones.len(), diagnostics, sources })
+    }
+
+    /// The number that forces a reading: the same for the same content.
+    fn number_of(&mut self, digest: u64) -> u64 {
+        match self.held {
+            Some((number, held)) if held == digest => number,
+            _ => {
+                self.holds += 1;
+                self.held = Some((self.holds, digest));
+                self.holds
+            }
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        digest: u64,
+        diagnostics: Vec<Diagnostic>,
+        sources: Arc<Sources>,
+        force: Option<u64>,
+    ) -> ReloadError {
+        if self.refused != Some(digest) {
+            for diagnostic in &diagnostics {
+                let line = load::line(diagnostic, &sources);
+                match diagnostic.severity {
+                    Severity::Error => tracing::error!("{line}"),
+                    Severity::Warning => tracing::warn!("{line}"),
+                }
+            }
+            tracing::error!("the files were not taken: generation {} goes on", self.current().generation);
+        }
+        self.refused = Some(digest);
+        self.shared.counters.refused_load();
+        let status = status(false, force, &diagnostics, &sources);
+        self.tell(|facts| {
+            facts.last_load = LoadStatus { from_last_good: facts.last_load.from_last_good, ..status };
+        });
+        ReloadError { diagnostics, sources, force }
+    }
+
+    fn taken(&mut self, diagnostics: &[Diagnostic], sources: &Sources) {
+        self.refused = None;
+        self.shared.counters.taken_load();
+        let status = status(true, None, diagnostics, sources);
+        self.tell(|facts| facts.last_load = status);
+    }
+
+    fn remember(&mut self, model: &Model, sources: &Sources, databases: Option<Vec<geo::DatabaseInfo>>) {
+        let mut notes = self.shared.facts.load().notes.clone();
+        notes.retain(|note| !note.starts_with("the files have errors") && !note.starts_with("served without"));
+        keep(&self.options, model, sources, &self.store, &self.serials, &mut notes);
+        self.tell(|facts| {
+            facts.notes = notes;
+            if let Some(databases) = databases {
+                facts.databases = databases;
+            }
+        });
+    }
+}
+
+fn status(ok: bool, force: Option<u64>, diagnostics: &[Diagnostic], sources: &Sources) -> LoadStatus {
+    let said = diagnostics.iter().map(|d| format!("{}: {}", d.severity, load::line(d, sources))).collect();
+    LoadStatus { ok, from_last_good: false, when: unix_now(), force, diagnostics: said }
+}
+
+/// Settings that are read at the start only.
+fn later(old: &Server, new: &Server) -> Option<Diagnostic> {
+    let changed = [
+        ("listen.dns", old.dns != new.dns),
+        ("listen.admin", old.admin != new.admin || old.admin_token_file != new.admin_token_file),
+        ("state", old.state != new.state),
+        ("workers", old.workers != new.workers),
+        ("transport", old.transport != new.transport),
+    ];
+    let names: Vec<&str> = changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect();
+    (!names.is_empty()).then(|| {
+        let message = format!("{} takes effect at the next start", names.join(", "));
+        Diagnostic::general(Severity::Warning, "needs-restart", message)
+    })
+}

@@ -1,0 +1,177 @@
+//! Numbers and facts for [`Status`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::guard::owners;
+use super::publisher::Shared;
+use super::{
+    Current, DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus, Status, ZoneStatus,
+};
+use crate::config::model::{self, EndpointId};
+use crate::geo::DatabaseInfo;
+use crate::health::{ProbeReport, Switches, Verdict};
+
+/// What the publisher knows beside what it publishes.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) last_load: LoadStatus,
+    pub(super) forced: Vec<String>,
+    pub(super) switches: Switches,
+    pub(super) databases: Vec<DatabaseInfo>,
+    pub(super) notes: Vec<String>,
+}
+
+type Source = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
+
+/// What is counted here, and by others.
+#[derive(Default)]
+pub(super) struct Counters {
+    loads_taken: AtomicU64,
+    loads_refused: AtomicU64,
+    sources: Mutex<Vec<Source>>,
+}
+
+impl Counters {
+    pub(super) fn add_source(&self, source: Source) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+    }
+
+    pub(super) fn taken_load(&self) {
+        self.loads_taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn refused_load(&self) {
+        self.loads_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> BTreeMap<String, u64> {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = [
+            ("loads_taken", self.loads_taken.load(Ordering::Relaxed)),
+            ("loads_refused", self.loads_refused.load(Ordering::Relaxed)),
+        ];
+        let all = sources.iter().flat_map(|source| source()).chain(own);
+        all.map(|(name, count)| (name.to_owned(), count)).collect()
+    }
+}
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.read()).finish()
+    }
+}
+
+pub(super) fn status(shared: &Shared) -> Status {
+    let current = shared.current.load_full();
+    let facts = shared.facts.load_full();
+    let (probes, counts, problems) = match &*shared.checker.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(checker) => (checker.report(), checker.counts(), checker.problems()),
+        None => Default::default(),
+    };
+    let mut counters = shared.counters.read();
+    counters.extend(
+        [
+            ("probes_run", counts.runs),
+            ("probes_passed", counts.passed),
+            ("probes_failed", counts.failed),
+            ("probes_without_result", counts.no_result),
+            ("probes_refused", counts.refused),
+            ("probes_restarted", counts.restarted),
+        ]
+        .map(|(name, count)| (name.to_owned(), count)),
+    );
+    Status {
+        version: env!("CARGO_PKG_VERSION"),
+        generation: current.generation,
+        since: current.since,
+        started: shared.started,
+        listening: Vec::clone(&shared.listening.load()),
+        zones: current.inputs.model.zones.iter().map(zone).collect(),
+        endpoints: endpoints(&current, &probes),
+        drains: facts.switches.drained.iter().map(drain).collect(),
+        forced: facts.forced.clone(),
+        last_load: facts.last_load.clone(),
+        databases: facts.databases.iter().map(database).collect(),
+        notes: facts.notes.iter().cloned().chain(problems).collect(),
+        counters,
+    }
+}
+
+fn zone(zone: &model::Zone) -> ZoneStatus {
+    ZoneStatus {
+        apex: zone.apex.to_string().trim_end_matches('.').to_owned(),
+        serial: zone.soa.serial,
+        names: owners(zone).len(),
+        steered: zone.steered.len(),
+        file: zone.file.clone(),
+    }
+}
+
+fn endpoints(current: &Current, probes: &[ProbeReport]) -> Vec<EndpointStatus> {
+    let mut by_endpoint: BTreeMap<&str, Vec<&ProbeReport>> = BTreeMap::new();
+    for probe in probes {
+        if let Some(endpoint) = &probe.endpoint {
+            by_endpoint.entry(endpoint).or_default().push(probe);
+        }
+    }
+    let inputs = &current.inputs;
+    (0..)
+        .map(EndpointId)
+        .zip(&inputs.model.endpoints)
+        .map(|(id, endpoint)| {
+            let probes = by_endpoint.remove(endpoint.name.as_str()).unwrap_or_default();
+            let is_out = inputs.drained.contains(&id) || endpoint.status == model::Status::Down;
+            EndpointStatus {
+                name: endpoint.name.clone(),
+                site: endpoint.site.clone(),
+                state: if is_out { EndpointState::Drained } else { state(current, endpoint) },
+                probes: probes.into_iter().map(probe).collect(),
+            }
+        })
+        .collect()
+}
+
+/// What answers do with an endpoint that is not drained: it is up while one of its probes is (G6).
+fn state(current: &Current, endpoint: &model::Endpoint) -> EndpointState {
+    if endpoint.status == model::Status::Up {
+        return EndpointState::Up;
+    }
+    let verdict = |probe| current.inputs.verdicts.get(probe);
+    let verdicts: Vec<Verdict> = match &endpoint.health {
+        model::Health::Unchecked => Vec::new(),
+        model::Health::PerAddress(probes) => probes.iter().map(|&(_, probe)| verdict(probe)).collect(),
+        model::Health::Whole(probe) => vec![verdict(*probe)],
+    };
+    if verdicts.contains(&Verdict::Up) {
+        EndpointState::Up
+    } else if verdicts.contains(&Verdict::Unchecked) || verdicts.is_empty() {
+        EndpointState::Unchecked
+    } else {
+        EndpointState::Down
+    }
+}
+
+fn probe(probe: &ProbeReport) -> ProbeStatus {
+    let seconds = |ms: Option<u64>| ms.map(|ms| ms / 1000);
+    let is_failing = probe.consecutive_fails > 0;
+    ProbeStatus {
+        check: probe.check.clone(),
+        subject: probe.address.clone(),
+        verdict: probe.verdict.as_str(),
+        since: seconds(probe.since_ms),
+        last_probe: seconds(probe.last_run_ms),
+        last_failure: probe.last.clone().filter(|_| is_failing),
+    }
+}
+
+fn drain((endpoint, drain): (&String, &crate::health::Drain)) -> DrainStatus {
+    DrainStatus { endpoint: endpoint.clone(), until: drain.until, reason: drain.reason.clone() }
+}
+
+/// The embedded database is part of the version.
+fn database(info: &DatabaseInfo) -> DatabaseStatus {
+    DatabaseStatus { file: info.name().to_string().into(), kind: info.kind.clone(), built: info.built }
+}

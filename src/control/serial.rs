@@ -1,0 +1,36 @@
+//! Serials never go back (RFC 1982), whatever clocks and file times do.
+
+use std::collections::BTreeMap;
+
+use crate::config::model::Zone;
+
+/// The last serial that was served, by apex.
+pub(super) type Used = BTreeMap<String, u32>;
+
+/// Raises serials that lie below the last one used, and notes all of them as used.
+pub(super) fn settle(zones: &mut [Zone], used: &mut Used) {
+    for zone in zones {
+        let last = used.entry(zone.apex.to_string()).or_insert(zone.soa.serial);
+        if precedes(zone.soa.serial, *last) {
+            zone.soa.serial = *last;
+        }
+        *last = zone.soa.serial;
+    }
+}
+
+/// RFC 1982 section 3.2: whether `a` is before `b` on the circle; neither of two that are half of it apart is.
+fn precedes(a: u32, b: u32) -> bool {
+    (b.wrapping_sub(a) as i32) > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_1982_order_goes_round_the_circle() {
+        assert!(precedes(1, 2) && !precedes(2, 1) && !precedes(7, 7));
+        assert!(precedes(u32::MAX, 0) && !precedes(0, u32::MAX));
+        assert!(!precedes(0, 1 << 31) && !precedes(1 << 31, 0));
+    }
+}

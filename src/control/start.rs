@@ -1,0 +1,227 @@
+//! From nothing to the first snapshot.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::debounce::Debounce;
+use super::last_good::{self, LastGood};
+use super::load::{self, Reading, Sources};
+use super::publisher::{
+    FILES_MOST, FILES_QUIET, Publisher, Request, Shared, VERDICTS_MOST, VERDICTS_QUIET, compiled, unix_now,
+};
+use super::report::{Counters, Facts};
+use super::serial::{self, Used};
+use super::watch::Watch;
+use super::{Current, LoadStatus, Options, StartError};
+use crate::config::model::ReloadUnit;
+use crate::config::{Model, Overrides};
+use crate::geo::{self, DatabaseInfo, Places};
+use crate::health::{self, Checker, Store, Switches};
+use crate::snapshot::Inputs;
+
+pub(super) const SERIALS: (&str, &str) = ("serials.json", "rhumb-serials-1");
+
+/// What is served first, and what a person should know of it.
+struct First {
+    model: Model,
+    sources: Arc<Sources>,
+    digest: u64,
+    last_load: LoadStatus,
+    notes: Vec<String>,
+}
+
+/// Publishes the first snapshot and starts the publisher.
+pub(super) fn start(options: Options) -> Result<(Arc<Shared>, mpsc::Sender<Request>), StartError> {
+    let First { mut model, sources, digest, last_load, mut notes } = first(&options)?;
+    let store = Store::new(&model.server.state);
+    let mut serials: Used = store.load(SERIALS, "serials are those of the files").unwrap_or_else(|fault| {
+        notes.push(fault.to_string());
+        Used::default()
+    });
+    serial::settle(&mut model.zones, &mut serials);
+    let mut switches = store.load_switches().unwrap_or_else(|fault| {
+        notes.push(fault.to_string());
+        Switches::default()
+    });
+    switches.expire(unix_now());
+
+    let served_before = LastGood::read(&model.server.state).is_ok_and(|kept| kept.is_some());
+    let stamps = load::stamps(&model.server.databases);
+    let (places, databases) = places(&model.server.databases, served_before, &mut notes)?;
+    let model = Arc::new(model);
+    let checking = health::Options::system(Some(model.server.state.clone()));
+    let checker = Checker::start(&options.runtime, checking, Arc::clone(&model));
+    let drained = Publisher::drained(&model, &switches);
+    let inputs = Inputs { model: Arc::clone(&model), places: Arc::new(places), verdicts: checker.verdicts(), drained };
+    let snapshot = compiled(&inputs, 1, None).map_err(StartError::Other)?;
+
+    keep(&options, &model, &sources, &store, &serials, &mut notes);
+    let forced = snapshot.forced();
+    let current = Current { generation: 1, inputs, sources, since: unix_now() };
+    let facts = Facts { last_load, forced, switches: switches.clone(), databases, notes };
+    let changes = checker.subscribe();
+    let shared = Arc::new(Shared {
+        snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+        current: ArcSwap::from_pointee(current),
+        facts: ArcSwap::from_pointee(facts),
+        generations: watch::Sender::new(1),
+        listening: ArcSwap::default(),
+        counters: Counters::default(),
+        checker: Mutex::new(Some(checker)),
+        started: unix_now(),
+    });
+
+    let (sender, requests) = mpsc::channel();
+    let mut publisher = Publisher {
+        shared: Arc::clone(&shared),
+        watch: watch(&shared, &sender),
+        options,
+        requests,
+        store,
+        switches,
+        serials,
+        digest,
+        refused: None,
+        held: None,
+        holds: 0,
+        stamps,
+        files: Debounce::new(FILES_QUIET, FILES_MOST),
+        verdicts: Debounce::new(VERDICTS_QUIET, VERDICTS_MOST),
+        retired: VecDeque::new(),
+    };
+    // What changed between the reading and this is found by the first, needless reading that it leads to.
+    publisher.follow_files();
+    forward(&publisher.options, changes, sender.clone());
+    thread::Builder::new()
+        .name("publisher".into())
+        .spawn(move || publisher.run())
+        .map_err(|error| StartError::Other(format!("the system refuses a thread: {error}")))?;
+    Ok((shared, sender))
+}
+
+/// The files, or where they are faulty the last good configuration.
+fn first(options: &Options) -> Result<First, StartError> {
+    let file = load::server_file(options.server_file.as_deref());
+    let reading = load::read(options.server_file.as_deref(), &options.overrides, ReloadUnit::All, None);
+    let Reading { model, diagnostics, sources, digest } = reading;
+    let said: Vec<String> =
+        diagnostics.iter().map(|d| format!("{}: {}", d.severity, load::line(d, &sources))).collect();
+    let last_load =
+        LoadStatus { ok: model.is_some(), from_last_good: false, when: unix_now(), force: None, diagnostics: said };
+    if let Some(model) = model {
+        for diagnostic in &diagnostics {
+            tracing::warn!("{}", load::line(diagnostic, &sources));
+        }
+        return Ok(First { model, sources, digest, last_load, notes: Vec::new() });
+    }
+    let refusal = || StartError::Config { diagnostics: diagnostics.clone(), sources: sources.to_vec() };
+    let state = last_good::state_directory(file.as_deref(), &options.overrides);
+    let kept = kept_form(&state, &options.overrides).ok_or_else(refusal)?;
+    let (model, kept) = kept;
+    for line in &last_load.diagnostics {
+        tracing::error!("{line}");
+    }
+    let note = format!("the files have errors: the last good configuration is served, kept in {}", state.display());
+    tracing::error!("{note}");
+    // No text has this digest, so that the files are taken as soon as they are whole.
+    Ok(First {
+        model,
+        sources: Arc::new(kept),
+        digest: !digest,
+        last_load: LoadStatus { from_last_good: true, ..last_load },
+        notes: vec![note],
+    })
+}
+
+fn kept_form(state: &Path, overrides: &Overrides) -> Option<(Model, Sources)> {
+    let kept = match LastGood::read(state) {
+        Ok(kept) => kept?,
+        Err(fault) => {
+            tracing::error!("{fault}");
+            return None;
+        }
+    };
+    match kept.load(state, overrides) {
+        Ok(loaded) => loaded.model.map(|model| (model, loaded.sources)),
+        Err(error) => {
+            tracing::error!("the last good configuration cannot be laid out: {error}");
+            None
+        }
+    }
+}
+
+/// A database that fails stops a first start, and costs only itself where this server has served before: clients that
+/// it alone knows are then placed by the others.
+fn places(
+    files: &[PathBuf],
+    served_before: bool,
+    notes: &mut Vec<String>,
+) -> Result<(Places, Vec<DatabaseInfo>), StartError> {
+    let mut usable = files.to_vec();
+    loop {
+        let error = match geo::load(&usable) {
+            Ok(loaded) => return Ok(loaded),
+            Err(error) => error,
+        };
+        let before = usable.len();
+        usable.retain(|file| Some(file) != error.path.as_ref());
+        if !served_before || usable.len() == before {
+            return Err(StartError::Other(error.to_string()));
+        }
+        tracing::error!("{error}");
+        notes.push(format!("served without a database: {error}"));
+    }
+}
+
+/// Writes down what a later start needs. A state directory that cannot be written is told of and no more.
+pub(super) fn keep(
+    options: &Options,
+    model: &Model,
+    sources: &Sources,
+    store: &Store,
+    serials: &Used,
+    notes: &mut Vec<String>,
+) {
+    const UNWRITTEN: &str = "the state directory";
+    notes.retain(|note| !note.starts_with(UNWRITTEN));
+    let file = load::server_file(options.server_file.as_deref());
+    let kept = LastGood::new(file, model, sources).save(store.directory());
+    if let Err(error) = kept.and_then(|()| store.save(SERIALS, serials)) {
+        let note = format!(
+            "{UNWRITTEN} {} cannot be written ({error}): drains and verdicts are lost at a restart",
+            store.directory().display()
+        );
+        tracing::warn!("{note}");
+        notes.push(note);
+    }
+}
+
+fn watch(shared: &Shared, sender: &mpsc::Sender<Request>) -> Option<Watch> {
+    let sender = sender.clone();
+    // After the publisher has gone there is nobody to tell.
+    let tell = move || drop(sender.send(Request::FilesChanged));
+    let watch = Watch::new(tell).map_err(|error| format!("files are read on `rhumb reload` only: {error}"));
+    let problem = watch.as_ref().map_or_else(|error| Some(error.clone()), |watch| watch.problem.clone());
+    if let Some(problem) = problem {
+        tracing::warn!("{problem}");
+        let mut facts = Facts::clone(&shared.facts.load());
+        facts.notes.push(problem);
+        shared.facts.store(Arc::new(facts));
+    }
+    watch.ok()
+}
+
+fn forward(options: &Options, mut changes: watch::Receiver<u64>, sender: mpsc::Sender<Request>) {
+    options.runtime.spawn(async move {
+        while changes.changed().await.is_ok() {
+            if sender.send(Request::VerdictsChanged).is_err() {
+                return;
+            }
+        }
+    });
+}

@@ -1,0 +1,133 @@
+//! What a running server tells of itself; made for `rhumb status` and the admin API.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// All of it, as of one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// rhumb's version.
+    pub version: &'static str,
+    /// The generation that answers now; it grows with every publication.
+    pub generation: u64,
+    /// When that generation was published, seconds since 1970 UTC.
+    pub since: u64,
+    /// When the process began to serve, seconds since 1970 UTC.
+    pub started: u64,
+    /// DNS addresses that are bound, as `address:port`.
+    pub listening: Vec<String>,
+    /// In the order of their files.
+    pub zones: Vec<ZoneStatus>,
+    /// In the order of their files.
+    pub endpoints: Vec<EndpointStatus>,
+    /// By endpoint.
+    pub drains: Vec<DrainStatus>,
+    /// Steered names that some clients get from drained endpoints only, because a person forced it (G10).
+    pub forced: Vec<String>,
+    /// The last attempt to read the files.
+    pub last_load: LoadStatus,
+    /// Geo databases, the embedded one excluded.
+    pub databases: Vec<DatabaseStatus>,
+    /// Things that are wrong with the server itself and not with a file: a state directory that cannot be written, …
+    pub notes: Vec<String>,
+    /// By name; they only grow.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// One zone that is served.
+#[derive(Clone, Debug, Serialize)]
+pub struct ZoneStatus {
+    /// The apex without its final dot.
+    pub apex: String,
+    /// The serial that is served.
+    pub serial: u32,
+    /// Distinct owner names, the apex included.
+    pub names: usize,
+    /// Names that a route answers.
+    pub steered: usize,
+    /// Where it was read.
+    pub file: PathBuf,
+}
+
+/// What answers do with an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndpointState {
+    /// At least one of its probes passes, or `status = "up"`.
+    Up,
+    /// Every one of its probes fails.
+    Down,
+    /// It has a check and no verdict yet (counts as up), or it has no check.
+    Unchecked,
+    /// A person's word: drained, or `status = "down"`.
+    Drained,
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, Serialize)]
+pub struct EndpointStatus {
+    /// Its full name.
+    pub name: String,
+    /// The site that it is drained with.
+    pub site: Option<String>,
+    /// What answers do with it.
+    pub state: EndpointState,
+    /// Its probes; empty without a check.
+    pub probes: Vec<ProbeStatus>,
+}
+
+/// One probe.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProbeStatus {
+    /// The check's name.
+    pub check: String,
+    /// The address or target that is asked.
+    pub subject: String,
+    /// `up`, `down` or `unchecked`.
+    pub verdict: &'static str,
+    /// When the verdict last changed, seconds since 1970 UTC.
+    pub since: Option<u64>,
+    /// When it was last asked, seconds since 1970 UTC.
+    pub last_probe: Option<u64>,
+    /// What the last failure was, in one clause.
+    pub last_failure: Option<String>,
+}
+
+/// One drain.
+#[derive(Clone, Debug, Serialize)]
+pub struct DrainStatus {
+    /// The endpoint's full name.
+    pub endpoint: String,
+    /// When it ends, seconds since 1970 UTC; without it, when it is undrained.
+    pub until: Option<u64>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// One attempt to read the files.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoadStatus {
+    /// Whether it was taken.
+    pub ok: bool,
+    /// Whether what is served comes from the last good copy in the state directory and not from the files.
+    pub from_last_good: bool,
+    /// When, seconds since 1970 UTC.
+    pub when: u64,
+    /// The number that `rhumb reload --force` takes when a load was held back because it removes too much.
+    pub force: Option<u64>,
+    /// One a diagnostic: `severity: file:line:column: message`.
+    pub diagnostics: Vec<String>,
+}
+
+/// One geo database.
+#[derive(Clone, Debug, Serialize)]
+pub struct DatabaseStatus {
+    /// Where it was read; `embedded` for the world database in the binary.
+    pub file: PathBuf,
+    /// What it calls itself.
+    pub kind: String,
+    /// When its maker built it, as it says itself, seconds since 1970 UTC.
+    pub built: u64,
+}

@@ -1,0 +1,214 @@
+//! Who has streams open: caps in all and per client, and which idle one goes when room is needed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Caps and times of streams.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Streams open at once: well below the 1,024 descriptors that a process gets by default.
+    pub total: usize,
+    /// Of them, by one IPv4 address or IPv6 /64.
+    pub per_client: usize,
+    /// How long a stream may be silent between messages (RFC 7766 section 6.2.3). A quarter of it counts when more than
+    /// half of `total` are open.
+    pub idle: Duration,
+    /// From the first octet of a message to its last, and for a reply to be taken.
+    pub message: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { total: 512, per_client: 64, idle: Duration::from_secs(10), message: Duration::from_secs(5) }
+    }
+}
+
+/// All open streams.
+#[derive(Debug)]
+pub(super) struct Connections {
+    limits: Limits,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    open: BTreeMap<u64, Entry>,
+    by_client: HashMap<IpAddr, usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    client: IpAddr,
+    idle_since: Option<Instant>,
+    close: CancellationToken,
+}
+
+/// What became of a new stream.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It may talk; another that was idle may have been told to close.
+    Admitted { seat: Seat, evicted: bool },
+    /// It may not.
+    Refused,
+}
+
+/// The right of one stream to be open, until dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    connections: Arc<Connections>,
+    id: u64,
+    /// Set when the stream should close since others need its place.
+    pub(super) close: CancellationToken,
+}
+
+impl Connections {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self { limits, table: Mutex::default() })
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Decides on a new stream. When all seats are taken, the one that has been idle longest gives its up.
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr, now: Instant) -> Admission {
+        let client = client_of(address);
+        let mut table = self.table();
+        if table.by_client.get(&client).copied().unwrap_or(0) >= self.limits.per_client {
+            return Admission::Refused;
+        }
+        let full = table.open.len() >= self.limits.total;
+        if full {
+            let idle = table.open.iter().filter_map(|(&id, entry)| Some((entry.idle_since?, id)));
+            let Some((_, longest)) = idle.min() else { return Admission::Refused };
+            if let Some(entry) = table.remove(longest) {
+                entry.close.cancel();
+            }
+        }
+        let id = table.next;
+        table.next += 1;
+        let close = CancellationToken::new();
+        table.open.insert(id, Entry { client, idle_since: Some(now), close: close.clone() });
+        *table.by_client.entry(client).or_insert(0) += 1;
+        Admission::Admitted { seat: Seat { connections: Arc::clone(self), id, close }, evicted: full }
+    }
+
+    /// How long a stream may be silent now.
+    pub(super) fn idle(&self) -> Duration {
+        let open = self.table().open.len();
+        if open * 2 > self.limits.total { self.limits.idle / 4 } else { self.limits.idle }
+    }
+
+    #[cfg(test)]
+    pub(super) fn open(&self) -> usize {
+        self.table().open.len()
+    }
+
+    /// A panic elsewhere leaves the table whole: each method changes it in one step.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn remove(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.open.remove(&id)?;
+        if let Some(count) = self.by_client.get_mut(&entry.client) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_client.remove(&entry.client);
+            }
+        }
+        Some(entry)
+    }
+}
+
+impl Seat {
+    /// Says whether the stream waits for a message since `idle_since`, or is at work on one.
+    pub(super) fn mark(&self, idle_since: Option<Instant>) {
+        if let Some(entry) = self.connections.table().open.get_mut(&self.id) {
+            entry.idle_since = idle_since;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.connections.table().remove(self.id);
+    }
+}
+
+/// One IPv6 client has a whole /64 to call from.
+fn client_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn limits(total: usize, per_client: usize) -> Limits {
+        Limits { total, per_client, ..Limits::default() }
+    }
+
+    fn admit(connections: &Arc<Connections>, client: [u8; 4], now: Instant) -> Seat {
+        match connections.admit(client.into(), now) {
+            Admission::Admitted { seat, .. } => seat,
+            Admission::Refused => panic!("{client:?} was refused"),
+        }
+    }
+
+    #[test]
+    fn p21_one_client_cannot_take_every_seat() {
+        let connections = Connections::new(limits(10, 2));
+        let now = Instant::now();
+        let _first = admit(&connections, [192, 0, 2, 1], now);
+        let second = admit(&connections, [192, 0, 2, 1], now);
+        assert!(matches!(connections.admit([192, 0, 2, 1].into(), now), Admission::Refused));
+        admit(&connections, [192, 0, 2, 2], now);
+        drop(second);
+        admit(&connections, [192, 0, 2, 1], now);
+    }
+
+    #[test]
+    fn p21_the_longest_idle_gives_way_and_the_busy_do_not() {
+        let connections = Connections::new(limits(3, 3));
+        let now = Instant::now();
+        let busy = admit(&connections, [192, 0, 2, 1], now);
+        busy.mark(None);
+        let idle = admit(&connections, [192, 0, 2, 2], now + Duration::from_secs(1));
+        let fresh = admit(&connections, [192, 0, 2, 3], now + Duration::from_secs(2));
+        let newcomer = admit(&connections, [192, 0, 2, 4], now + Duration::from_secs(3));
+        assert!(idle.close.is_cancelled());
+        assert!(!busy.close.is_cancelled() && !fresh.close.is_cancelled() && !newcomer.close.is_cancelled());
+        drop(idle);
+        assert_eq!(connections.open(), 3);
+    }
+
+    #[test]
+    fn p21_when_all_are_busy_the_newcomer_is_refused() {
+        let connections = Connections::new(limits(1, 1));
+        let only = admit(&connections, [192, 0, 2, 1], Instant::now());
+        only.mark(None);
+        assert!(matches!(connections.admit([192, 0, 2, 2].into(), Instant::now()), Admission::Refused));
+    }
+
+    #[test]
+    fn an_ipv6_client_is_its_64_and_a_mapped_address_is_ipv4() {
+        let v6 = |text: &str| text.parse::<Ipv6Addr>().map(|a| client_of(a.into()));
+        assert_eq!(v6("2001:db8:1:2:aaaa::1"), v6("2001:db8:1:2:bbbb::2"));
+        assert_ne!(v6("2001:db8:1:2::1"), v6("2001:db8:1:3::1"));
+        assert_eq!(v6("::ffff:192.0.2.1"), Ok(IpAddr::from([192, 0, 2, 1])));
+    }
+}
