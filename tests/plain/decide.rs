@@ -299,7 +299,11 @@ impl<'a> Walk<'a> {
             match member.target {
                 Target::Endpoint(endpoint) => self.endpoint(endpoint, Some(member), part),
                 Target::Route(below) if self.is_healthy(below) => self.resolve(below, part),
-                Target::Route(below) => self.fail_open(below, part, false),
+                Target::Route(below) => {
+                    // Whether a branch that is never left (T2) ends the climb also on this way is left open.
+                    self.decision.open |= !member.follow_health && self.route(below).all_down == AllDown::Nodata;
+                    self.fail_open(below, part, false);
+                }
             }
         }
     }
