@@ -13,6 +13,7 @@ use super::{Diagnostic, Loaded, Severity, code};
 ///
 /// # Errors
 /// The route or member does not exist or has no weight, or the load was faulty.
+#[allow(clippy::result_large_err, reason = "asked once a command, and a fault is a Diagnostic everywhere")]
 pub fn set_weight(loaded: &Loaded, route: &str, member: &str, weight: u16) -> Result<(PathBuf, String), Diagnostic> {
     let fault = |message: String, help: Option<String>| Diagnostic {
         help,
@@ -36,11 +37,17 @@ pub fn set_weight(loaded: &Loaded, route: &str, member: &str, weight: u16) -> Re
         }
         _ => {
             let names: Vec<_> = found.iter().map(|known| format!("`{}`", known.name)).collect();
-            return Err(fault(format!("several zones have a route `{route}`"), Some(format!("write {}", names.join(" or ")))));
+            return Err(fault(
+                format!("several zones have a route `{route}`"),
+                Some(format!("write {}", names.join(" or "))),
+            ));
         }
     };
     if !matches!(known.policy, Policy::Weighted | Policy::Latency) {
-        return Err(fault(format!("route `{}` has no weights", known.name), Some("only weighted and latency routes do".to_owned())));
+        return Err(fault(
+            format!("route `{}` has no weights", known.name),
+            Some("only weighted and latency routes do".to_owned()),
+        ));
     }
     let Some(index) = known.members.iter().position(|candidate| candidate.name == member) else {
         let help = did_you_mean(member, known.members.iter().map(|candidate| candidate.name.as_str()));

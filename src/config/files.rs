@@ -94,7 +94,8 @@ impl<'a> Files<'a> {
                 return None;
             }
         };
-        let seconds = modified.ok().and_then(|(time, _)| time?.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs());
+        let seconds =
+            modified.ok().and_then(|(time, _)| time?.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs());
         let id = findings.add_file(path.to_owned());
         self.order.push((path.to_owned(), Rc::clone(&text)));
         Some(Text { id, text, modified: u32::try_from(seconds).unwrap_or(u32::MAX) })
@@ -106,8 +107,13 @@ impl<'a> Files<'a> {
     }
 }
 
-/// The zone and shared files of a directory by name: `*.toml` and `*.zone`, hidden ones left out.
-pub(crate) fn list_zones(findings: &mut Findings, directory: &Path) -> Vec<PathBuf> {
+/// The zone and shared files of a directory by name: `*.toml` and `*.zone`, hidden ones left out. Kept files belong to
+/// it although they may be gone.
+pub(crate) fn list_zones(
+    findings: &mut Findings,
+    directory: &Path,
+    kept: &HashMap<PathBuf, String>,
+) -> Vec<PathBuf> {
     let shown = directory.display();
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -117,9 +123,10 @@ pub(crate) fn list_zones(findings: &mut Findings, directory: &Path) -> Vec<PathB
                     code::NO_ZONES_DIRECTORY,
                     "make it and put one `.toml` file a zone into it, or name another with `zones = …` or `--zones`",
                 ),
-                ErrorKind::NotADirectory => {
-                    (code::NO_ZONES_DIRECTORY, "`zones` names the directory that holds the zone files, not a file in it")
-                }
+                ErrorKind::NotADirectory => (
+                    code::NO_ZONES_DIRECTORY,
+                    "`zones` names the directory that holds the zone files, not a file in it",
+                ),
                 _ => (code::UNREADABLE, remedy(&error)),
             };
             let message = format!("cannot read the zones directory {shown}: {}", cause(&error));
@@ -135,7 +142,9 @@ pub(crate) fn list_zones(findings: &mut Findings, directory: &Path) -> Vec<PathB
             ours && !hidden
         })
         .collect();
+    paths.extend(kept.keys().filter(|path| path.parent() == Some(directory)).cloned());
     paths.sort();
+    paths.dedup();
     if paths.is_empty() {
         findings
             .file_error(directory.to_owned(), code::NO_ZONES, format!("the zones directory {shown} holds no zone file"))

@@ -92,7 +92,11 @@ pub(crate) static ZONE: Section = Section {
     keys: &[
         key("zone", Kind::Text("a domain name"), "The zone's apex. Without it the file is shared."),
         key("ttl", Kind::Ttl, "TTL of records that carry none.").default("5m"),
-        key("import", Kind::Text("a path"), "A master file as the base, relative to this file; `[records]` are added to it."),
+        key(
+            "import",
+            Kind::Text("a path"),
+            "A master file as the base, relative to this file; `[records]` are added to it.",
+        ),
         key("soa", Kind::Section(&SOA), "Start of authority."),
         key(
             "records",
@@ -146,7 +150,8 @@ pub(crate) static ENDPOINT: Section = Section {
     records: true,
     keys: &[
         key("at", PLACE, "Where it is."),
-        key("region", Kind::Text("a label"), "Label for the latency table.").default("`at`, where that is a cloud region"),
+        key("region", Kind::Text("a label"), "Label for the latency table.")
+            .default("`at`, where that is a cloud region"),
         key("site", Kind::Text("a label"), "The site that it is drained with."),
         key("check", Kind::Text("a check's name"), "How its health is found; without one it is always up."),
         key("status", Kind::Choice(STATUSES), "A person's word, which outranks health.").default("auto"),
@@ -205,14 +210,16 @@ pub(crate) static EXPECT: Section = Section {
     keys: &[
         key(
             "status",
-            Kind::List(&Kind::Either(&[Kind::Text("a status code or a range such as `200-399`"), Kind::Integer(100, 599)])),
+            Kind::List(&Kind::Either(&[
+                Kind::Text("a status code or a range such as `200-399`"),
+                Kind::Integer(100, 599),
+            ])),
             "Status codes that pass.",
         )
         .default("200-399")
         .only(HTTP),
-        key("body", Kind::Text("text"), "Must occur in the first 5,120 octets, case-sensitive.").only(&[
-            "http", "https", "tcp",
-        ]),
+        key("body", Kind::Text("text"), "Must occur in the first 5,120 octets, case-sensitive.")
+            .only(&["http", "https", "tcp"]),
         key("rcode", Kind::List(&Kind::Choice(RCODES)), "Response codes that pass.").default("NOERROR").only(&["dns"]),
         key("answer", Kind::List(&Kind::Text("record data")), "Data, one of which must be in the answer.")
             .only(&["dns"]),
@@ -229,7 +236,8 @@ pub(crate) static PLACE_FILE: Section = Section {
     title: "a place",
     doc: "A set of networks in a file of its own.",
     records: false,
-    keys: &[key("file", Kind::Text("a path"), "One network a line, `#` begins a comment; relative to this file.").required()],
+    keys: &[key("file", Kind::Text("a path"), "One network a line, `#` begins a comment; relative to this file.")
+        .required()],
 };
 
 const MATCHING: &[&str] = &["geolocation", "ip"];
@@ -247,7 +255,9 @@ pub(crate) static ROUTE: Section = Section {
         )
         .required(),
         key("ttl", Kind::Ttl, "Reply TTL; only on a route that answers a name by itself.").default("30s"),
-        key("max_answers", Kind::Integer(1, 16), "How many records are answered at once.").default("8").only(&["multivalue"]),
+        key("max_answers", Kind::Integer(1, 16), "How many records are answered at once.")
+            .default("8")
+            .only(&["multivalue"]),
         key(
             "min_healthy",
             Kind::Either(&[Kind::Integer(1, 10_000), Kind::Text("a percentage such as `50%`")]),
@@ -267,7 +277,9 @@ pub(crate) static ROUTE: Section = Section {
         )
         .default("false")
         .only(&["weighted"]),
-        key("tolerance", Kind::Duration, "Members within it of the best share by weight.").default("0ms").only(&["latency"]),
+        key("tolerance", Kind::Duration, "Members within it of the best share by weight.")
+            .default("0ms")
+            .only(&["latency"]),
     ],
 };
 
@@ -284,7 +296,9 @@ pub(crate) static MEMBER: Section = Section {
         ),
         key("route", Kind::Text("a route's name"), "The route that it leads to."),
         key("where", Kind::List(&LOCATION), "Clients that it is for.").only(MATCHING),
-        key("weight", Kind::Integer(0, 65_535), "Its share; 0 is a standby.").default("1").only(&["weighted", "latency"]),
+        key("weight", Kind::Integer(0, 65_535), "Its share; 0 is a standby.")
+            .default("1")
+            .only(&["weighted", "latency"]),
         key("bias", Kind::Integer(-99, 99), "Widens (above 0) or narrows its catchment, in percent.")
             .default("0")
             .only(&["geoproximity"]),
@@ -318,10 +332,15 @@ pub(crate) static SERVER: Section = Section {
             .default("state"),
         key("workers", Kind::Integer(0, 1024), "UDP workers; 0 is one a core.").default("0"),
         key("transport", Kind::Choice(&["native", "hickory"]), "Which sockets answer.").default("native"),
-        key("reload", Kind::Choice(&["all", "zone"]), "Whether a faulty file holds back all files or its own zone only.")
-            .default("all"),
+        key(
+            "reload",
+            Kind::Choice(&["all", "zone"]),
+            "Whether a faulty file holds back all files or its own zone only.",
+        )
+        .default("all"),
         key("identity", Kind::Text("text"), "What NSID and `id.server` answer."),
-        key("depth", Kind::Integer(1, 16), "Candidates of a latency or geoproximity route that make a region.").default("4"),
+        key("depth", Kind::Integer(1, 16), "Candidates of a latency or geoproximity route that make a region.")
+            .default("4"),
         key("listen", Kind::Section(&LISTEN), "Where to listen."),
         key("geoip", Kind::Section(&GEOIP), "Where clients are."),
         key("latency", Kind::Section(&LATENCY), "Measured latencies; the rest is estimated from distance."),

@@ -25,7 +25,9 @@ pub fn render(diagnostic: &Diagnostic, sources: &[(PathBuf, String)], colour: bo
     let own = diagnostic.file.iter().zip(diagnostic.span.clone());
     let mut places: Vec<(&Path, Range<usize>, &str, bool)> =
         own.map(|(file, span)| (file.as_path(), span, diagnostic.label.as_str(), true)).collect();
-    places.extend(diagnostic.related.iter().map(|(file, span, text)| (file.as_path(), span.clone(), text.as_str(), false)));
+    places.extend(
+        diagnostic.related.iter().map(|(file, span, text)| (file.as_path(), span.clone(), text.as_str(), false)),
+    );
     let mut files: Vec<&Path> = Vec::new();
     for (file, ..) in &places {
         if !files.contains(file) {
@@ -34,8 +36,11 @@ pub fn render(diagnostic: &Diagnostic, sources: &[(PathBuf, String)], colour: bo
     }
     for file in files {
         let Some(text) = text_of(sources, file) else { continue };
-        let spans: Vec<_> =
-            places.iter().filter(|(other, ..)| *other == file).map(|(_, span, label, own)| (first_line(text, span), *label, *own)).collect();
+        let spans: Vec<_> = places
+            .iter()
+            .filter(|(other, ..)| *other == file)
+            .map(|(_, span, label, own)| (first_line(text, span), *label, *own))
+            .collect();
         let from = spans.iter().map(|(span, ..)| span.start).min().unwrap_or(0);
         let to = spans.iter().map(|(span, ..)| span.end).max().unwrap_or(0);
         // Only the lines that matter are handed on: files may hold a hundred thousand.
@@ -160,7 +165,13 @@ mod tests {
     fn a_finding_shows_file_line_column_text_label_and_help() {
         let (diagnostic, sources) = example();
         let text = render(&diagnostic, &sources, false);
-        for part in ["error[unknown-key]: unknown key `tll`", "a.toml:2:1", "2 | tll = 5", "^^^ no such key", "= help: did you mean `ttl`?"] {
+        for part in [
+            "error[unknown-key]: unknown key `tll`",
+            "a.toml:2:1",
+            "2 | tll = 5",
+            "^^^ no such key",
+            "= help: did you mean `ttl`?",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         assert!(!text.contains('\u{1b}'));

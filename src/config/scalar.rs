@@ -5,14 +5,8 @@ use std::time::Duration;
 /// The largest TTL (RFC 2181 section 8).
 pub(crate) const MAX_TTL: u64 = (1 << 31) - 1;
 
-const UNITS: &[(&str, u64)] = &[
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-    ("w", 604_800_000),
-];
+const UNITS: &[(&str, u64)] =
+    &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
 
 /// Reads `10s`, `5m`, `1h30m`, `250ms`: whole numbers with units, the larger unit first, no spaces. The result is at
 /// most a hundred years.

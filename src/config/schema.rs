@@ -112,7 +112,9 @@ fn nested(out: &mut String, section: &Section, path: &str) {
 fn sections(kind: &Kind) -> Vec<(&'static Section, String)> {
     match kind {
         Kind::Section(section) => vec![(section, String::new())],
-        Kind::Map(what, kind) => sections(kind).into_iter().map(|(section, rest)| (section, format!(".<{what}>{rest}"))).collect(),
+        Kind::Map(what, kind) => {
+            sections(kind).into_iter().map(|(section, rest)| (section, format!(".<{what}>{rest}"))).collect()
+        }
         Kind::List(kind) => sections(kind).into_iter().map(|(section, rest)| (section, format!("[]{rest}"))).collect(),
         Kind::Either(kinds) => kinds.iter().flat_map(sections).collect(),
         _ => Vec::new(),

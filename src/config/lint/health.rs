@@ -19,7 +19,11 @@ pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, _zones: &[ZoneDat
             let last = index + 1 == route.members.len();
             if route.policy == Policy::Failover && !last {
                 findings
-                    .warning(site, code::UNCHECKED_FAILOVER, format!("`{}` is never left: nothing checks it", member.name))
+                    .warning(
+                        site,
+                        code::UNCHECKED_FAILOVER,
+                        format!("`{}` is never left: nothing checks it", member.name),
+                    )
                     .label("the members after it are never used")
                     .help(match member.target {
                         Target::Endpoint(_) => "give it a `check`",
@@ -27,7 +31,11 @@ pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, _zones: &[ZoneDat
                     });
             } else if any_checked && trees.inner.contains(&id) && matches!(member.target, Target::Endpoint(_)) {
                 findings
-                    .warning(site, code::UNCHECKED_LEAF, format!("`{}` keeps route `{}` up for ever", member.name, route.name))
+                    .warning(
+                        site,
+                        code::UNCHECKED_LEAF,
+                        format!("`{}` keeps route `{}` up for ever", member.name, route.name),
+                    )
                     .label("nothing checks it, although others here are checked")
                     .help("give it a `check`, or make it the route's `last_resort`");
             }
@@ -54,7 +62,10 @@ fn no_alternative(findings: &mut Findings, trees: &Trees<'_>, id: RouteId, route
             member.locations.iter().any(|&inner| other.locations.iter().any(|&outer| covers(outer, inner)))
         };
         let alternative = !route.fence
-            && route.members.iter().any(|other| falls_to(other) && trees.leaves(other.target).iter().any(|&leaf| leaf != only));
+            && route
+                .members
+                .iter()
+                .any(|other| falls_to(other) && trees.leaves(other.target).iter().any(|&leaf| leaf != only));
         if !alternative {
             findings
                 .warning(

@@ -32,7 +32,8 @@ pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[ZoneData
                 .label("only the route that a name is given may have a TTL")
                 .help("set it on the name in `[records]`, or on that name's route");
         }
-        if let Some(site) = own.no_match.filter(|_| route.no_match == Some(NoMatch::Next) && trees.roots.contains(&id)) {
+        if let Some(site) = own.no_match.filter(|_| route.no_match == Some(NoMatch::Next) && trees.roots.contains(&id))
+        {
             findings
                 .error(site, code::NO_MATCH_AT_ROOT, format!("route `{}` answers a name by itself", route.name))
                 .label("there is no parent that could go on")
@@ -44,7 +45,11 @@ pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[ZoneData
                 let weight = u64::from(member.weight);
                 if weight > 0 && weight * 100 < total * SMALL_PERCENT {
                     findings
-                        .warning(site, code::SMALL_SHARE, format!("`{}` has {weight} of {total} shares of `{}`", member.name, route.name))
+                        .warning(
+                            site,
+                            code::SMALL_SHARE,
+                            format!("`{}` has {weight} of {total} shares of `{}`", member.name, route.name),
+                        )
                         .label("takes everything when the others are down")
                         .help("`min_healthy` on the route makes it fail as a whole before that");
                 }
@@ -60,7 +65,11 @@ fn name(findings: &mut Findings, trees: &Trees<'_>, zone: &ZoneData, owner: &Own
     let route = &trees.model.route(steered.route).name;
     if steered.ttl == 0 {
         findings
-            .error(steered.ttl_site.unwrap_or(steered.site), code::ZERO_TTL, format!("the steered name `{}` has a TTL of zero", owner.name))
+            .error(
+                steered.ttl_site.unwrap_or(steered.site),
+                code::ZERO_TTL,
+                format!("the steered name `{}` has a TTL of zero", owner.name),
+            )
             .label("resolvers would ask for every client anew")
             .help("`10s` already follows failures closely");
     }
@@ -77,14 +86,24 @@ fn name(findings: &mut Findings, trees: &Trees<'_>, zone: &ZoneData, owner: &Own
             .help("use endpoints with addresses here, or steer a name below, such as `www`");
     } else if is_cname && let Some(other) = owner.sets.first() {
         findings
-            .error(other.site, code::CNAME_BESIDE_DATA, format!("route `{route}` would answer a CNAME beside other data"))
+            .error(
+                other.site,
+                code::CNAME_BESIDE_DATA,
+                format!("route `{route}` would answer a CNAME beside other data"),
+            )
             .label("a CNAME stands alone")
             .related(steered.site, "the route")
-            .help("give the other data a name of its own: `CNAME = \"origin\"` at an endpoint, and the data at `origin`");
+            .help(
+                "give the other data a name of its own: `CNAME = \"origin\"` at an endpoint, and the data at `origin`",
+            );
     } else {
         for set in owner.sets.iter().filter(|set| below.types.contains(&set.rtype)) {
             findings
-                .error(set.site, code::STEERED_TWICE, format!("{} of `{}` stands in its records and in its route", set.rtype, owner.name))
+                .error(
+                    set.site,
+                    code::STEERED_TWICE,
+                    format!("{} of `{}` stands in its records and in its route", set.rtype, owner.name),
+                )
                 .label("in its records")
                 .related(steered.site, format!("`{route}` answers {} too", set.rtype))
                 .help("leave one of them out");
@@ -97,8 +116,11 @@ fn name(findings: &mut Findings, trees: &Trees<'_>, zone: &ZoneData, owner: &Own
 /// A TTL that was written down and outlasts the time that the slowest check takes to see a failure. The default TTL is
 /// not judged: it is what rhumb itself advises.
 fn long_ttl(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
-    let Some((steered, site)) = owner.steered.as_ref().and_then(|steered| Some((steered, steered.ttl_site?))) else { return };
-    let mut checks: Vec<_> = probes_below(trees, steered.route).into_iter().map(|probe| trees.model.probe(probe).check).collect();
+    let Some((steered, site)) = owner.steered.as_ref().and_then(|steered| Some((steered, steered.ttl_site?))) else {
+        return;
+    };
+    let mut checks: Vec<_> =
+        probes_below(trees, steered.route).into_iter().map(|probe| trees.model.probe(probe).check).collect();
     checks.sort_unstable();
     checks.dedup();
     let slowest = checks
@@ -110,7 +132,11 @@ fn long_ttl(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
     let Some((time, check)) = slowest else { return };
     if u64::from(steered.ttl) > time.as_secs() {
         findings
-            .warning(site, code::LONG_TTL, format!("the TTL of `{}` is longer than it takes to see a failure", owner.name))
+            .warning(
+                site,
+                code::LONG_TTL,
+                format!("the TTL of `{}` is longer than it takes to see a failure", owner.name),
+            )
             .label(format!("{} s, and check `{check}` needs {time:?}", steered.ttl))
             .help("clients keep a failed address for the TTL after that; a shorter one lets them leave sooner");
     }
@@ -185,7 +211,11 @@ fn big_answer(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
     let total = frame + worst.0;
     if total > SAFE_SIZE {
         findings
-            .warning(steered.site, code::BIG_ANSWER, format!("an answer of `{}` cannot fit {SAFE_SIZE} octets", owner.name))
+            .warning(
+                steered.site,
+                code::BIG_ANSWER,
+                format!("an answer of `{}` cannot fit {SAFE_SIZE} octets", owner.name),
+            )
             .label(format!("`{}` can answer {total} octets", worst.1))
             .help("clients ask again over TCP; give it fewer or shorter records");
     }

@@ -33,13 +33,15 @@ pub(super) struct Below {
 impl<'m> Trees<'m> {
     pub(super) fn new(model: &'m Model, sites: &'m Sites, zones: &[ZoneData]) -> Self {
         let roots = zones.iter().flat_map(|zone| &zone.owners).filter_map(|owner| Some(owner.steered.as_ref()?.route));
-        let targets = model.routes.iter().flat_map(|route| route.members.iter().map(|member| member.target).chain(route.last_resort));
+        let targets = model
+            .routes
+            .iter()
+            .flat_map(|route| route.members.iter().map(|member| member.target).chain(route.last_resort));
         let inner = targets.filter_map(|target| match target {
             Target::Route(id) => Some(id),
             Target::Endpoint(_) => None,
         });
-        let mut trees =
-            Self { model, sites, roots: roots.collect(), inner: inner.collect(), below: Vec::new() };
+        let mut trees = Self { model, sites, roots: roots.collect(), inner: inner.collect(), below: Vec::new() };
         let mut below: Vec<Option<Below>> = vec![None; model.routes.len()];
         for id in 0..model.routes.len() as u32 {
             trees.collect(RouteId(id), &mut below);

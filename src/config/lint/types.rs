@@ -103,9 +103,9 @@ fn culprit(trees: &Trees<'_>, id: RouteId, rtype: RecordType) -> Option<(Site, S
 fn missing(findings: &mut Findings, trees: &Trees<'_>, root: RouteId, rtype: RecordType, site: Site, culprit: &str) {
     let owner = trees.below(root).leaves.iter().copied().find(|&leaf| has(trees, leaf, rtype));
     let message = format!("route `{}` could leave a client without {rtype}", trees.model.route(root).name);
-    let mut found = findings.error(site, code::MISSING_TYPE, message).label(format!(
-        "`{culprit}` has no {rtype}, and these clients may have nothing else"
-    ));
+    let mut found = findings
+        .error(site, code::MISSING_TYPE, message)
+        .label(format!("`{culprit}` has no {rtype}, and these clients may have nothing else"));
     if let Some(owner) = owner {
         let name = &trees.model.endpoint(owner).name;
         found = found.related(trees.sites.endpoints[owner.index()], format!("`{name}` has {rtype}"));
@@ -141,7 +141,11 @@ fn cname_multivalue(findings: &mut Findings, trees: &Trees<'_>) {
                 && has(trees, id, RecordType::CNAME)
             {
                 findings
-                    .error(site, code::CNAME_MULTIVALUE, format!("`{}` is a CNAME, and a name has at most one", member.name))
+                    .error(
+                        site,
+                        code::CNAME_MULTIVALUE,
+                        format!("`{}` is a CNAME, and a name has at most one", member.name),
+                    )
                     .label("in a multivalue route")
                     .help("`weighted` picks one of several CNAMEs, `failover` the first that is up");
             }
@@ -171,7 +175,8 @@ fn split_families(findings: &mut Findings, trees: &Trees<'_>) {
             for (lacks, owns) in [(families[0], families[1]), (families[1], families[0])] {
                 let other = route.members.iter().find(|other| {
                     let alternative = !route.fence && trees.types(other.target).contains(&lacks);
-                    alternative && (!matches!(route.policy, Policy::Geolocation | Policy::Ip) || falls_to(member, other))
+                    alternative
+                        && (!matches!(route.policy, Policy::Geolocation | Policy::Ip) || falls_to(member, other))
                 });
                 if let (false, true, Some(other)) = (types.contains(&lacks), types.contains(&owns), other) {
                     findings

@@ -27,15 +27,19 @@ const RCODE_NOERROR: u16 = 0;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(super) fn check(findings: &mut Findings, name: &Written<&str>, table: &DeTable<'_>) -> CheckSpec {
-    let variant = table.get("type").and_then(|value| value.get_ref().as_str()).filter(|t| keys::CHECK_TYPES.contains(t));
+    let variant =
+        table.get("type").and_then(|value| value.get_ref().as_str()).filter(|t| keys::CHECK_TYPES.contains(t));
     let fields = walk::open(findings, &keys::CHECK, table, name.site, variant);
     let interval = fields.duration("interval");
     let timeout = fields.duration("timeout");
-    let (every, within) = (interval.as_ref().map_or(INTERVAL, |i| i.value), timeout.as_ref().map_or(TIMEOUT, |t| t.value));
+    let (every, within) =
+        (interval.as_ref().map_or(INTERVAL, |i| i.value), timeout.as_ref().map_or(TIMEOUT, |t| t.value));
     if let Some(short) = interval.as_ref().filter(|interval| interval.value < SHORTEST_INTERVAL) {
         findings.error(short.site, code::OUT_OF_RANGE, "`interval` is too short").label("expected at least `100ms`");
     }
-    if within.is_zero() && let Some(zero) = &timeout {
+    if within.is_zero()
+        && let Some(zero) = &timeout
+    {
         findings.error(zero.site, code::OUT_OF_RANGE, "`timeout` is zero").label("expected at least `1ms`");
     }
     if within >= every {
@@ -112,7 +116,8 @@ fn missing(findings: &mut Findings, site: Site, name: &Written<&str>, key: &str,
 }
 
 fn needs_port(findings: &mut Findings, fields: &Fields<'_, '_>, variant: &str, name: &Written<&str>) {
-    let in_target = fields.text("target").is_some_and(|text| split_port(&text.value).is_some_and(|(_, port)| port.is_some()));
+    let in_target =
+        fields.text("target").is_some_and(|text| split_port(&text.value).is_some_and(|(_, port)| port.is_some()));
     if fields.key_site("port").is_none() && !in_target {
         missing(findings, fields.site, name, "port", &format!("`{variant}` has no default"));
     }
@@ -140,7 +145,11 @@ fn headers(findings: &mut Findings, fields: &Fields<'_, '_>) -> Vec<(String, Str
                 .label("expected letters, digits and hyphens");
         } else if text.value.chars().any(char::is_control) {
             findings
-                .error(text.site, code::UNKNOWN_VALUE, format!("the value of `{}` holds control characters", name.value))
+                .error(
+                    text.site,
+                    code::UNKNOWN_VALUE,
+                    format!("the value of `{}` holds control characters", name.value),
+                )
                 .label("a header is one line");
         } else {
             headers.push((name.value.to_owned(), text.value.to_owned()));
@@ -200,7 +209,11 @@ impl Expect {
                     Some(range) => status.push(range),
                     None => {
                         findings
-                            .error(Site::new(site.file, item.span()), code::UNKNOWN_VALUE, format!("`{text}` is no status"))
+                            .error(
+                                Site::new(site.file, item.span()),
+                                code::UNKNOWN_VALUE,
+                                format!("`{text}` is no status"),
+                            )
                             .label("expected a status code or a range such as `200-399`");
                     }
                 }
@@ -218,13 +231,16 @@ impl Expect {
 
 fn target(findings: &mut Findings, text: &Written<String>) -> Option<Written<ProbeTarget>> {
     let parsed = split_port(&text.value).filter(|(host, _)| {
-        host.parse::<IpAddr>().is_ok() || (Name::absolute(host).is_ok_and(|name| !name.is_root()) && !host.contains([':', '/', ' ']))
+        host.parse::<IpAddr>().is_ok()
+            || (Name::absolute(host).is_ok_and(|name| !name.is_root()) && !host.contains([':', '/', ' ']))
     });
     let Some((host, port)) = parsed else {
         findings
             .error(text.site, code::BAD_ADDRESS, format!("`{}` is no target", text.value))
             .label("expected a host name or an address, with or without `:port`")
-            .maybe_help(text.value.contains("//").then(|| "a URL's path goes into `path`, its host into `target`".to_owned()));
+            .maybe_help(
+                text.value.contains("//").then(|| "a URL's path goes into `path`, its host into `target`".to_owned()),
+            );
         return None;
     };
     Some(Written::new(ProbeTarget { host: host.to_owned(), port }, text.site))

@@ -30,7 +30,11 @@ pub(super) fn endpoint(
     for cname in data.iter().filter(|data| data.rtype.value == RecordType::CNAME) {
         if data.len() > 1 {
             findings
-                .error(cname.rtype.site, code::CNAME_BESIDE_DATA, format!("endpoint `{}` has a CNAME beside other data", name.value))
+                .error(
+                    cname.rtype.site,
+                    code::CNAME_BESIDE_DATA,
+                    format!("endpoint `{}` has a CNAME beside other data", name.value),
+                )
                 .label("a CNAME stands alone");
         } else if cname.rdata.len() > 1 {
             findings

@@ -31,16 +31,31 @@ pub(super) fn rows(findings: &mut Findings, text: &Text) -> Vec<LatencyRow> {
             at += field.len() + 1;
         }
         let [client, region, milliseconds] = &fields[..] else {
-            row_error(findings, whole, format!("expected 3 fields, found {}", fields.len()), "expected `client,region,milliseconds`");
+            row_error(
+                findings,
+                whole,
+                format!("expected 3 fields, found {}", fields.len()),
+                "expected `client,region,milliseconds`",
+            );
             continue;
         };
         let client = client_of(findings, client);
         if region.value.is_empty() {
-            row_error(findings, region.site, "the region is empty".to_owned(), "expected a label such as `aws:eu-west-1`");
+            row_error(
+                findings,
+                region.site,
+                "the region is empty".to_owned(),
+                "expected a label such as `aws:eu-west-1`",
+            );
             continue;
         }
         let Some(tenths) = scalar::tenths(milliseconds.value) else {
-            row_error(findings, milliseconds.site, format!("`{}` is no latency", milliseconds.value), "expected milliseconds such as `11.5`");
+            row_error(
+                findings,
+                milliseconds.site,
+                format!("`{}` is no latency", milliseconds.value),
+                "expected milliseconds such as `11.5`",
+            );
             continue;
         };
         let Some(client) = client else { continue };

@@ -88,7 +88,8 @@ pub(super) fn country(findings: &mut Findings, site: Site, value: &str) -> Optio
             "EU" => return eu_is_no_country(findings, site),
             _ => None,
         };
-        let meant = usual.map(str::to_owned).or_else(|| by_code.or_else(by_name).map(|country| country.code.to_string()));
+        let meant =
+            usual.map(str::to_owned).or_else(|| by_code.or_else(by_name).map(|country| country.code.to_string()));
         findings
             .error(site, code::BAD_LOCATION, format!("no country `{value}`"))
             .label("expected two capital letters of ISO 3166-1, such as `DE`")

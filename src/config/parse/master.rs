@@ -55,9 +55,7 @@ pub(super) fn add(findings: &mut Findings, unit: &mut Unit, text: &Text, origin:
     let (records, errors) = master::scan(text.text.as_bytes(), origin, unit.ttl);
     let lines = Lines::new(text);
     for error in &errors {
-        findings
-            .error(lines.column(error.line, error.column), code::MASTER_FILE, error.message.clone())
-            .label("here");
+        findings.error(lines.column(error.line, error.column), code::MASTER_FILE, error.message.clone()).label("here");
     }
     let mut owners: HashMap<Name, usize> = HashMap::new();
     for record in records {
@@ -96,7 +94,9 @@ fn soa(findings: &mut Findings, unit: &mut Unit, record: &master::MasterRecord, 
         findings
             .error(site, code::OUT_OF_ZONE, format!("the SOA of `{}` is not at the apex `{origin}`", record.owner))
             .label("out of place")
-            .maybe_help(unit.plain.then(|| format!("the file's name is the zone's name: call it `{}zone`", record.owner)));
+            .maybe_help(
+                unit.plain.then(|| format!("the file's name is the zone's name: call it `{}zone`", record.owner)),
+            );
         return;
     }
     unit.master_soa = read_soa(&record.rdata, record.ttl);

@@ -69,7 +69,8 @@ pub(crate) fn toml<'t>(findings: &mut Findings, text: &'t Text) -> Option<toml::
 /// A path that a zone file names: relative to that file, inside the directory of zone files.
 fn inner_path(cx: &mut Context<'_, '_>, file: &Path, named: &Written<String>) -> Option<PathBuf> {
     let path = Path::new(&named.value);
-    let plain = path.components().all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+    let plain =
+        path.components().all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
     let joined = file.parent().unwrap_or(Path::new("")).join(path);
     // A link may lead out although the path does not.
     let leaves = match (joined.canonicalize(), cx.zones.canonicalize()) {

@@ -20,9 +20,12 @@ pub(super) fn coordinates(findings: &mut Findings, written: &Written<String>) ->
     } else if text.contains(',') {
         Some("latitude is −90 to 90, longitude −180 to 180, in degrees".to_owned())
     } else {
-        world::SUBDIVISIONS.iter().find(|s| s.name.eq_ignore_ascii_case(text)).map(|s| s.code.to_owned()).or_else(|| {
-            world::COUNTRIES.iter().find(|c| c.name.eq_ignore_ascii_case(text)).map(|c| c.code.to_string())
-        }).map(|code| format!("did you mean `{code}`?"))
+        world::SUBDIVISIONS
+            .iter()
+            .find(|s| s.name.eq_ignore_ascii_case(text))
+            .map(|s| s.code.to_owned())
+            .or_else(|| world::COUNTRIES.iter().find(|c| c.name.eq_ignore_ascii_case(text)).map(|c| c.code.to_string()))
+            .map(|code| format!("did you mean `{code}`?"))
     };
     findings
         .error(written.site, code::BAD_PLACE, format!("`{text}` is no place"))
@@ -55,13 +58,7 @@ fn coded(text: &str) -> Option<Place> {
 pub(super) fn of(country: CountryCode, subdivision: Option<SubdivisionCode>) -> Option<Place> {
     let known = world::country(country)?;
     let centre = subdivision.and_then(|s| world::subdivision(s.as_str())).map_or(known.centre, |s| s.centre);
-    Some(Place {
-        continent: Some(known.continent),
-        country: Some(country),
-        subdivision,
-        at: Some(centre),
-        asn: None,
-    })
+    Some(Place { continent: Some(known.continent), country: Some(country), subdivision, at: Some(centre), asn: None })
 }
 
 fn lat_lon(text: &str) -> Option<Place> {

@@ -26,7 +26,9 @@ pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &
             findings
                 .error(key.site, code::OUT_OF_ZONE, format!("`{}` is not in the zone `{origin}`", key.value))
                 .label("out of zone")
-                .maybe_help(key.value.ends_with('.').then(|| "names without a final dot are relative to the zone".to_owned()));
+                .maybe_help(
+                    key.value.ends_with('.').then(|| "names without a final dot are relative to the zone".to_owned()),
+                );
             continue;
         }
         let before = findings.count();
@@ -38,7 +40,13 @@ pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &
                 .error(key.site, code::NO_DATA, format!("`{}` holds nothing", key.value))
                 .label("expected record types or `route`");
         }
-        owners.push(OwnerSpec { owner: Written::new(owner, key.site), ttl: fields.ttl("ttl"), route, data, tainted: findings.count() > before });
+        owners.push(OwnerSpec {
+            owner: Written::new(owner, key.site),
+            ttl: fields.ttl("ttl"),
+            route,
+            data,
+            tainted: findings.count() > before,
+        });
     }
 }
 
@@ -115,9 +123,7 @@ fn rdata_of(
     match bytes {
         Ok(bytes) => Some(Written::new(bytes, written.site)),
         Err(message) => {
-            findings
-                .error(written.site, code::BAD_RECORD, format!("`{text}` is no {rtype} record"))
-                .label(message);
+            findings.error(written.site, code::BAD_RECORD, format!("`{text}` is no {rtype} record")).label(message);
             None
         }
     }

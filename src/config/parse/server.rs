@@ -165,8 +165,9 @@ fn networks(findings: &mut Findings, fields: &Fields<'_, '_>, server: &mut Serve
 
 fn network_place(findings: &mut Findings, fields: &Fields<'_, '_>) -> Place {
     let country = fields.text("country").and_then(|text| location::country(findings, text.site, &text.value));
-    let subdivision =
-        fields.text("subdivision").and_then(|text| Some((location::subdivision(findings, text.site, &text.value)?, text)));
+    let subdivision = fields
+        .text("subdivision")
+        .and_then(|text| Some((location::subdivision(findings, text.site, &text.value)?, text)));
     if let (Some(country), Some((subdivision, text))) = (country, &subdivision)
         && subdivision.country() != country
     {

@@ -164,10 +164,12 @@ impl<'u> Names<'u> {
         let first = |wanted: &dyn Fn(usize) -> bool| ids.iter().copied().find(|&id| wanted(unit_of(id)));
         let found = match label {
             Some(label) => first(&|unit| self.labels[unit] == label),
-            None => first(&|other| other == unit).or_else(|| first(&|other| self.labels[other].is_empty())).or(match ids {
-                [only] => Some(*only),
-                _ => None,
-            }),
+            None => {
+                first(&|other| other == unit).or_else(|| first(&|other| self.labels[other].is_empty())).or(match ids {
+                    [only] => Some(*only),
+                    _ => None,
+                })
+            }
         };
         match found {
             Some(id) => {
@@ -182,7 +184,13 @@ impl<'u> Names<'u> {
     }
 
     /// What `text` means in a unit; a miss is told.
-    pub(crate) fn find(&mut self, findings: &mut Findings, kind: Kind, unit: usize, text: &Written<String>) -> Option<u32> {
+    pub(crate) fn find(
+        &mut self,
+        findings: &mut Findings,
+        kind: Kind,
+        unit: usize,
+        text: &Written<String>,
+    ) -> Option<u32> {
         match self.look_up(kind, unit, &text.value) {
             Ok(id) => Some(id),
             Err(miss) => {
@@ -197,9 +205,16 @@ impl<'u> Names<'u> {
         match miss {
             Miss::Ambiguous(full) => {
                 findings
-                    .error(text.site, code::AMBIGUOUS_NAME, format!("several zones have {} `{}`", kind.one(), text.value))
+                    .error(
+                        text.site,
+                        code::AMBIGUOUS_NAME,
+                        format!("several zones have {} `{}`", kind.one(), text.value),
+                    )
                     .label("which one?")
-                    .help(format!("write {}", full.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")));
+                    .help(format!(
+                        "write {}",
+                        full.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
+                    ));
             }
             Miss::Unknown => {
                 let bare = text.value.rsplit('/').next().unwrap_or_default();
@@ -226,8 +241,11 @@ impl<'u> Names<'u> {
             let home = self.definitions[kind as usize][*id as usize].unit;
             home == unit || self.labels[home].is_empty()
         };
-        let mut near: Vec<&str> =
-            self.by_name[kind as usize].iter().filter(|(_, ids)| ids.iter().any(visible)).map(|(name, _)| *name).collect();
+        let mut near: Vec<&str> = self.by_name[kind as usize]
+            .iter()
+            .filter(|(_, ids)| ids.iter().any(visible))
+            .map(|(name, _)| *name)
+            .collect();
         if kind == Kind::Place {
             near.extend(BUILT_IN_PLACES);
         }

@@ -29,7 +29,8 @@ pub(super) struct Places<'u> {
 
 impl<'u> Places<'u> {
     pub(super) fn new(units: &'u [Unit]) -> Self {
-        let homes = units.iter().enumerate().flat_map(|(u, unit)| (0..unit.places.len()).map(move |p| (u, p))).collect();
+        let homes =
+            units.iter().enumerate().flat_map(|(u, unit)| (0..unit.places.len()).map(move |p| (u, p))).collect();
         Self { units, homes, done: HashMap::new(), open: Vec::new() }
     }
 
@@ -78,7 +79,13 @@ impl<'u> Places<'u> {
     }
 
     /// The locations of a place, for `named_at` to blame for a loop.
-    pub(super) fn of(&mut self, findings: &mut Findings, names: &mut Names<'_>, id: u32, named_at: Site) -> Vec<Location> {
+    pub(super) fn of(
+        &mut self,
+        findings: &mut Findings,
+        names: &mut Names<'_>,
+        id: u32,
+        named_at: Site,
+    ) -> Vec<Location> {
         if let Some(done) = self.done.get(&id) {
             return done.clone();
         }

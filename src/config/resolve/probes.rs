@@ -92,7 +92,8 @@ impl<'m> Prober<'m> {
         if state[check] == OPEN {
             self.looped = true;
             let from = path.iter().position(|&other| other == check).unwrap_or(0);
-            let names: Vec<_> = path[from..].iter().chain([&check]).map(|&i| format!("`{}`", self.checks[i].name)).collect();
+            let names: Vec<_> =
+                path[from..].iter().chain([&check]).map(|&i| format!("`{}`", self.checks[i].name)).collect();
             findings
                 .error(self.homes[check].site, code::CHECK_LOOP, "calculated checks depend on themselves")
                 .label(names.join(" → "))
@@ -191,7 +192,8 @@ impl<'m> Prober<'m> {
         let Some(addresses) = per_address else {
             return Some(Health::Whole(self.add_calculated(id, endpoint, &parts, None)));
         };
-        let each = addresses.into_iter().map(|address| (address, self.add_calculated(id, endpoint, &parts, Some(address))));
+        let each =
+            addresses.into_iter().map(|address| (address, self.add_calculated(id, endpoint, &parts, Some(address))));
         Some(Health::PerAddress(each.collect()))
     }
 
@@ -219,7 +221,10 @@ impl<'m> Prober<'m> {
         let definition = digest(&self.checks[id.index()], &below);
         let subject = at.map_or_else(|| "calculated".to_owned(), |address| address.to_string());
         let key = self.key(id, endpoint, &subject);
-        self.intern(key, Probe { check: id, endpoint, subject: Subject::Calculated(probes), key: String::new(), definition })
+        self.intern(
+            key,
+            Probe { check: id, endpoint, subject: Subject::Calculated(probes), key: String::new(), definition },
+        )
     }
 
     fn key(&self, check: CheckId, endpoint: Option<EndpointId>, subject: &str) -> String {
@@ -290,7 +295,9 @@ fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
     for records in &endpoint.records {
         for rdata in &records.rdata {
             match records.rtype {
-                RecordType::A => addresses.extend(<[u8; 4]>::try_from(&rdata[..]).map(|b| IpAddr::from(Ipv4Addr::from(b)))),
+                RecordType::A => {
+                    addresses.extend(<[u8; 4]>::try_from(&rdata[..]).map(|b| IpAddr::from(Ipv4Addr::from(b))))
+                }
                 RecordType::AAAA => {
                     addresses.extend(<[u8; 16]>::try_from(&rdata[..]).map(|b| IpAddr::from(Ipv6Addr::from(b))));
                 }
@@ -319,8 +326,10 @@ fn private(address: IpAddr) -> Option<&'static str> {
 
 /// A check's definition as a number (G5). The name is left out: it is in the key.
 fn digest(check: &Check, below: &[u64]) -> u64 {
-    let Check { name: _, kind, interval, timeout, fall, rise, inverted, disabled, allow_private: _, target, port } = check;
-    let text = format!("{kind:?} {interval:?} {timeout:?} {fall} {rise} {inverted} {disabled} {target:?} {port:?} {below:?}");
+    let Check { name: _, kind, interval, timeout, fall, rise, inverted, disabled, allow_private: _, target, port } =
+        check;
+    let text =
+        format!("{kind:?} {interval:?} {timeout:?} {fall} {rise} {inverted} {disabled} {target:?} {port:?} {below:?}");
     let mut hasher = SipHasher24::new_with_key(&DEFINITION_KEY);
     hasher.write(text.as_bytes());
     hasher.finish()

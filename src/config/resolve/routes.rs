@@ -87,7 +87,8 @@ impl Builder<'_, '_, '_> {
         for (position, member) in spec.members.iter().enumerate() {
             match self.member(&name, position, unit, policy, member) {
                 Some(resolved) => {
-                    let resolved = Member { locations: self.locations(unit, policy, member, &mut locations), ..resolved };
+                    let resolved =
+                        Member { locations: self.locations(unit, policy, member, &mut locations), ..resolved };
                     members.push(resolved);
                     member_sites.push(member.site);
                 }
@@ -128,10 +129,17 @@ impl Builder<'_, '_, '_> {
     }
 
     /// Everything of a member but its locations. `None` after a fault.
-    fn member(&mut self, route: &str, position: usize, unit: usize, policy: Policy, spec: &MemberSpec) -> Option<Member> {
+    fn member(
+        &mut self,
+        route: &str,
+        position: usize,
+        unit: usize,
+        policy: Policy,
+        spec: &MemberSpec,
+    ) -> Option<Member> {
         let (name, target) = match spec.leads.as_ref()? {
             Leads::Endpoint(text) => self.endpoint(unit, text)?,
-            Leads::Route(text) => self.to_route(unit, text)?,
+            Leads::Route(text) => self.route_named(unit, text)?,
             Leads::Either(text) => self.either(unit, text)?,
             Leads::Endpoints(texts, site) => self.list(route, position, unit, spec, texts, *site)?,
         };
@@ -196,7 +204,7 @@ impl Builder<'_, '_, '_> {
         Some((self.endpoint_names[id as usize].to_owned(), Target::Endpoint(EndpointId(id))))
     }
 
-    fn to_route(&mut self, unit: usize, text: &Written<String>) -> Option<(String, Target)> {
+    fn route_named(&mut self, unit: usize, text: &Written<String>) -> Option<(String, Target)> {
         let id = self.names.find(self.findings, Kind::Route, unit, text)?;
         Some((self.route_names[id as usize].to_owned(), Target::Route(RouteId(id))))
     }
@@ -270,7 +278,8 @@ impl Builder<'_, '_, '_> {
             tolerance: 0,
             max_answers: MAX_ANSWERS,
         };
-        let sites = RouteSites { name: site, members: sites, last_resort: None, ttl: None, no_match: None, tainted: false };
+        let sites =
+            RouteSites { name: site, members: sites, last_resort: None, ttl: None, no_match: None, tainted: false };
         self.unnamed.push((unnamed, sites));
         Some((name, Target::Route(id)))
     }
@@ -295,7 +304,7 @@ impl Builder<'_, '_, '_> {
     fn last_resort(&mut self, unit: usize, leads: &Leads) -> Option<(Target, Site)> {
         match leads {
             Leads::Endpoint(text) => Some((self.endpoint(unit, text)?.1, text.site)),
-            Leads::Route(text) | Leads::Either(text) => Some((self.to_route(unit, text)?.1, text.site)),
+            Leads::Route(text) | Leads::Either(text) => Some((self.route_named(unit, text)?.1, text.site)),
             Leads::Endpoints(..) => None,
         }
     }
@@ -341,7 +350,11 @@ impl Builder<'_, '_, '_> {
         let name = &spec.name.value;
         if policy == Policy::Simple && spec.members.len() > 1 {
             self.findings
-                .error(spec.to, code::SIMPLE_MEMBERS, format!("simple route `{name}` has {} members", spec.members.len()))
+                .error(
+                    spec.to,
+                    code::SIMPLE_MEMBERS,
+                    format!("simple route `{name}` has {} members", spec.members.len()),
+                )
                 .label("expected one")
                 .help("`multivalue` answers several at once, `failover` the first that is up");
         }
@@ -353,7 +366,11 @@ impl Builder<'_, '_, '_> {
                     self.twice(&member.name, sites[index], sites[before]);
                 } else if !named.insert(&member.name) {
                     self.findings
-                        .error(sites[index], code::DUPLICATE_MEMBER, format!("two members are called `{}`", member.name))
+                        .error(
+                            sites[index],
+                            code::DUPLICATE_MEMBER,
+                            format!("two members are called `{}`", member.name),
+                        )
                         .label("called like another member")
                         .help("rename one of what they lead to: members are told apart by name");
                 }
@@ -405,7 +422,11 @@ pub(super) fn check_shape(findings: &mut Findings, model: &Model, sites: &Sites)
         let depth = shape.visit(findings, RouteId(id));
         if depth == MAX_DEPTH + 1 {
             findings
-                .error(sites.routes[id as usize].name, code::ROUTE_DEPTH, format!("routes are nested more than {MAX_DEPTH} deep"))
+                .error(
+                    sites.routes[id as usize].name,
+                    code::ROUTE_DEPTH,
+                    format!("routes are nested more than {MAX_DEPTH} deep"),
+                )
                 .label(format!("{depth} deep from here"));
         }
     }
@@ -453,8 +474,12 @@ impl Shape<'_> {
     fn tell_loop(&mut self, findings: &mut Findings, id: RouteId, from: usize) {
         self.sound = false;
         let steps = &self.path[from..];
-        let names: Vec<_> =
-            steps.iter().map(|(route, _)| *route).chain([id]).map(|route| format!("`{}`", self.model.route(route).name)).collect();
+        let names: Vec<_> = steps
+            .iter()
+            .map(|(route, _)| *route)
+            .chain([id])
+            .map(|route| format!("`{}`", self.model.route(route).name))
+            .collect();
         let Some((first, rest)) = steps.split_first() else { return };
         let mut found = findings
             .error(first.1, code::ROUTE_LOOP, format!("routes lead back to themselves: {}", names.join(" → ")))

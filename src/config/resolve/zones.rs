@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::code;
 use super::super::findings::{Findings, Site, Written};
-use super::super::model::{Model, Rrset, RouteId, Soa, Steered, Zone};
+use super::super::model::{Model, RouteId, Rrset, Soa, Steered, Zone};
 use super::super::spec::Unit;
 use super::Sites;
 use super::names::{Kind, Names};
@@ -137,7 +137,11 @@ fn gather(
                 (Some(own), _) => set.ttl = own.value,
                 (None, Some(ttl)) if ttl != set.ttl => {
                     findings
-                        .warning(data.rtype.site, code::MIXED_TTL, format!("the {} records of `{}` have different TTLs", set.rtype, owner.name))
+                        .warning(
+                            data.rtype.site,
+                            code::MIXED_TTL,
+                            format!("the {} records of `{}` have different TTLs", set.rtype, owner.name),
+                        )
                         .label(format!("{ttl} s here, {} s before", set.ttl))
                         .help("the lowest is used for all of them");
                     set.ttl = set.ttl.min(ttl);
