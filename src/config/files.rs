@@ -109,11 +109,7 @@ impl<'a> Files<'a> {
 
 /// The zone and shared files of a directory by name: `*.toml` and `*.zone`, hidden ones left out. Kept files belong to
 /// it although they may be gone.
-pub(crate) fn list_zones(
-    findings: &mut Findings,
-    directory: &Path,
-    kept: &HashMap<PathBuf, String>,
-) -> Vec<PathBuf> {
+pub(crate) fn list_zones(findings: &mut Findings, directory: &Path, kept: &HashMap<PathBuf, String>) -> Vec<PathBuf> {
     let shown = directory.display();
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,

@@ -6,6 +6,7 @@ use crate::wire::{Name, RecordType};
 
 mod edit;
 mod golden;
+mod judged;
 mod lowering;
 mod schema;
 mod sources;

@@ -1,5 +1,7 @@
 //! Steered names and the routes that answer them: TTLs, CNAMEs, types given twice, sizes, shares.
 
+use std::collections::HashSet;
+
 use super::super::code;
 use super::super::findings::Findings;
 use super::super::model::{Health, MinHealthy, NoMatch, Policy, ProbeId, RouteId, Subject, Target};
@@ -153,7 +155,11 @@ fn probes_below(trees: &Trees<'_>, root: RouteId) -> Vec<ProbeId> {
         add(&trees.model.endpoint(leaf).health);
     }
     let mut open = vec![root];
+    let mut seen = HashSet::new();
     while let Some(id) = open.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
         for member in &trees.model.route(id).members {
             add(&member.health);
             if let Target::Route(below) = member.target {
@@ -178,7 +184,11 @@ fn big_answer(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
     let frame = FIXED + owner.name.as_wire().len() + OPT;
     let mut open = vec![Target::Route(steered.route)];
     let mut worst = (0, String::new());
+    let mut seen = HashSet::new();
     while let Some(target) = open.pop() {
+        if !seen.insert(target) {
+            continue;
+        }
         let size = match target {
             Target::Endpoint(id) => {
                 let sets = trees.model.endpoint(id).records.iter();
@@ -227,9 +237,8 @@ fn mixed_latency(findings: &mut Findings, trees: &Trees<'_>, id: RouteId) {
     if route.policy != Policy::Latency || trees.model.latencies.is_empty() {
         return;
     }
-    let measured = |region: &Option<String>| {
-        region.as_ref().is_some_and(|region| trees.model.latencies.iter().any(|row| row.region == *region))
-    };
+    let measured =
+        |region: &Option<String>| region.as_ref().is_some_and(|region| trees.measured.contains(region.as_str()));
     let (with, without): (Vec<_>, Vec<_>) = route.members.iter().partition(|member| measured(&member.region));
     if with.is_empty() || without.is_empty() {
         return;

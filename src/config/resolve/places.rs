@@ -10,6 +10,9 @@ use super::super::spec::Unit;
 use super::names::{Kind, Names};
 use crate::world::{CountryCode, EEA, EU27};
 
+/// Places nested deeper than this are an error: the stack is finite.
+const DEEPEST: usize = 64;
+
 /// One location, where the reader finds it, and whether it stands there itself or comes from a set.
 #[derive(Clone, Debug)]
 pub(super) struct Unfolded {
@@ -97,6 +100,12 @@ impl<'u> Places<'u> {
                 .error(named_at, code::PLACE_LOOP, format!("place `{}` contains itself", spec.name.value))
                 .label("leads back to it")
                 .related(spec.name.site, "defined here");
+            return Vec::new();
+        }
+        if self.open.len() == DEEPEST {
+            findings
+                .error(named_at, code::PLACE_LOOP, format!("places are nested more than {DEEPEST} deep"))
+                .label("one too many");
             return Vec::new();
         }
         self.open.push(id);

@@ -17,6 +17,9 @@ use crate::wire::RecordType;
 /// Fixed, so that verdicts survive a restart.
 const DEFINITION_KEY: [u8; 16] = *b"rhumb definition";
 
+/// Calculated checks nested deeper than this are an error: the stack is finite.
+const DEEPEST: usize = 256;
+
 /// A check with the unit that it belongs to.
 pub(super) struct CheckHome {
     pub(super) unit: usize,
@@ -87,6 +90,17 @@ impl<'m> Prober<'m> {
         const OPEN: u8 = 1;
         const DONE: u8 = 2;
         if state[check] == DONE {
+            return;
+        }
+        if path.len() == DEEPEST {
+            self.looped = true;
+            findings
+                .error(
+                    self.homes[check].site,
+                    code::CHECK_LOOP,
+                    format!("calculated checks are nested more than {DEEPEST} deep"),
+                )
+                .label("one too many");
             return;
         }
         if state[check] == OPEN {
