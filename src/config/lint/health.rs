@@ -1,10 +1,10 @@
 //! What can never be left, and what has nowhere to go (F1, T4).
 
-use super::super::code;
-use super::super::findings::Findings;
-use super::super::model::{Location, Member, Policy, Route, RouteId, Status, Target};
-use super::super::resolve::ZoneData;
 use super::tree::{Trees, covers};
+use crate::config::code;
+use crate::config::findings::Findings;
+use crate::config::model::{Location, Member, Policy, Route, RouteId, Status, Target};
+use crate::config::resolve::ZoneData;
 
 pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, _zones: &[ZoneData]) {
     for (id, route, sites) in trees.sound_routes() {

@@ -9,9 +9,9 @@ mod steered;
 mod tree;
 mod types;
 
-use super::findings::Findings;
-use super::model::Model;
-use super::resolve::{Sites, ZoneData};
+use crate::config::findings::Findings;
+use crate::config::model::Model;
+use crate::config::resolve::{Sites, ZoneData};
 use tree::Trees;
 
 /// Judges everything. `sound` says that routes can be followed without end or loop.

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::super::code;
-use super::super::findings::Findings;
-use super::super::model::{Health, MinHealthy, NoMatch, Policy, ProbeId, RouteId, Subject, Target};
-use super::super::resolve::{OwnerData, ZoneData};
 use super::tree::Trees;
+use crate::config::code;
+use crate::config::findings::Findings;
+use crate::config::model::{Health, MinHealthy, NoMatch, Policy, ProbeId, RouteId, Subject, Target};
+use crate::config::resolve::{OwnerData, ZoneData};
 use crate::wire::RecordType;
 
 /// The size that fits every path (DNS flag day 2020), in octets.
@@ -231,14 +231,23 @@ fn big_answer(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
     }
 }
 
-/// L2: measured and estimated latencies are compared as they are.
+/// L2: measured and estimated latencies are compared as they are. Without either a member is never near (L4).
 fn mixed_latency(findings: &mut Findings, trees: &Trees<'_>, id: RouteId) {
     let route = trees.model.route(id);
-    if route.policy != Policy::Latency || trees.model.latencies.is_empty() {
+    if route.policy != Policy::Latency {
         return;
     }
+    let sites = &trees.sites.routes[id.index()];
     let measured =
         |region: &Option<String>| region.as_ref().is_some_and(|region| trees.measured.contains(region.as_str()));
+    for (member, &site) in route.members.iter().zip(&sites.members) {
+        if member.at.is_none() && !measured(&member.region) {
+            findings
+                .warning(site, code::MEMBER_PLACE, format!("nobody knows how far `{}` is", member.name))
+                .label("the latency table has no row of its region, and it has no `at`")
+                .help("add rows for its region, or `at`");
+        }
+    }
     let (with, without): (Vec<_>, Vec<_>) = route.members.iter().partition(|member| measured(&member.region));
     if with.is_empty() || without.is_empty() {
         return;
@@ -246,7 +255,7 @@ fn mixed_latency(findings: &mut Findings, trees: &Trees<'_>, id: RouteId) {
     let names: Vec<_> = without.iter().map(|member| format!("`{}`", member.name)).collect();
     findings
         .warning(
-            trees.sites.routes[id.index()].name,
+            sites.name,
             code::MIXED_LATENCY,
             format!("route `{}` mixes measured and estimated latencies", route.name),
         )

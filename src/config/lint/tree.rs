@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::super::findings::Site;
-use super::super::model::{EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Target};
-use super::super::resolve::{Sites, ZoneData};
+use crate::config::findings::Site;
+use crate::config::model::{EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Target};
+use crate::config::resolve::{Sites, ZoneData};
 use crate::wire::RecordType;
 use crate::world;
 

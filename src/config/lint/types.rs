@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::code;
-use super::super::findings::{Findings, Site};
-use super::super::model::{EndpointId, Location, Member, NoMatch, Policy, RouteId, Target};
-use super::super::resolve::ZoneData;
 use super::tree::{Trees, covers};
+use crate::config::code;
+use crate::config::findings::{Findings, Site};
+use crate::config::model::{EndpointId, Location, Member, NoMatch, Policy, RouteId, Target};
+use crate::config::resolve::ZoneData;
 use crate::wire::RecordType;
 
 pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[ZoneData]) {

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::spec::Unit;
-use super::super::suggest::did_you_mean;
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::spec::Unit;
+use crate::config::suggest::did_you_mean;
 
 /// What a name is a name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

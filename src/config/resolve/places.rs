@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::Location;
-use super::super::parse::location::{Parsed, location, warn_long_prefix};
-use super::super::spec::Unit;
 use super::names::{Kind, Names};
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::Location;
+use crate::config::parse::location::{Parsed, location, warn_long_prefix};
+use crate::config::spec::Unit;
 use crate::world::{CountryCode, EEA, EU27};
 
 /// Places nested deeper than this are an error: the stack is finite.

@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use siphasher::sip::SipHasher24;
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::{
+use super::names::{Kind, Miss, Names};
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::{
     Check, CheckId, CheckKind, Endpoint, EndpointId, Health, Probe, ProbeId, ProbeTarget, Subject,
 };
-use super::names::{Kind, Miss, Names};
 use crate::wire::RecordType;
 
 /// Fixed, so that verdicts survive a restart.

@@ -2,16 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::{
-    CheckId, Endpoint, EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Status, Target,
-};
-use super::super::spec::{Leads, MemberSpec, RouteSpec, StickySpec, Unit};
 use super::names::{Kind, Names};
 use super::places::Places;
 use super::probes::Prober;
 use super::{Sites, each};
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::{
+    CheckId, Endpoint, EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Status, Target,
+};
+use crate::config::spec::{Leads, MemberSpec, RouteSpec, StickySpec, Unit};
 
 /// Routes nested deeper than this are an error (T6).
 const MAX_DEPTH: usize = 16;
