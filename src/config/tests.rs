@@ -8,6 +8,7 @@ mod edit;
 mod golden;
 mod judged;
 mod lowering;
+mod mutated;
 mod schema;
 mod sources;
 
