@@ -268,13 +268,12 @@ impl<'u> Names<'u> {
         if let Some(help) = did_you_mean(text, near.iter().copied()) {
             return Some(help);
         }
-        let mut full: Vec<String> = self.by_name[kind as usize]
-            .iter()
-            .flat_map(|(name, ids)| ids.iter().map(|&id| self.full(kind, id, name)))
-            .collect();
-        full.sort_unstable();
-        if let Some(help) = did_you_mean(text, full.iter().map(String::as_str)) {
-            return Some(help);
+        if text.contains('/') {
+            let every = self.by_name[kind as usize].iter();
+            let mut full: Vec<String> =
+                every.flat_map(|(name, ids)| ids.iter().map(|&id| self.full(kind, id, name))).collect();
+            full.sort_unstable();
+            return did_you_mean(text, full.iter().map(String::as_str));
         }
         match near.len() {
             0 => Some(format!("no {} is defined here", kind.noun())),
