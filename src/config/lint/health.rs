@@ -4,9 +4,8 @@ use super::tree::{Trees, covers};
 use crate::config::code;
 use crate::config::findings::Findings;
 use crate::config::model::{Location, Member, Policy, Route, RouteId, Status, Target};
-use crate::config::resolve::ZoneData;
 
-pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, _zones: &[ZoneData]) {
+pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>) {
     for (id, route, sites) in trees.sound_routes() {
         // A person who said this meant it.
         let judged = |member: &Member| member.follow_health && member.status == Status::Auto;

@@ -25,5 +25,5 @@ pub(crate) fn lint(findings: &mut Findings, model: &Model, sites: &Sites, zones:
     let trees = Trees::new(model, sites, zones);
     steered::lint(findings, &trees, zones);
     types::lint(findings, &trees, zones);
-    health::lint(findings, &trees, zones);
+    health::lint(findings, &trees);
 }
