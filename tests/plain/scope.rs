@@ -146,11 +146,6 @@ impl<'a> Map<'a> {
         })
     }
 
-    /// Whether no client is told from another by this tree.
-    pub fn is_constant(&self) -> bool {
-        self.constant()[2]
-    }
-
     fn shortest(&self, net: IpNet) -> u8 {
         let most = if net.addr().is_ipv4() { 24 } else { 56 };
         // What is alike within a network is alike within its halves, so the search may stop at the first fault.
