@@ -53,8 +53,10 @@ pub(super) fn render(status: &Status, differences: u64, now: SystemTime) -> Stri
     text.family("geo_database_age_seconds", "gauge", "Since the database was built.");
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     for database in &status.databases {
-        let file = database.file.display();
-        text.sample("geo_database_age_seconds", &[("file", &file)], now.saturating_sub(database.built));
+        if let Some(modified) = database.modified {
+            let file = database.file.display();
+            text.sample("geo_database_age_seconds", &[("file", &file)], now.saturating_sub(modified));
+        }
     }
     text.family("explain_differences_total", "counter", "Explanations that differed from the served answer.");
     text.sample("explain_differences_total", &[], differences);

@@ -1,6 +1,7 @@
 //! The seam between HTTP and what it operates: [`Control`] in the server, a stand-in in tests.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -55,10 +56,13 @@ impl Operations for Control {
     fn explain(&self, question: &Question) -> Result<Explained, String> {
         let mut explained = Explained::of(&self.snapshot().load(), question)?;
         for endpoint in Self::status(self).endpoints {
-            let dated = endpoint.probes.into_iter().filter_map(|probe| Some((probe.since?, probe)));
-            explained.verdicts_since.extend(
-                dated.map(|(since, probe)| (format!("{}|{}|{}", probe.check, endpoint.name, probe.subject), since)),
-            );
+            for probe in endpoint.probes {
+                // A key has an endpoint's own address without the port.
+                let address = probe.subject.parse().map(|at: SocketAddr| at.ip().to_string());
+                let subject = address.unwrap_or(probe.subject);
+                let key = format!("{}|{}|{subject}", probe.check, endpoint.name);
+                explained.verdicts_since.extend(probe.since.map(|since| (key, since)));
+            }
         }
         Ok(explained)
     }

@@ -50,7 +50,7 @@ pub(super) fn some_status() -> Status {
             force: None,
             diagnostics: Vec::new(),
         },
-        databases: vec![DatabaseStatus { file: "city.mmdb".into(), kind: "City".into(), built: 2_000_000_000 }],
+        databases: vec![DatabaseStatus { file: "city.mmdb".into(), modified: Some(2_000_000_000) }],
         notes: Vec::new(),
         counters: [("queries.udp".to_owned(), 41)].into(),
     }

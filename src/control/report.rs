@@ -94,7 +94,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         drains: facts.switches.drained.iter().map(drain).collect(),
         forced: facts.forced.clone(),
         last_load: facts.last_load.clone(),
-        databases: facts.databases.iter().map(database).collect(),
+        databases: facts.databases.iter().filter_map(database).collect(),
         notes: facts.notes.iter().cloned().chain(problems).collect(),
         counters,
     }
@@ -172,6 +172,6 @@ fn drain((endpoint, drain): (&String, &crate::health::Drain)) -> DrainStatus {
 }
 
 /// The embedded database is part of the version.
-fn database(info: &DatabaseInfo) -> DatabaseStatus {
-    DatabaseStatus { file: info.name().to_string().into(), kind: info.kind.clone(), built: info.built }
+fn database(info: &DatabaseInfo) -> Option<DatabaseStatus> {
+    Some(DatabaseStatus { file: info.path.clone()?, modified: Some(info.built) })
 }

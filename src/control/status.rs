@@ -124,10 +124,8 @@ pub struct LoadStatus {
 /// One geo database.
 #[derive(Clone, Debug, Serialize)]
 pub struct DatabaseStatus {
-    /// Where it was read; `embedded` for the world database in the binary.
+    /// Where it was read.
     pub file: PathBuf,
-    /// What it calls itself.
-    pub kind: String,
-    /// When its maker built it, as it says itself, seconds since 1970 UTC.
-    pub built: u64,
+    /// When its maker last changed it, as it says itself, seconds since 1970 UTC.
+    pub modified: Option<u64>,
 }

@@ -85,6 +85,7 @@ fn pointers(findings: &mut Findings, model: &Model, zone: &ZoneData, owner: &Own
                     .label(format!("`{target}` is a CNAME (RFC 2181 section 10.3)"))
                     .help("name what the CNAME leads to");
             } else if rtype == RecordType::NS
+                && !zone.partial
                 && target.is_within(&zone.apex)
                 && !has_address(model, zone, here, &target)
             {

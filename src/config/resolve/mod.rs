@@ -72,9 +72,14 @@ pub(crate) fn resolve(
     let sound = routes::check_shape(findings, &model, &sites);
     let zones = zones::zones(findings, units, &mut names, &mut model, &sites);
     lint::lint(findings, &model, &sites, &zones, sound);
-    for kind in Kind::ALL {
-        for site in names.unused(kind) {
-            findings.warning(site, code::UNUSED, format!("{} is never used", kind.noun())).label("nothing names it");
+    if findings.count() == 0 {
+        // A name that was misspelt elsewhere is no unused one.
+        for kind in Kind::ALL {
+            for (name, site) in names.unused(kind) {
+                findings
+                    .warning(site, code::UNUSED, format!("{} `{name}` is never used", kind.noun()))
+                    .label("nothing names it");
+            }
         }
     }
     model
