@@ -115,6 +115,8 @@ pub(crate) struct RouteSpec {
     pub(crate) fence: bool,
     pub(crate) sticky: Option<StickySpec>,
     pub(crate) tolerance: u32,
+    /// Set where a fault was told.
+    pub(crate) tainted: bool,
 }
 
 #[derive(Debug, PartialEq)]

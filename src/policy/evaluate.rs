@@ -182,13 +182,13 @@ impl<'a> Evaluator<'a> {
                 out.push(share, answer(self.rtype, records, route.max_answers));
             }
             Policy::Weighted => match &route.sticky {
-                None => self.split(route, candidates, forced, share, out),
+                None => self.split(route, candidates, open, forced, share, out),
                 Some(salt) => {
                     let members = with_weights(route, candidates)
                         .into_iter()
                         .map(|(at, weight)| {
                             let mut branches = Branches::default();
-                            self.go(&route.members[at], forced, Share::ALL, &mut branches);
+                            self.go(&route.members[at], open, forced, Share::ALL, &mut branches);
                             (route.members[at].name.clone(), weight, branches.finish())
                         })
                         .collect();
@@ -206,30 +206,37 @@ impl<'a> Evaluator<'a> {
                     _ => Vec::new(),
                 };
                 if group.is_empty() {
-                    self.go(&route.members[first], forced, share, out);
+                    self.go(&route.members[first], open, forced, share, out);
                 } else {
-                    self.split(route, &group, forced, share, out);
+                    self.split(route, &group, open, forced, share, out);
                 }
             }
-            _ => self.go(&route.members[candidates[0]], forced, share, out),
+            _ => self.go(&route.members[candidates[0]], open, forced, share, out),
         }
     }
 
     /// Shares by weight in listed order (W1–W7).
-    fn split(&mut self, route: &'a Route, candidates: &[usize], forced: bool, share: Share, out: &mut Branches) {
+    fn split(
+        &mut self,
+        route: &'a Route,
+        candidates: &[usize],
+        open: bool,
+        forced: bool,
+        share: Share,
+        out: &mut Branches,
+    ) {
         let weights = with_weights(route, candidates);
         let total = weights.iter().map(|&(_, weight)| u64::from(weight)).sum();
         let mut before = 0;
         for (at, weight) in weights {
-            self.go(&route.members[at], forced, share.part(before, weight.into(), total), out);
+            self.go(&route.members[at], open, forced, share.part(before, weight.into(), total), out);
             before += u64::from(weight);
         }
     }
 
-    fn go(&mut self, member: &'a Member, forced: bool, share: Share, out: &mut Branches) {
-        // Whether a parent could still leave the branch was decided when it was picked.
-        let stop = !member.follow_health || matches!(member.target, Target::Route(id) if self.route(id).fence);
-        self.follow(member.target, Some(member), stop, forced, share, out);
+    /// `open`: a node below that is not up was let in by a parent that fails open; else the climb ends at it.
+    fn go(&mut self, member: &'a Member, open: bool, forced: bool, share: Share, out: &mut Branches) {
+        self.follow(member.target, Some(member), !open, forced, share, out);
     }
 
     fn follow(
@@ -365,11 +372,12 @@ impl<'a> Evaluator<'a> {
         if !self.member_eligible(member, forced) || member.status == Status::Down {
             return false;
         }
-        if !member.follow_health || member.status == Status::Up {
+        if !member.follow_health {
             return true;
         }
         match member.target {
             Target::Endpoint(id) => !self.up_records(id, Some(member)).is_empty(),
+            Target::Route(_) if member.status == Status::Up => true,
             Target::Route(id) => {
                 let own = match &member.health {
                     Health::Whole(probe) => self.conditions.verdicts.get(*probe).is_up(),
@@ -403,7 +411,7 @@ impl<'a> Evaluator<'a> {
 
     /// An endpoint's records of the asked type whose addresses are up; none while it is withdrawn.
     fn up_records(&self, id: EndpointId, member: Option<&Member>) -> Vec<Box<[u8]>> {
-        if self.is_withdrawn(id) {
+        if self.is_withdrawn(id) || member.is_some_and(|member| member.status == Status::Down) {
             return Vec::new();
         }
         let endpoint = self.conditions.model.endpoint(id);

@@ -25,7 +25,10 @@ pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, _zones: &[ZoneDat
                         format!("`{}` is never left: nothing checks it", member.name),
                     )
                     .label("the members after it are never used")
-                    .help("give it a `check`");
+                    .help(match member.target {
+                        Target::Endpoint(_) => "give it a `check`",
+                        Target::Route(_) => "give its endpoints a `check`",
+                    });
             } else if any_checked && trees.inner.contains(&id) && matches!(member.target, Target::Endpoint(_)) {
                 findings
                     .warning(

@@ -15,7 +15,8 @@ pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[ZoneData
     for steered in zones.iter().flat_map(|zone| &zone.owners).filter_map(|owner| owner.steered.as_ref()) {
         let root = steered.route;
         let below = trees.below(root);
-        if below.tainted || below.types.is_empty() {
+        // `no_match = "next"` at a root is told for itself.
+        if below.tainted || trees.model.route(root).no_match == Some(NoMatch::Next) {
             continue;
         }
         if below.types.contains(&RecordType::CNAME) {
@@ -95,7 +96,7 @@ fn culprit(trees: &Trees<'_>, id: RouteId, rtype: RecordType) -> Option<(Site, S
     let member = &route.members[index];
     match member.target {
         Target::Route(below) if trees.types(member.target).contains(&rtype) => culprit(trees, below, rtype),
-        target => Some((sites[index], trees.name(target).to_owned())),
+        _ => Some((sites[index], member.name.clone())),
     }
 }
 

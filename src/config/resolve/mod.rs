@@ -15,9 +15,7 @@ use std::rc::Rc;
 use super::code;
 use super::findings::{Findings, Site};
 use super::lint;
-use super::model::{
-    Check, CheckId, CheckKind, Endpoint, EndpointId, EndpointRecords, Health, LatencyRow, Model, Server,
-};
+use super::model::{Check, CheckId, CheckKind, Endpoint, EndpointId, EndpointRecords, Health, LatencyRow, Model, Server};
 use super::spec::Unit;
 use names::{Kind, Names};
 use places::Places;
@@ -72,9 +70,14 @@ pub(crate) fn resolve(
     let sound = routes::check_shape(findings, &model, &sites);
     let zones = zones::zones(findings, units, &mut names, &mut model, &sites);
     lint::lint(findings, &model, &sites, &zones, sound);
-    for kind in Kind::ALL {
-        for site in names.unused(kind) {
-            findings.warning(site, code::UNUSED, format!("{} is never used", kind.noun())).label("nothing names it");
+    if findings.count() == 0 {
+        // A name that was misspelt elsewhere is no unused one.
+        for kind in Kind::ALL {
+            for (name, site) in names.unused(kind) {
+                findings
+                    .warning(site, code::UNUSED, format!("{} `{name}` is never used", kind.noun()))
+                    .label("nothing names it");
+            }
         }
     }
     model
@@ -126,11 +129,7 @@ fn checks(units: &[Unit], names: &Names<'_>) -> (Vec<Check>, Vec<CheckHome>) {
     for (id, (unit, spec)) in each(units, |unit| &unit.checks).enumerate() {
         homes.push(CheckHome {
             unit,
-            operands: if matches!(spec.kind, Some(CheckKind::Calculated { .. })) {
-                spec.of.clone()
-            } else {
-                Vec::new()
-            },
+            operands: if matches!(spec.kind, Some(CheckKind::Calculated { .. })) { spec.of.clone() } else { Vec::new() },
             site: spec.name.site,
             faulty: spec.kind.is_none(),
         });

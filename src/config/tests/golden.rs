@@ -31,8 +31,10 @@ fn said(input: &Path) -> String {
             Some("latin1") => body.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect(),
             _ => body.as_bytes().to_vec(),
         };
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        if !head.ends_with('/') {
+        if head.ends_with('/') {
+            std::fs::create_dir_all(path).unwrap();
+        } else {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, bytes).unwrap();
         }
     }
