@@ -13,6 +13,7 @@ use super::{Diagnostic, Loaded, Severity, code};
 ///
 /// # Errors
 /// The route or member does not exist or has no weight, or the load was faulty.
+#[allow(clippy::result_large_err, reason = "asked once a command, and a fault is a Diagnostic everywhere")]
 pub fn set_weight(loaded: &Loaded, route: &str, member: &str, weight: u16) -> Result<(PathBuf, String), Diagnostic> {
     let fault = |message: String, help: Option<String>| Diagnostic {
         help,

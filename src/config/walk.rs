@@ -46,7 +46,9 @@ pub(crate) fn open<'a, 'i>(
                     .error(key_site, code::KEY_NOT_FOR_TYPE, format!("`{text}` means nothing for `{variant}`"))
                     .label(format!("not a key of {} of this kind", section.title))
                     .help(format!("`{text}` is for {}", key.only.join(", ")));
-            } else if check(findings, &key.kind, text, value, file) || value.get_ref().is_array() && fits(&key.kind, value.get_ref()) {
+            } else if check(findings, &key.kind, text, value, file)
+                || value.get_ref().is_array() && fits(&key.kind, value.get_ref())
+            {
                 // A list with a faulty element is kept: faults in the other elements show too.
                 fields.entries.push((key, key_site, value));
             }
@@ -178,7 +180,7 @@ fn check(findings: &mut Findings, kind: &Kind, key: &str, value: &Value<'_>, fil
         (Kind::Ttl, _) => ttl_of(findings, key, found, site).is_some(),
         (Kind::List(element), DeValue::Array(list)) => {
             // Each element is looked at, so that all faults show.
-            list.iter().fold(true, |good, item| check(findings, element, key, item, file) && good)
+            list.iter().filter(|item| !check(findings, element, key, item, file)).count() == 0
         }
         (Kind::List(element), _) => check(findings, element, key, value, file),
         (Kind::Either(kinds), _) => {

@@ -139,7 +139,7 @@ impl Builder<'_, '_, '_> {
     ) -> Option<Member> {
         let (name, target) = match spec.leads.as_ref()? {
             Leads::Endpoint(text) => self.endpoint(unit, text)?,
-            Leads::Route(text) => self.to_route(unit, text)?,
+            Leads::Route(text) => self.route_named(unit, text)?,
             Leads::Either(text) => self.either(unit, text)?,
             Leads::Endpoints(texts, site) => self.list(route, position, unit, spec, texts, *site)?,
         };
@@ -204,7 +204,7 @@ impl Builder<'_, '_, '_> {
         Some((self.endpoint_names[id as usize].to_owned(), Target::Endpoint(EndpointId(id))))
     }
 
-    fn to_route(&mut self, unit: usize, text: &Written<String>) -> Option<(String, Target)> {
+    fn route_named(&mut self, unit: usize, text: &Written<String>) -> Option<(String, Target)> {
         let id = self.names.find(self.findings, Kind::Route, unit, text)?;
         Some((self.route_names[id as usize].to_owned(), Target::Route(RouteId(id))))
     }
@@ -304,7 +304,7 @@ impl Builder<'_, '_, '_> {
     fn last_resort(&mut self, unit: usize, leads: &Leads) -> Option<(Target, Site)> {
         match leads {
             Leads::Endpoint(text) => Some((self.endpoint(unit, text)?.1, text.site)),
-            Leads::Route(text) | Leads::Either(text) => Some((self.to_route(unit, text)?.1, text.site)),
+            Leads::Route(text) | Leads::Either(text) => Some((self.route_named(unit, text)?.1, text.site)),
             Leads::Endpoints(..) => None,
         }
     }
