@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::model::{Model, RouteId, Target, Zone};
 use crate::wire::{Name, RecordType};
 
-/// More than half of all zones, and at least so many.
+/// More than half of all zones, and at least so many; or all of them, however few.
 const ZONES: usize = 2;
 /// More than half of a zone's names, and at least so many.
 const NAMES: usize = 10;
@@ -16,7 +16,8 @@ pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
     let mut said = Vec::new();
     let gone: Vec<String> =
         old.zones.iter().filter(|zone| !kept.contains_key(&zone.apex)).map(|zone| zone.apex.to_string()).collect();
-    if gone.len() >= ZONES && gone.len() * 2 > old.zones.len() {
+    let all_gone = !gone.is_empty() && new.zones.is_empty();
+    if all_gone || (gone.len() >= ZONES && gone.len() * 2 > old.zones.len()) {
         said.push(format!("{} of {} zones are gone: {}", gone.len(), old.zones.len(), some(&gone)));
     }
     for zone in &old.zones {
