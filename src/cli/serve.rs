@@ -112,8 +112,7 @@ fn bind(server: &Server) -> Result<Bound, Failure> {
         0 => available_parallelism().map_or(1, usize::from),
         given => given,
     };
-    net::bind(&server.dns, workers, server.dns_is_default)
-        .map_err(|error| with_help(&error.cause, Some(&error.remedy)))
+    net::bind(&server.dns, workers, server.dns_is_default).map_err(|error| with_help(&error.cause, Some(&error.remedy)))
 }
 
 fn refuse(error: StartError, output: &Output) -> anyhow::Result<Outcome> {
