@@ -1,4 +1,31 @@
-//! rhumb: an authoritative DNS server that steers.
+//! rhumb: an authoritative DNS server that steers. It answers each query with the endpoint that serves that client
+//! best, and takes an endpoint out of the answers when its health check says that it is down.
+//!
+//! # The parts, from the bottom up
+//!
+//! [`world`] and [`wire`] know tables and octets and nothing else. [`config`] turns files into the
+//! [`Model`](config::Model): what was written becomes what is meant, or a list of faults with their places.
+//! [`geo`] knows where addresses are, [`zone`] what names a zone has, [`health`] which endpoints are up. [`policy`] is
+//! the eight policies as pure functions. [`snapshot`] compiles all of that into one immutable
+//! [`Snapshot`](snapshot::Snapshot), and [`answer`] turns query octets into reply octets with nothing but a snapshot.
+//! [`net`] has the sockets, [`control`] the running state, [`admin`] the HTTP interface, [`cli`] the commands. Arrows
+//! go down only.
+//!
+//! # The life of a query
+//!
+//! A transport in [`net`] reads a datagram and calls [`answer::answer`] with the current snapshot, the sender's address
+//! and 64 random bits. The engine reads the message in place ([`wire::message`]), hashes its name once from the root
+//! outward and finds the closest name that exists ([`snapshot::NameTable`]). Plain data is copied from ready octets. For
+//! a steered name the client's network gives a region ([`geo::Map`]), the region an outcome, the random bits one of its
+//! branches, and that is ready octets again. Nothing was evaluated, allocated or locked.
+//!
+//! # The life of a change
+//!
+//! A saved file, a probe's verdict, a replaced database or a person's drain wakes [`control`]. It loads, or takes what
+//! health says, calls [`snapshot::compile`], and swaps the result in. What depends on files alone is shared with the
+//! snapshot before ([`snapshot::Plan`]), so a flip of health costs only what it changes.
+//!
+//! To read on: [`config::model`] for what there is to say, [`policy`] for what it means, [`answer`] for how it is said.
 
 pub mod admin;
 pub mod answer;

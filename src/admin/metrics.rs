@@ -50,7 +50,7 @@ pub(super) fn render(status: &Status, differences: u64, now: SystemTime) -> Stri
     }
     text.family("forced_names", "gauge", "Steered names that some clients get from drained endpoints only.");
     text.sample("forced_names", &[], status.forced.len());
-    text.family("geo_database_age_seconds", "gauge", "How old the database's file is.");
+    text.family("geo_database_age_seconds", "gauge", "Since the database was built.");
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     for database in &status.databases {
         if let Some(modified) = database.modified {

@@ -11,6 +11,7 @@
 
 mod address;
 mod client;
+mod explained;
 mod guard;
 mod listener;
 mod metrics;
@@ -24,8 +25,9 @@ mod tests;
 
 pub use address::Address;
 pub use client::{Client, ClientError};
+pub use explained::Explained;
 pub use listener::{BindError, Listener};
-pub use operations::{Asker, Operations, Question};
+pub use operations::{Operations, Question};
 pub use refusal::Fault;
 pub use routes::{DrainRequest, ReloadReply, ReloadRequest, SwitchReply, UndrainRequest};
 pub use token::Token;

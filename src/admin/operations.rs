@@ -1,17 +1,16 @@
 //! The seam between HTTP and what it operates: [`Control`] in the server, a stand-in in tests.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::explained::Explained;
+use crate::answer::Asker;
 use crate::control::{Control, DrainError, Drained, ReloadError, Reloaded, Status, Subject};
 use crate::wire::{Name, RecordType};
-
-/// Placeholder.
-pub type Explanation = serde_json::Value;
 
 /// What the API can ask for. Calls may block for as long as a load takes.
 pub trait Operations: Send + Sync + 'static {
@@ -22,7 +21,7 @@ pub trait Operations: Send + Sync + 'static {
     ///
     /// # Errors
     /// The question makes no sense to this server: one clause.
-    fn explain(&self, question: &Question) -> Result<Explanation, String>;
+    fn explain(&self, question: &Question) -> Result<Explained, String>;
 
     /// [`Control::reload`].
     ///
@@ -54,8 +53,18 @@ impl Operations for Control {
         Self::status(self)
     }
 
-    fn explain(&self, _question: &Question) -> Result<Explanation, String> {
-        Err("not yet".into())
+    fn explain(&self, question: &Question) -> Result<Explained, String> {
+        let mut explained = Explained::of(&self.snapshot().load(), question)?;
+        for endpoint in Self::status(self).endpoints {
+            for probe in endpoint.probes {
+                // A key has an endpoint's own address without the port.
+                let address = probe.subject.parse().map(|at: SocketAddr| at.ip().to_string());
+                let subject = address.unwrap_or(probe.subject);
+                let key = format!("{}|{}|{subject}", probe.check, endpoint.name);
+                explained.verdicts_since.extend(probe.since.map(|since| (key, since)));
+            }
+        }
+        Ok(explained)
     }
 
     fn reload(&self, force: Option<u64>) -> Result<Reloaded, ReloadError> {
@@ -86,15 +95,6 @@ pub struct Question {
     pub rtype: RecordType,
     /// For whom.
     pub client: Asker,
-}
-
-/// Whom an explanation is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
-    /// A resolver's client subnet option names this network, its host bits zero (RFC 7871).
-    Subnet(IpNet),
-    /// The sender of the query.
-    Sender(IpAddr),
 }
 
 impl Question {
@@ -132,21 +132,23 @@ fn percent_encoded(text: &str) -> String {
 impl FromStr for Asker {
     type Err = String;
 
-    /// `81.2.69.0/24` is a subnet, `81.2.69.160` a sender.
+    /// `81.2.69.0/24` is a subnet, its host bits cut; `81.2.69.160` is a sender.
     fn from_str(text: &str) -> Result<Self, String> {
-        let fault =
-            || format!("`{text}` is no client: a network such as 81.2.69.0/24, or an address such as 81.2.69.160");
-        match text.contains('/') {
-            true => text.parse().map(|network: IpNet| Self::Subnet(network.trunc())).map_err(|_| fault()),
-            false => text.parse().map(Self::Sender).map_err(|_| fault()),
-        }
+        let subnet = |network: IpNet| Self::Subnet(network.network(), network.prefix_len());
+        let read = match text.contains('/') {
+            true => text.parse().map(subnet).ok(),
+            false => text.parse().map(Self::Sender).ok(),
+        };
+        read.ok_or_else(|| {
+            format!("`{text}` is no client: a network such as 81.2.69.0/24, or an address such as 81.2.69.160")
+        })
     }
 }
 
 impl fmt::Display for Asker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Subnet(network) => network.fmt(f),
+            Self::Subnet(address, len) => write!(f, "{address}/{len}"),
             Self::Sender(address) => address.fmt(f),
         }
     }
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_network_is_a_subnet_and_an_address_asks_for_itself() {
-        assert_eq!("81.2.69.160/24".parse(), Ok(Asker::Subnet("81.2.69.0/24".parse().unwrap())));
+        assert_eq!("81.2.69.160/24".parse(), Ok(Asker::Subnet("81.2.69.0".parse().unwrap(), 24)));
         assert_eq!("2001:db8::1".parse(), Ok(Asker::Sender("2001:db8::1".parse().unwrap())));
         assert!("81.2.69.0/33".parse::<Asker>().is_err());
     }

@@ -201,14 +201,14 @@ async fn explain<O: Operations>(State(shared): Api<O>, Query(query): Query<Expla
     let question = Question::parse(&name, query.rtype.as_deref().unwrap_or("A"), &client)
         .map_err(|why| Refusal::bare(StatusCode::BAD_REQUEST, why))?;
     let worked_on = Arc::clone(&shared);
-    let explanation = blocking(move || worked_on.operations.explain(&question))
+    let explained = blocking(move || worked_on.operations.explain(&question))
         .await?
         .map_err(|why| Refusal::bare(StatusCode::NOT_FOUND, why))?;
-    if explanation.get("difference").is_some_and(|d| !d.is_null()) {
+    if let Some(difference) = &explained.explanation.difference {
         shared.differences.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        tracing::error!(name, client, "explain: the served answer and the reasons differ");
+        tracing::error!(name, client, difference, "explain: the served answer and the reasons differ");
     }
-    Ok(Json(explanation).into_response())
+    Ok(Json(explained).into_response())
 }
 
 async fn reload<O: Operations>(

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
-use super::operations::Explanation;
 use super::*;
+use crate::answer::Explanation;
 use crate::config::model::AdminAddress;
 use crate::config::{Diagnostic, Severity};
 use crate::control::*;
@@ -74,11 +74,26 @@ impl Operations for Recorder {
         some_status()
     }
 
-    fn explain(&self, question: &Question) -> Result<Explanation, String> {
+    fn explain(&self, question: &Question) -> Result<Explained, String> {
         if question.name.to_string().starts_with("other") {
             return Err("no zone of this server holds other.example".into());
         }
-        Ok(json!({ "name": question.name.to_string(), "difference": self.differs.then_some("ttl 5 and 6") }))
+        Ok(Explained {
+            explanation: Explanation {
+                name: question.name.to_string(),
+                rtype: question.rtype.to_string(),
+                client: question.client.to_string(),
+                status: "NOERROR".into(),
+                answer: Vec::new(),
+                ttl: None,
+                scope: None,
+                draw: String::new(),
+                decisions: Vec::new(),
+                difference: self.differs.then(|| "ttl 5 and 6".into()),
+            },
+            verdicts_since: Default::default(),
+            sources: Default::default(),
+        })
     }
 
     fn reload(&self, force: Option<u64>) -> Result<Reloaded, ReloadError> {

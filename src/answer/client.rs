@@ -23,6 +23,8 @@ pub(super) struct Decision {
     pub(super) region: Region,
     /// The scope that the reply's option gets (E2).
     pub(super) scope: u8,
+    /// The subnet is reserved, so the sender decides and the scope is the source prefix (E5).
+    pub(super) reserved: bool,
     /// The scope where the client's own /24 or /56 has a say (W10).
     pub(super) sticky_scope: u8,
     /// Whose network that is.
@@ -57,7 +59,7 @@ impl Client {
             }
         }
         if leaf.region == IGNORED {
-            return Decision { scope: source, sticky_scope: source, ..self.by_sender(map) };
+            return Decision { scope: source, sticky_scope: source, reserved: true, ..self.by_sender(map) };
         }
         let own = match (decided_by, address) {
             (IpAddr::V4(_), IpAddr::V4(_)) => 24,
@@ -65,11 +67,13 @@ impl Client {
             (IpAddr::V6(_), _) => 56,
         };
         let scope = outer + leaf.depth;
-        Decision { region: leaf.region, scope, sticky_scope: scope.max(own), network: Network::of(decided_by) }
+        let network = Network::of(decided_by);
+        Decision { region: leaf.region, scope, reserved: false, sticky_scope: scope.max(own), network }
     }
 
     fn by_sender(&self, map: &Map) -> Decision {
-        Decision { region: map.sender(self.sender), scope: 0, sticky_scope: 0, network: Network::of(self.sender) }
+        let network = Network::of(self.sender);
+        Decision { region: map.sender(self.sender), scope: 0, reserved: false, sticky_scope: 0, network }
     }
 
     /// The sender's network, where no map is asked.

@@ -176,8 +176,9 @@ impl<'a> Resolution<'a> {
             Some(regions) => {
                 let decision = self.client.decide(&regions.map);
                 let choice = by_type.choice(decision.region);
-                let depends = regions.count() > 1;
-                reply.widen_scope(match (choice.sticky, depends) {
+                // Subnets may all be alike while senders are not.
+                let depends = if decision.reserved { regions.count() > 1 } else { !regions.map.uniform };
+                reply.widen_scope(match (regions.is_sticky(decision.region), depends) {
                     (true, _) => decision.sticky_scope,
                     (false, true) => decision.scope,
                     (false, false) => 0,

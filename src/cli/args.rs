@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::admin::Asker;
+use crate::answer::Asker;
 use crate::config::{self, Overrides};
 use crate::wire::RecordType;
 
@@ -538,7 +538,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let subnet = client("rhumb explain a.example --client 81.2.69.160/24");
-        assert_eq!(subnet, Asker::Subnet("81.2.69.0/24".parse().unwrap()));
+        assert_eq!(subnet, Asker::Subnet("81.2.69.0".parse().unwrap(), 24));
         let sender = client("rhumb explain a.example AAAA --client 2001:db8::1");
         assert_eq!(sender, Asker::Sender("2001:db8::1".parse().unwrap()));
         assert!(parse("rhumb explain a.example").is_err());

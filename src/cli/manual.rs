@@ -8,14 +8,15 @@ use clap::CommandFactory;
 use super::args::{Cli, Completions, Man, Schema, SchemaOf};
 use super::output::Output;
 use super::{Failure, Outcome};
+use crate::config;
 
 /// Prints one file's JSON schema.
 pub(crate) fn schema(output: &Output, schema: &Schema) -> anyhow::Result<Outcome> {
-    let text = match schema.of {
-        SchemaOf::Zone => String::new(),
-        SchemaOf::Server => String::new(),
+    let schema = match schema.of {
+        SchemaOf::Zone => config::schema::zone(),
+        SchemaOf::Server => config::schema::server(),
     };
-    output.text(&text)?;
+    output.json(&schema)?;
     Ok(Outcome::Done)
 }
 
@@ -93,7 +94,7 @@ mod tests {
         const WIDTH: usize = 100;
         let mut page = String::from(
             "# Commands\n\nMade from the definitions in `src/cli/args.rs`; a test fails when they differ, and\n\
-             `RHUMB_BLESS=1 cargo test --lib docs_commands` writes this page anew.\n",
+             `RHUMB_BLESS=1 cargo test --lib docs_` writes this page anew.\n",
         );
         for (title, command) in std::iter::once(("rhumb".to_owned(), Cli::command()))
             .chain(pages().map(|command| (title(&command).replacen('-', " ", 1), command)))
@@ -107,17 +108,29 @@ mod tests {
         page
     }
 
+    /// `docs/configuration.md` as the definitions say it.
+    fn configuration_page() -> String {
+        format!("{}\n", config::schema::reference().trim_end())
+    }
+
+    /// Holds a page in `docs/` against what the definitions say; with `RHUMB_BLESS` set the page is written anew.
+    fn assert_page(name: &str, said: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+        if std::env::var_os("RHUMB_BLESS").is_some() {
+            std::fs::write(&path, said).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == said, "docs/{name} is out of date: RHUMB_BLESS=1 cargo test --lib docs_");
+    }
+
     #[test]
     fn docs_commands_says_what_help_says() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
-        if std::env::var_os("RHUMB_BLESS").is_some() {
-            std::fs::write(&path, commands_page()).unwrap();
-        }
-        let written = std::fs::read_to_string(&path).unwrap();
-        assert!(
-            written == commands_page(),
-            "docs/commands.md is out of date: RHUMB_BLESS=1 cargo test --lib docs_commands"
-        );
+        assert_page("commands.md", &commands_page());
+    }
+
+    #[test]
+    fn docs_configuration_says_what_the_keys_say() {
+        assert_page("configuration.md", &configuration_page());
     }
 
     #[test]

@@ -143,8 +143,8 @@ fn render(seen: &Seen, output: &Output, now: SystemTime) -> String {
     head.row([key("serving"), plain(seen.listening.join(", "))]);
     head.row([key("last load"), load(&seen.last_load, now)]);
     for database in &seen.databases {
-        let age = database.modified.map_or_else(String::new, |modified| format!(", {}", clock::ago(modified, now)));
-        head.row([key("database"), plain(format!("{}{age}", database.file.display()))]);
+        let built = database.modified.map_or_else(String::new, |built| format!(", built {}", clock::ago(built, now)));
+        head.row([key("database"), plain(format!("{}{built}", database.file.display()))]);
     }
     for note in &seen.notes {
         head.row([key("note"), (Tone::Wary, note.clone())]);

@@ -48,6 +48,7 @@ impl<T> Written<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     paths: Vec<PathBuf>,
+    errors: usize,
     list: Vec<(Option<Site>, Diagnostic)>,
 }
 
@@ -75,6 +76,7 @@ impl Findings {
     }
 
     fn at(&mut self, severity: Severity, site: Site, code: &'static str, message: String) -> Found<'_> {
+        self.errors += usize::from(severity == Severity::Error);
         let mut diagnostic = Diagnostic::general(severity, code, message);
         diagnostic.file = Some(self.path(site.file).clone());
         diagnostic.span = Some(site.span());
@@ -84,20 +86,23 @@ impl Findings {
 
     /// An error that belongs to no file, such as a flag's.
     pub(crate) fn general_error(&mut self, code: &'static str, message: impl Into<String>) -> Found<'_> {
+        self.errors += 1;
         self.list.push((None, Diagnostic::general(Severity::Error, code, message)));
         Found { findings: self }
     }
 
     /// An error about a file or directory as a whole.
     pub(crate) fn file_error(&mut self, path: PathBuf, code: &'static str, message: impl Into<String>) -> Found<'_> {
+        self.errors += 1;
         let mut diagnostic = Diagnostic::general(Severity::Error, code, message);
         diagnostic.file = Some(path);
         self.list.push((None, diagnostic));
         Found { findings: self }
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
-        self.list.iter().any(|(_, d)| d.severity == Severity::Error)
+    /// How many errors so far: a part during whose reading it grew holds a fault.
+    pub(crate) fn count(&self) -> usize {
+        self.errors
     }
 
     /// What was found: whole files first, then in the order of files and positions. Exact repetitions are dropped,

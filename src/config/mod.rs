@@ -7,7 +7,9 @@
 
 pub mod code;
 pub mod diagnostic;
+pub mod edit;
 pub mod model;
+pub mod schema;
 
 mod files;
 mod findings;
@@ -116,7 +118,7 @@ pub fn load_keeping(server_file: Option<&Path>, overrides: &Overrides, kept: &Ha
     units.sort_by(|a, b| findings.path(a.file).cmp(findings.path(b.file)));
 
     let model = resolve::resolve(&mut findings, &units, &broken, server, latencies);
-    let model = (!findings.has_errors()).then_some(model);
+    let model = (findings.count() == 0).then_some(model);
     Loaded { model, diagnostics: findings.finish(), sources: files.into_sources() }
 }
 

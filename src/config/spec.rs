@@ -24,8 +24,8 @@ pub(crate) struct Unit {
     pub(crate) checks: Vec<CheckSpec>,
     pub(crate) places: Vec<PlaceSpec>,
     pub(crate) routes: Vec<RouteSpec>,
-    /// Whether a master file lies below the records.
-    pub(crate) imported: bool,
+    /// Whether a fault of a master file hides records.
+    pub(crate) partial: bool,
     /// Whether this is a plain `.zone` file.
     pub(crate) plain: bool,
     /// SOA of a master file.
@@ -58,6 +58,8 @@ pub(crate) struct OwnerSpec {
     pub(crate) ttl: Option<Written<u32>>,
     pub(crate) route: Option<Written<String>>,
     pub(crate) data: Vec<DataSpec>,
+    /// Set where a fault was told, so that no fault is made of it a second time.
+    pub(crate) tainted: bool,
 }
 
 #[derive(Debug)]
@@ -113,6 +115,8 @@ pub(crate) struct RouteSpec {
     pub(crate) fence: bool,
     pub(crate) sticky: Option<StickySpec>,
     pub(crate) tolerance: u32,
+    /// Set where a fault was told.
+    pub(crate) tainted: bool,
 }
 
 #[derive(Debug, PartialEq)]

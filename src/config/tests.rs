@@ -1,10 +1,12 @@
 //! Whole loads from files in a temporary directory.
 
-use std::path::PathBuf;
-
 use super::model::*;
 use super::*;
 use crate::wire::{Name, RecordType};
+
+mod edit;
+mod golden;
+mod schema;
 
 /// A directory with files, loaded without a server file unless there is a `rhumb.toml`.
 fn load_files(files: &[(&str, &str)]) -> (tempfile::TempDir, Loaded) {

@@ -61,6 +61,8 @@ pub struct Map {
     v6: V6Table,
     /// The region of a place that nobody knows and no list names.
     fallback: Region,
+    /// Whether every client subnet gets one region; senders may still differ by longer networks.
+    pub uniform: bool,
     exceptions: HashMap<(u64, u8, bool), Region>,
     long: Vec<LongRange>,
 }
@@ -110,11 +112,14 @@ impl Map {
         for (prefix, region) in odd_v6 {
             exceptions.insert((prefix.0, prefix.1, true), region);
         }
+        let told = v4_leaves.iter().chain(&v6_leaves).map(|&(_, leaf)| leaf.region).chain(exceptions.values().copied());
+        let told: BTreeSet<Region> = told.filter(|&region| region != IGNORED && region != SIX_TO_FOUR).collect();
+        let uniform = told.len() <= 1;
         let mut long = Vec::new();
         for family in [&v4, &v6] {
             family.long_ranges(&mut long, |start| places.lookup(family.address(start)), &mut region);
         }
-        Self { v4: V4Table::new(&v4_leaves), v6: V6Table::new(v6_leaves), fallback, exceptions, long }
+        Self { v4: V4Table::new(&v4_leaves), v6: V6Table::new(v6_leaves), fallback, uniform, exceptions, long }
     }
 
     /// The decision for an ECS prefix (E2, E8). `address` is not 6to4, or the map answers [`SIX_TO_FOUR`].

@@ -449,6 +449,24 @@ proptest! {
     }
 
     #[test]
+    fn the_list_of_all_databases_says_what_each_says_of_one_address_completed_in_order(address in address()) {
+        thread_local! {
+            static LAYERS: [Places; 4] = ["city.mmdb", "flat.mmdb", "asn.mmdb", "country.mmdb"].map(|name| alone(name).0);
+            static TOGETHER: Places = LAYERS.with(|layers| {
+                let joined = layers[1..].iter().fold(layers[0].clone(), |base, next| {
+                    complete::complete(&base, next, Fields::of_any(next))
+                });
+                complete::map(&joined, complete::settle)
+            });
+        }
+        let one_by_one = LAYERS.with(|layers| {
+            let said = layers.iter().map(|places| *places.place(places.lookup(address)));
+            complete::settle(said.fold(Place::default(), |base, next| complete::fill(base, &next)))
+        });
+        prop_assert_eq!(TOGETHER.with(|places| *places.place(places.lookup(address))), one_by_one);
+    }
+
+    #[test]
     fn damaged_databases_are_read_or_refused_and_nothing_else(
         name in proptest::sample::select(vec!["city.mmdb", "flat.mmdb", "asn.mmdb", "country.mmdb"]),
         flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),

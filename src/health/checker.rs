@@ -207,13 +207,13 @@ impl Checker {
         keeper.unread.iter().cloned().chain(lock(&keeper.problem).clone()).collect()
     }
 
-    /// Ends all probes and keeps the verdicts one last time.
-    pub async fn shutdown(mut self) {
-        if let Some((keeper, task)) = self.keeper.take() {
+    /// Ends all probes and keeps the verdicts one last time. The verdicts go on standing.
+    pub async fn shutdown(&self) {
+        lock(&self.table).running.values().for_each(|running| running.task.abort());
+        if let Some((keeper, task)) = &self.keeper {
             task.abort();
             keeper.write().await;
         }
-        lock(&self.table).running.clear();
     }
 }
 

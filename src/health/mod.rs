@@ -8,7 +8,7 @@
 //! changes only by a run of results (H1), never by a fault of this machine (H13) or a reload that leaves the check as
 //! it was (G5).
 //!
-//! [`state`] and [`derive`] are pure; `schedule` says when, `runner` does it, [`probe`] asks, `resolve` finds the
+//! [`state`] and [`derive()`] are pure; `schedule` says when, `runner` does it, [`probe`] asks, `resolve` finds the
 //! addresses of names, [`guard`] says where not to go, [`store`] keeps.
 
 mod checker;

@@ -11,9 +11,9 @@ use super::facts::biased_distance;
 use super::outcome::{AnswerSet, Branches, Leaf, Outcome, Share, StickyPick};
 use super::question::{Match, member_place};
 use crate::config::model::{
-    AllDown, Endpoint, EndpointId, Health, Member, MinHealthy, Model, NoMatch, Policy, Route, RouteId, Status, Target,
+    AllDown, Endpoint, EndpointId, Health, Member, MinHealthy, Model, NoMatch, Policy, ProbeId, Route, RouteId, Status,
+    Target,
 };
-use crate::health::Verdicts;
 use crate::wire::RecordType;
 use crate::world::distance_m;
 
@@ -22,10 +22,16 @@ use crate::world::distance_m;
 pub struct Conditions<'a> {
     /// What there is.
     pub model: &'a Model,
-    /// What health says.
-    pub verdicts: &'a Verdicts,
+    /// By probe, whether it counts as up; those past the end do.
+    pub up: &'a [bool],
     /// What persons have drained.
     pub drained: &'a BTreeSet<EndpointId>,
+}
+
+impl Conditions<'_> {
+    fn is_up(&self, probe: ProbeId) -> bool {
+        self.up.get(probe.index()).copied().unwrap_or(true)
+    }
 }
 
 /// One node met on the way to an outcome, for explaining.
@@ -112,7 +118,7 @@ impl<'a> Evaluator<'a> {
                 considered.iter().copied().filter(|&at| self.member_up(&route.members[at], forced)).collect();
             if !up.is_empty() {
                 self.record(id, false, false, forced);
-                return self.pick(id, &up, forced, share, out);
+                return self.pick(id, &up, false, forced, share, out);
             }
         }
         self.fail_open(id, stop, forced, share, out);
@@ -136,10 +142,10 @@ impl<'a> Evaluator<'a> {
                 return out.push(share, Leaf::Nodata);
             }
             self.forced = true;
-            return self.resolve(id, stop, true, share, out);
+            return self.fail_open(id, stop, true, share, out);
         }
         self.record(id, true, false, forced);
-        self.pick(id, &all, forced, share, out);
+        self.pick(id, &all, true, forced, share, out);
     }
 
     /// Keeps what is known of a node, where somebody wants to know.
@@ -159,31 +165,36 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Lets the policy choose among `candidates`, which are in the policy's order and not empty.
-    fn pick(&mut self, id: RouteId, candidates: &[usize], forced: bool, share: Share, out: &mut Branches) {
+    /// Lets the policy choose among `candidates`, which are in the policy's order and not empty. `open`: as if
+    /// everything were up.
+    fn pick(&mut self, id: RouteId, candidates: &[usize], open: bool, forced: bool, share: Share, out: &mut Branches) {
         let route = self.route(id);
         match route.policy {
             Policy::Multivalue => {
                 let mut records: Vec<Box<[u8]>> = Vec::new();
                 for &at in candidates {
-                    if let Target::Endpoint(endpoint) = route.members[at].target {
-                        for record in self.answer_records(endpoint, Some(&route.members[at])) {
-                            if !records.contains(&record) {
-                                records.push(record);
-                            }
+                    let Target::Endpoint(id) = route.members[at].target else { continue };
+                    let own = if open {
+                        self.all_records(self.conditions.model.endpoint(id)).to_vec()
+                    } else {
+                        self.answer_records(id, Some(&route.members[at]))
+                    };
+                    for record in own {
+                        if !records.contains(&record) {
+                            records.push(record);
                         }
                     }
                 }
                 out.push(share, answer(self.rtype, records, route.max_answers));
             }
             Policy::Weighted => match &route.sticky {
-                None => self.split(route, candidates, forced, share, out),
+                None => self.split(route, candidates, open, forced, share, out),
                 Some(salt) => {
                     let members = with_weights(route, candidates)
                         .into_iter()
                         .map(|(at, weight)| {
                             let mut branches = Branches::default();
-                            self.go(&route.members[at], forced, Share::ALL, &mut branches);
+                            self.go(&route.members[at], open, forced, Share::ALL, &mut branches);
                             (route.members[at].name.clone(), weight, branches.finish())
                         })
                         .collect();
@@ -201,30 +212,37 @@ impl<'a> Evaluator<'a> {
                     _ => Vec::new(),
                 };
                 if group.is_empty() {
-                    self.go(&route.members[first], forced, share, out);
+                    self.go(&route.members[first], open, forced, share, out);
                 } else {
-                    self.split(route, &group, forced, share, out);
+                    self.split(route, &group, open, forced, share, out);
                 }
             }
-            _ => self.go(&route.members[candidates[0]], forced, share, out),
+            _ => self.go(&route.members[candidates[0]], open, forced, share, out),
         }
     }
 
     /// Shares by weight in listed order (W1–W7).
-    fn split(&mut self, route: &'a Route, candidates: &[usize], forced: bool, share: Share, out: &mut Branches) {
+    fn split(
+        &mut self,
+        route: &'a Route,
+        candidates: &[usize],
+        open: bool,
+        forced: bool,
+        share: Share,
+        out: &mut Branches,
+    ) {
         let weights = with_weights(route, candidates);
         let total = weights.iter().map(|&(_, weight)| u64::from(weight)).sum();
         let mut before = 0;
         for (at, weight) in weights {
-            self.go(&route.members[at], forced, share.part(before, weight.into(), total), out);
+            self.go(&route.members[at], open, forced, share.part(before, weight.into(), total), out);
             before += u64::from(weight);
         }
     }
 
-    fn go(&mut self, member: &'a Member, forced: bool, share: Share, out: &mut Branches) {
-        // Whether a parent could still leave the branch was decided when it was picked.
-        let stop = !member.follow_health || matches!(member.target, Target::Route(id) if self.route(id).fence);
-        self.follow(member.target, Some(member), stop, forced, share, out);
+    /// `open`: a node below that is not up was let in by a parent that fails open; else the climb ends at it.
+    fn go(&mut self, member: &'a Member, open: bool, forced: bool, share: Share, out: &mut Branches) {
+        self.follow(member.target, Some(member), !open, forced, share, out);
     }
 
     fn follow(
@@ -360,14 +378,15 @@ impl<'a> Evaluator<'a> {
         if !self.member_eligible(member, forced) || member.status == Status::Down {
             return false;
         }
-        if !member.follow_health || member.status == Status::Up {
+        if !member.follow_health {
             return true;
         }
         match member.target {
             Target::Endpoint(id) => !self.up_records(id, Some(member)).is_empty(),
+            Target::Route(_) if member.status == Status::Up => true,
             Target::Route(id) => {
                 let own = match &member.health {
-                    Health::Whole(probe) => self.conditions.verdicts.get(*probe).is_up(),
+                    Health::Whole(probe) => self.conditions.is_up(*probe),
                     Health::Unchecked | Health::PerAddress(_) => true,
                 };
                 own && self.route_up(id, forced)
@@ -398,7 +417,7 @@ impl<'a> Evaluator<'a> {
 
     /// An endpoint's records of the asked type whose addresses are up; none while it is withdrawn.
     fn up_records(&self, id: EndpointId, member: Option<&Member>) -> Vec<Box<[u8]>> {
-        if self.is_withdrawn(id) {
+        if self.is_withdrawn(id) || member.is_some_and(|member| member.status == Status::Down) {
             return Vec::new();
         }
         let endpoint = self.conditions.model.endpoint(id);
@@ -429,18 +448,18 @@ impl<'a> Evaluator<'a> {
     fn holds_at(&self, health: &Health, address: IpAddr) -> bool {
         match health {
             Health::Unchecked => true,
-            Health::Whole(probe) => self.conditions.verdicts.get(*probe).is_up(),
+            Health::Whole(probe) => self.conditions.is_up(*probe),
             Health::PerAddress(probes) => probes
                 .iter()
                 .find(|(probed, _)| *probed == address)
-                .is_none_or(|(_, probe)| self.conditions.verdicts.get(*probe).is_up()),
+                .is_none_or(|(_, probe)| self.conditions.is_up(*probe)),
         }
     }
 
     fn holds_whole(&self, health: &Health) -> bool {
         match health {
             Health::Unchecked | Health::PerAddress(_) => true,
-            Health::Whole(probe) => self.conditions.verdicts.get(*probe).is_up(),
+            Health::Whole(probe) => self.conditions.is_up(*probe),
         }
     }
 }

@@ -55,11 +55,6 @@ impl Outcome {
         let at = self.branches.partition_point(|branch| branch.last < draw);
         &self.branches[at].leaf
     }
-
-    /// Whether a client's network has a say beyond its region.
-    pub fn is_sticky(&self) -> bool {
-        self.branches.iter().any(|branch| matches!(branch.leaf, Leaf::Sticky(_)))
-    }
 }
 
 /// Builds an outcome branch by branch.

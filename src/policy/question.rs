@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::facts::{Facts, biased_distance, estimated_latency};
-use crate::config::model::{Location, Member, Model, Policy, RouteId, Target};
+use crate::config::model::{Location, Member, Model, Policy, Route, RouteId, Target};
 use crate::world::LatLon;
 
 /// A tree's client-dependent nodes, from the root down. Equal questions have equal regions.
@@ -15,8 +15,8 @@ pub struct Question {
 /// One node. Children are positions in [`Question::nodes`]; those that ask nothing are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Ask {
-    /// All members may be reached whoever asks.
-    All { children: Vec<usize> },
+    /// All members may be reached whoever asks; a sticky pick asks for the client's own network.
+    All { children: Vec<usize>, sticky: bool },
     /// Geolocation and ip.
     Chain { rules: Vec<(Location, u16)>, children: Vec<Option<usize>>, last_resort: Option<usize>, fence: bool },
     /// Latency and geoproximity.
@@ -101,7 +101,7 @@ impl Question {
             return;
         }
         match &self.nodes[node] {
-            Ask::All { children } => children.iter().for_each(|&child| self.ask(child, facts, key, seen)),
+            Ask::All { children, .. } => children.iter().for_each(|&child| self.ask(child, facts, key, seen)),
             Ask::Chain { rules, children, last_resort, fence } => {
                 let chain = chain(rules, *fence, facts);
                 key.push(chain.len() as u16);
@@ -123,6 +123,15 @@ impl Question {
                 children.iter().for_each(|&child| self.ask(child, facts, key, seen));
             }
         }
+    }
+
+    /// Whether clients of this region can come to a sticky pick, which goes by their own /24 or /56 (W10).
+    pub fn reaches_sticky(&self, region: &[u16]) -> bool {
+        let mut seen = HashSet::new();
+        if !self.nodes.is_empty() {
+            self.read(0, &mut region.iter().copied(), &mut vec![None; self.nodes.len()], &mut seen);
+        }
+        seen.into_iter().any(|node| matches!(self.nodes[node], Ask::All { sticky: true, .. }))
     }
 
     /// Takes a region apart again, one entry a node; `None` for those that its clients cannot reach.
@@ -149,7 +158,7 @@ impl Question {
             return;
         }
         match &self.nodes[node] {
-            Ask::All { children } => children.iter().for_each(|&child| self.read(child, key, matches, seen)),
+            Ask::All { children, .. } => children.iter().for_each(|&child| self.read(child, key, matches, seen)),
             Ask::Chain { children, last_resort, .. } => {
                 let chain = list(key);
                 matches[node] = Some(Match::Chain(chain.clone()));
@@ -186,7 +195,7 @@ impl Builder<'_> {
                 route.members.iter().flat_map(|member| &member.locations).any(|location| *location != Location::Default)
             }
             Policy::Latency | Policy::Geoproximity => route.members.len() > 1,
-            _ => false,
+            _ => is_sticky(route),
         };
         let targets: Vec<Target> = route.members.iter().map(|member| member.target).chain(route.last_resort).collect();
         let depends =
@@ -230,10 +239,15 @@ impl Builder<'_> {
                 tolerance: route.tolerance,
                 depth: self.model.server.depth,
             },
-            _ => Ask::All { children: present() },
+            _ => Ask::All { children: present(), sticky: is_sticky(route) },
         });
         position
     }
+}
+
+/// Whether a node picks by the client's own network.
+fn is_sticky(route: &Route) -> bool {
+    route.policy == Policy::Weighted && route.sticky.is_some() && route.members.len() > 1
 }
 
 fn site(model: &Model, member: &Member) -> Site {

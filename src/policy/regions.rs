@@ -15,6 +15,7 @@ pub struct Regions {
     /// The networks that the map distinguishes by, beside the databases.
     pub listed: Listed,
     keys: Vec<Box<[u16]>>,
+    sticky: Vec<bool>,
 }
 
 /// A question splits its clients into more regions than the limit.
@@ -49,7 +50,8 @@ impl Regions {
             keys.push(key);
             number
         });
-        if overflow { Err(TooManyRegions) } else { Ok(Self { map, listed, keys }) }
+        let sticky = keys.iter().map(|key| question.reaches_sticky(key)).collect();
+        if overflow { Err(TooManyRegions) } else { Ok(Self { map, listed, keys, sticky }) }
     }
 
     /// How many regions there are.
@@ -60,5 +62,10 @@ impl Regions {
     /// What a region stands for, to be read by [`Question::matches`].
     pub fn key(&self, region: u16) -> &[u16] {
         &self.keys[usize::from(region)]
+    }
+
+    /// Whether a client's own /24 or /56 has a say beyond its region (W10).
+    pub fn is_sticky(&self, region: u16) -> bool {
+        self.sticky[usize::from(region)]
     }
 }

@@ -242,8 +242,7 @@ impl Steering<'_> {
     }
 
     fn regions(&mut self, root: RouteId, question: &Arc<Question>) -> Result<Option<Arc<Regions>>, CompileError> {
-        // A sticky pick goes by the client's network, so somebody must say whose that is (E5).
-        if question.is_trivial() && !is_sticky(self.model, root) {
+        if question.is_trivial() {
             return Ok(None);
         }
         let known = self.maps.get(question).or_else(|| self.shared?.get(question));
@@ -278,10 +277,6 @@ fn routes_below(model: &Model, root: RouteId) -> Vec<RouteId> {
         }
     }
     found
-}
-
-fn is_sticky(model: &Model, root: RouteId) -> bool {
-    routes_below(model, root).into_iter().any(|id| model.route(id).sticky.is_some())
 }
 
 /// The types of all endpoints that a tree can come to.

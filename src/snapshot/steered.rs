@@ -35,8 +35,6 @@ pub struct SteeredType {
 pub struct Choice {
     /// (last draw, what it comes to), ascending up to `u64::MAX`.
     branches: Box<[(u64, Pick)]>,
-    /// Whether the client's own /24 or /56 has a say (W10).
-    pub sticky: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -137,7 +135,7 @@ struct Variants {
 impl Variants {
     fn choice(&mut self, outcome: &Outcome) -> Choice {
         let branches = outcome.branches.iter().map(|branch| (branch.last, self.pick(&branch.leaf))).collect();
-        Choice { branches, sticky: outcome.is_sticky() }
+        Choice { branches }
     }
 
     fn pick(&mut self, leaf: &Leaf) -> Pick {

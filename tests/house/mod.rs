@@ -1,1 +1,3 @@
-//! x
+//! The rules of the house that a compiler does not keep.
+
+mod layers;

@@ -161,11 +161,16 @@ impl<'a> Walk<'a> {
 
     /// The records of an endpoint that are up, seen through a member or on its own (last resort).
     fn up_records(&self, id: EndpointId, member: Option<&Member>) -> Vec<Box<[u8]>> {
-        let endpoint = self.facts.model.endpoint(id);
-        let (rtype, records) = self.data(id);
         if self.is_out(id) || member.is_some_and(|m| m.status == Status::Down) {
             return Vec::new();
         }
+        self.healthy_records(id, member)
+    }
+
+    /// What health alone says of an endpoint's records.
+    fn healthy_records(&self, id: EndpointId, member: Option<&Member>) -> Vec<Box<[u8]>> {
+        let endpoint = self.facts.model.endpoint(id);
+        let (rtype, records) = self.data(id);
         if endpoint.status == Status::Up || member.is_some_and(|m| m.status == Status::Up) {
             return records.to_vec();
         }
@@ -245,7 +250,12 @@ impl<'a> Walk<'a> {
             match member.target {
                 Target::Endpoint(endpoint) => self.endpoint(endpoint, Some(member), part),
                 Target::Route(below) if self.is_healthy(below) => self.resolve(below, part),
-                Target::Route(below) => self.fail_open(below, part, true),
+                Target::Route(below) => {
+                    // Whether a person's `status = "up"` stops the climb, as a fence does, is left open.
+                    let by_a_persons_word = member.follow_health && !self.route(below).fence;
+                    self.decision.open |= by_a_persons_word && self.route(below).all_down == AllDown::Nodata;
+                    self.fail_open(below, part, true);
+                }
             }
         }
     }
@@ -270,6 +280,10 @@ impl<'a> Walk<'a> {
             // Whether NODATA goes before what a person has forced is left open.
             self.decision.open |= route.all_down == AllDown::Nodata;
             self.forced = true;
+            // Whether a person's other words still count among the drained is left open.
+            let insisted = |m: &Member| m.status == Status::Up || !m.follow_health;
+            self.decision.open |= self.facts.model.endpoints.iter().any(|e| e.status == Status::Up)
+                || self.facts.model.routes.iter().any(|r| r.members.iter().any(insisted));
             self.fail_open(id, interval, stop);
             self.forced = false;
             return;
@@ -284,12 +298,12 @@ impl<'a> Walk<'a> {
             let member = &route.members[member];
             match member.target {
                 Target::Endpoint(endpoint) => self.endpoint(endpoint, Some(member), part),
-                Target::Route(below) if self.is_healthy(below) => {
-                    // What is up among the drained is left open.
-                    self.decision.open |= self.forced;
-                    self.resolve(below, part);
+                Target::Route(below) if self.is_healthy(below) => self.resolve(below, part),
+                Target::Route(below) => {
+                    // Whether a branch that is never left (T2) ends the climb also on this way is left open.
+                    self.decision.open |= !member.follow_health && self.route(below).all_down == AllDown::Nodata;
+                    self.fail_open(below, part, false);
                 }
-                Target::Route(below) => self.fail_open(below, part, false),
             }
         }
     }
@@ -297,6 +311,11 @@ impl<'a> Walk<'a> {
     fn endpoint(&mut self, id: EndpointId, member: Option<&Member>, interval: Interval) {
         let (rtype, all) = self.data(id);
         let mut ring = self.up_records(id, member);
+        if self.forced {
+            // Whether health still tells the addresses of a drained endpoint apart is left open.
+            let healthy = self.healthy_records(id, member).len();
+            self.decision.open |= healthy != 0 && healthy != all.len();
+        }
         if ring.is_empty() {
             ring = all.to_vec();
         }

@@ -76,7 +76,7 @@ fn latency(facts: &Facts<'_>, member: &Member, client: Client, place: &Place) ->
 fn biased(metres: u64, bias: i8) -> u64 {
     let millimetres = metres * 1000;
     let size = u64::from(bias.unsigned_abs());
-    if bias >= 0 { millimetres * (100 - size) / 100 } else { millimetres * 100 / (100 + size) }
+    if bias >= 0 { millimetres * (100 - size) / 100 } else { millimetres * 100 / (100 - size) }
 }
 
 /// The members of a latency or geoproximity node in this client's order, with the group at each rank.

@@ -41,7 +41,7 @@ impl Region {
                     let head = ranked.order[..ranked.groups.len()].to_vec();
                     region.matches.push((id, head, ranked.groups));
                 }
-                Policy::Weighted => region.sticky |= route.sticky.is_some() && route.members.len() > 1,
+                Policy::Weighted => region.sticky |= route.sticky.is_some(),
                 Policy::Simple | Policy::Failover | Policy::Multivalue => {}
             }
             let targets = members.iter().map(|&m| route.members[m].target).chain(route.last_resort);

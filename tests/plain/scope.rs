@@ -133,7 +133,16 @@ impl<'a> Map<'a> {
         *self.constant.get_or_init(|| {
             let v4 = self.is_alike(whole(true), true);
             let v6 = self.is_alike(whole(false), true);
-            [v4, v6, v4 && v6 && self.region(whole(true)) == self.region(whole(false))]
+            let first = self.region(whole(true));
+            // Networks too long for any option are met by senders, who stand in for reserved networks.
+            let too_long =
+                self.listed.iter().filter(|net| net.prefix_len() > if net.addr().is_ipv4() { 24 } else { 56 });
+            let regions = self.regions.borrow();
+            let senders = too_long.flat_map(|net| [net.network(), net.broadcast()]).all(|address| {
+                let region = Region::of(self.facts, self.root, Client::sender(address));
+                regions.get(&region).copied() == first
+            });
+            [v4, v6, v4 && v6 && senders && first == self.region(whole(false))]
         })
     }
 

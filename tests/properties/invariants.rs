@@ -37,7 +37,7 @@ fn g4_g6_no_verdicts_ever_empty_an_answer() {
                 let ask = ask(&case, &mut draws);
                 let reply = fixture.ask(&ask);
                 assert_eq!(reply.rcode, 0, "seed {seed}: {ask:?}");
-                assert!(!reply.answer.is_empty(), "seed {seed}: {ask:?}\n{:#?}", case.inputs.model.routes);
+                assert!(!reply.answer.is_empty(), "seed {seed}: {ask:?}\n{}", case.describe());
             }
         }
     }
@@ -63,7 +63,7 @@ fn g4_w8_t5_with_every_probe_down_each_draw_answers_as_with_every_probe_up() {
         let mut draws = Draws::new(seed);
         for _ in 0..20 {
             let ask = ask(&case, &mut draws);
-            assert_eq!(data(&up.ask(&ask)), data(&down.ask(&ask)), "seed {seed}: {ask:?}\n{:#?}", model.routes);
+            assert_eq!(data(&up.ask(&ask)), data(&down.ask(&ask)), "seed {seed}: {ask:?}\n{}", case.describe());
             compared += 1;
         }
     }

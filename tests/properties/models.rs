@@ -1,6 +1,7 @@
 //! Random configurations, built as the resolved model: trees of all eight policies and a world to ask from.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,68 @@ impl Case {
 
     pub fn runs(&self) -> Vec<IpNet> {
         self.painted.iter().map(|&(net, _)| net).collect()
+    }
+
+    /// The case in a form that a person can read.
+    pub fn describe(&self) -> String {
+        let model = &self.inputs.model;
+        let mut text = String::new();
+        let server = &model.server;
+        let _ = writeln!(text, "depth {} unknown {:?} prefer {:?}", server.depth, server.unknown, server.prefer);
+        for (net, place) in &server.networks {
+            let _ = writeln!(text, "own {net}: {place:?}");
+        }
+        for (net, place) in &self.painted {
+            let _ = writeln!(text, "database {net}: {place:?}");
+        }
+        for row in &model.latencies {
+            let _ = writeln!(text, "latency {:?} {} {}", row.client, row.region, row.tenths);
+        }
+        for (index, e) in model.endpoints.iter().enumerate() {
+            let types: Vec<_> = e.records.iter().map(|r| (r.rtype, r.rdata.len())).collect();
+            let drained = self.inputs.drained.contains(&EndpointId(index as u32));
+            let health = self.health_of(&e.health);
+            let _ = writeln!(
+                text,
+                "{} {types:?} at {:?} region {:?} {:?} {health} drained {drained}",
+                e.name, e.at, e.region, e.status
+            );
+        }
+        for r in &model.routes {
+            let _ = writeln!(
+                text,
+                "{} {:?} {:?} last {:?} {:?} {:?} fence {} sticky {:?} tolerance {} max {}",
+                r.name,
+                r.policy,
+                r.min_healthy,
+                r.last_resort,
+                r.all_down,
+                r.no_match,
+                r.fence,
+                r.sticky,
+                r.tolerance,
+                r.max_answers
+            );
+            for m in &r.members {
+                let health = self.health_of(&m.health);
+                let _ = writeln!(
+                    text,
+                    "    {} w{} b{} at {:?} region {:?} {health} {:?} follow {} {:?}",
+                    m.name, m.weight, m.bias, m.at, m.region, m.status, m.follow_health, m.locations
+                );
+            }
+        }
+        let _ = writeln!(text, "{:?}", model.zones[0].steered);
+        text
+    }
+
+    fn health_of(&self, health: &Health) -> String {
+        let of = |probe: &ProbeId| self.inputs.verdicts.get(*probe);
+        match health {
+            Health::Unchecked => "unchecked".into(),
+            Health::Whole(probe) => format!("whole {:?}", of(probe)),
+            Health::PerAddress(all) => format!("{:?}", all.iter().map(|(a, p)| (a, of(p))).collect::<Vec<_>>()),
+        }
     }
 
     /// `size` is the most routes that there may be.
@@ -224,7 +287,9 @@ impl Maker {
             let v4 = self.draws.one_in(2);
             nets.insert(network(&mut self.draws, v4));
         }
-        server.networks = nets.into_iter().map(|net| (net, somewhere(&mut self.draws))).collect();
+        // Whether an operator's own network of no place at all is "known" is left open.
+        let known = |draws: &mut Draws| Some(somewhere(draws)).filter(|place| !place.is_unknown());
+        server.networks = nets.into_iter().filter_map(|net| Some((net, known(&mut self.draws)?))).collect();
         if self.draws.one_in(5) {
             server.unknown = Some(in_subdivision("US-NY", Some((40.0, -75.0))));
         }
@@ -396,7 +461,9 @@ impl Maker {
         };
         let last_resort = (self.any() && self.draws.one_in(5)).then(|| self.target(index, routes, false));
         let name = format!("example.com/r{index}");
-        let sticky = (policy == Policy::Weighted && self.draws.one_in(3)).then(|| name.clone());
+        // Whether one member alone may be sticky, and so have a scope, is left open.
+        let may_stick = policy == Policy::Weighted && members.len() > 1;
+        let sticky = (may_stick && self.draws.one_in(3)).then(|| name.clone());
         self.model.routes.push(Route {
             sticky,
             name,

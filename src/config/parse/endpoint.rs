@@ -17,10 +17,11 @@ pub(super) fn endpoint(
     table: &DeTable<'_>,
     origin: &Name,
 ) -> EndpointSpec {
+    let before = findings.count();
     let fields = walk::open(findings, &keys::ENDPOINT, table, name.site, None);
     let data = records::data(findings, &fields.records, origin);
     // Records that were told as faulty are missing here: no second fault is made of that.
-    let tainted = data.len() < fields.records.len();
+    let tainted = findings.count() > before;
     if data.is_empty() && !tainted {
         findings
             .error(name.site, code::NO_DATA, format!("endpoint `{}` has no records", name.value))

@@ -8,7 +8,7 @@ use super::super::code;
 use super::super::files::Text;
 use super::super::findings::{Findings, Site, Written};
 use super::super::model::Location;
-use super::super::suggest::did_you_mean;
+use super::super::suggest::{did_you_mean, nearest};
 use crate::world::{self, Continent, CountryCode, SubdivisionCode};
 
 /// A location, or the name of a set of them.
@@ -29,8 +29,9 @@ pub(crate) fn location(findings: &mut Findings, written: &Written<String>) -> Op
     let Some((kind, value)) = text.split_once(':').filter(|(kind, _)| KINDS.contains(kind)) else {
         let help = text
             .split_once(':')
-            .and_then(|(kind, _)| did_you_mean(kind, KINDS.iter().copied()))
-            .or_else(|| guess(text).map(|guess| format!("did you mean `{guess}`?")));
+            .and_then(|(kind, value)| Some(format!("{}:{value}", nearest(kind, KINDS.iter().copied())?)))
+            .or_else(|| guess(text))
+            .map(|guess| format!("did you mean `{guess}`?"));
         findings
             .error(written.site, code::BAD_LOCATION, format!("`{text}` is no location"))
             .label("expected `default`, or `continent:`, `country:`, `subdivision:`, `asn:`, `net:` or `place:` with a value")

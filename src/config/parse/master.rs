@@ -35,12 +35,12 @@ pub(crate) fn plain_zone(findings: &mut Findings, path: &Path, text: &Text) -> O
         checks: Vec::new(),
         places: Vec::new(),
         routes: Vec::new(),
-        imported: true,
+        partial: false,
         plain: true,
         master_soa: None,
     };
-    let faulty = add(findings, &mut unit, text, &origin);
-    if unit.master_soa.is_none() && !faulty {
+    add(findings, &mut unit, text, &origin);
+    if unit.master_soa.is_none() && !unit.partial {
         findings
             .error(top, code::NO_SOA, format!("the zone `{origin}` has no SOA record"))
             .label("expected a SOA record at the apex")
@@ -49,8 +49,9 @@ pub(crate) fn plain_zone(findings: &mut Findings, path: &Path, text: &Text) -> O
     Some(unit)
 }
 
-/// Adds a master file's records to a unit. Says whether it had faults.
-pub(super) fn add(findings: &mut Findings, unit: &mut Unit, text: &Text, origin: &Name) -> bool {
+/// Adds a master file's records to a unit.
+pub(super) fn add(findings: &mut Findings, unit: &mut Unit, text: &Text, origin: &Name) {
+    let before = findings.count();
     let (records, errors) = master::scan(text.text.as_bytes(), origin, unit.ttl);
     let lines = Lines::new(text);
     for error in &errors {
@@ -75,6 +76,7 @@ pub(super) fn add(findings: &mut Findings, unit: &mut Unit, text: &Text, origin:
                 ttl: None,
                 route: None,
                 data: Vec::new(),
+                tainted: false,
             });
             unit.owners.len() - 1
         });
@@ -84,7 +86,7 @@ pub(super) fn add(findings: &mut Findings, unit: &mut Unit, text: &Text, origin:
             rdata: vec![Written::new(record.rdata, site)],
         });
     }
-    !errors.is_empty()
+    unit.partial |= findings.count() > before;
 }
 
 fn soa(findings: &mut Findings, unit: &mut Unit, record: &master::MasterRecord, site: Site, origin: &Name) {

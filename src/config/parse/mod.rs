@@ -40,21 +40,28 @@ pub(crate) fn toml<'t>(findings: &mut Findings, text: &'t Text) -> Option<toml::
     if errors.is_empty() {
         return Some(table);
     }
-    // What follows the first error on a line is mostly its echo; so is everything after an unclosed bracket or quote.
-    let mut told_to = None;
+    let mut told_line = None;
+    let mut repeated_table = false;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        let line = text.text.as_bytes()[..span.start.min(text.text.len())].iter().filter(|&&b| b == b'\n').count();
+        let start = span.start.min(text.text.len());
+        let line_start = text.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let duplicate = error.message().contains("duplicate key");
-        if told_to.is_some_and(|told| !duplicate || line == told) {
+        // What follows on a line is mostly an echo, and so are the keys of a table that was given before.
+        if told_line == Some(line_start) || (duplicate && repeated_table) {
             continue;
         }
-        told_to = Some(line);
-        let label = if duplicate { "given before" } else { "not TOML from here on" };
+        told_line = Some(line_start);
+        let label = if duplicate { "given before" } else { "not TOML" };
         findings
             .error(Site::new(text.id, span), code::SYNTAX, error.message().to_owned())
             .label(label)
             .help("nothing else of this file was checked");
+        repeated_table |= duplicate && text.text[line_start..].trim_start().starts_with('[');
+        // Everything after an unclosed bracket or quote is read wrongly.
+        if ["unclosed", "string"].iter().any(|word| error.message().contains(word)) {
+            break;
+        }
     }
     None
 }

@@ -31,6 +31,7 @@ pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &
                 );
             continue;
         }
+        let before = findings.count();
         let fields = walk::open(findings, &keys::OWNER, table, key.site, None);
         let data = data(findings, &fields.records, origin);
         let route = fields.text("route");
@@ -39,7 +40,13 @@ pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &
                 .error(key.site, code::NO_DATA, format!("`{}` holds nothing", key.value))
                 .label("expected record types or `route`");
         }
-        owners.push(OwnerSpec { owner: Written::new(owner, key.site), ttl: fields.ttl("ttl"), route, data });
+        owners.push(OwnerSpec {
+            owner: Written::new(owner, key.site),
+            ttl: fields.ttl("ttl"),
+            route,
+            data,
+            tainted: findings.count() > before,
+        });
     }
 }
 

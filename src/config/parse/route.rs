@@ -29,6 +29,7 @@ const NAMED: &[(&str, Policy)] = &[
 
 pub(super) fn route(findings: &mut Findings, name: &Written<&str>, table: &DeTable<'_>) -> RouteSpec {
     let variant = table.get("policy").and_then(|value| value.get_ref().as_str()).filter(|p| keys::POLICIES.contains(p));
+    let before = findings.count();
     let fields = walk::open(findings, &keys::ROUTE, table, name.site, variant);
     let to = fields.value("to");
     let mut members = Vec::new();
@@ -49,6 +50,8 @@ pub(super) fn route(findings: &mut Findings, name: &Written<&str>, table: &DeTab
     let all_down = fields
         .text("all_down")
         .and_then(|text| choice(&text.value, &[("all", AllDown::All), ("nodata", AllDown::Nodata)]));
+    let min_healthy = min_healthy(findings, &fields);
+    let last_resort = last_resort(findings, &fields);
     RouteSpec {
         name: name.clone().map(str::to_owned),
         policy: variant.and_then(|variant| choice(variant, NAMED)),
@@ -56,8 +59,8 @@ pub(super) fn route(findings: &mut Findings, name: &Written<&str>, table: &DeTab
         members,
         ttl: fields.ttl("ttl"),
         max_answers: fields.integer("max_answers").map_or(MAX_ANSWERS, |written| written.value as usize),
-        min_healthy: min_healthy(findings, &fields),
-        last_resort: last_resort(findings, &fields),
+        min_healthy,
+        last_resort,
         all_down: all_down.unwrap_or_default(),
         no_match,
         fence: fields.flag("fence").is_some_and(|written| written.value),
@@ -65,6 +68,7 @@ pub(super) fn route(findings: &mut Findings, name: &Written<&str>, table: &DeTab
         tolerance: fields
             .duration("tolerance")
             .map_or(0, |written| u32::try_from(written.value.as_millis() * 10).unwrap_or(u32::MAX)),
+        tainted: findings.count() > before,
     }
 }
 

@@ -62,21 +62,25 @@ pub(crate) fn unit(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option
         checks: Vec::new(),
         places: Vec::new(),
         routes: Vec::new(),
-        imported: false,
+        partial: false,
         plain: false,
         master_soa: None,
     };
     if !shared {
         if let Some(import) = fields.text("import") {
-            unit.imported = true;
-            if let Some(file) = inner_path(cx, path, &import)
-                && let Some(master) = cx.files.read(cx.findings, &file, Some(import.site))
-            {
-                unit.modified = unit.modified.max(master.modified);
-                master::add(cx.findings, &mut unit, &master, &origin);
+            let file = inner_path(cx, path, &import);
+            match file.and_then(|file| cx.files.read(cx.findings, &file, Some(import.site))) {
+                Some(master) => {
+                    unit.modified = unit.modified.max(master.modified);
+                    master::add(cx.findings, &mut unit, &master, &origin);
+                }
+                None => unit.partial = true,
             }
         }
+        let before = cx.findings.count();
         records::owners(cx.findings, &fields, &origin, &mut unit.owners);
+        // A faulty owner may have been the apex.
+        unit.partial |= fields.key_site("records").is_some() && unit.owners.is_empty() && cx.findings.count() > before;
     }
     for (name, table) in fields.tables(cx.findings, "endpoints") {
         if definition_name(cx.findings, &name) {

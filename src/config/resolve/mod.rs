@@ -23,7 +23,6 @@ use names::{Kind, Names};
 use places::Places;
 use probes::{CheckHome, Prober};
 
-pub(crate) use probes::addresses;
 pub(crate) use routes::RouteSites;
 pub(crate) use zones::{OwnerData, ZoneData};
 
@@ -71,11 +70,16 @@ pub(crate) fn resolve(
     }
     let mut model = Model { server, zones: Vec::new(), endpoints, routes, checks, probes, latencies };
     let sound = routes::check_shape(findings, &model, &sites);
-    let zones = zones::zones(findings, units, &mut names, &mut model, &sites, sound);
+    let zones = zones::zones(findings, units, &mut names, &mut model, &sites);
     lint::lint(findings, &model, &sites, &zones, sound);
-    for kind in Kind::ALL {
-        for site in names.unused(kind) {
-            findings.warning(site, code::UNUSED, format!("{} is never used", kind.noun())).label("nothing names it");
+    if findings.count() == 0 {
+        // A name that was misspelt elsewhere is no unused one.
+        for kind in Kind::ALL {
+            for (name, site) in names.unused(kind) {
+                findings
+                    .warning(site, code::UNUSED, format!("{} `{name}` is never used", kind.noun()))
+                    .label("nothing names it");
+            }
         }
     }
     model

@@ -30,6 +30,16 @@ impl Kind {
         }
     }
 
+    /// With its article.
+    fn one(self) -> &'static str {
+        match self {
+            Self::Endpoint => "an endpoint",
+            Self::Route => "a route",
+            Self::Check => "a check",
+            Self::Place => "a place",
+        }
+    }
+
     fn unknown(self) -> &'static str {
         match self {
             Self::Endpoint => code::UNKNOWN_ENDPOINT,
@@ -54,7 +64,8 @@ impl Kind {
 pub(crate) const BUILT_IN_PLACES: [&str; 2] = ["EU27", "EEA"];
 
 #[derive(Debug)]
-struct Definition {
+struct Definition<'u> {
+    name: &'u str,
     unit: usize,
     site: Site,
     used: bool,
@@ -65,7 +76,7 @@ struct Definition {
 pub(crate) struct Names<'u> {
     labels: Vec<&'u str>,
     by_name: [HashMap<&'u str, Vec<u32>>; 4],
-    definitions: [Vec<Definition>; 4],
+    definitions: [Vec<Definition<'u>>; 4],
     /// Texts of files that could not be parsed: what they mention may be what they define.
     broken: &'u [Rc<str>],
 }
@@ -89,7 +100,7 @@ impl<'u> Names<'u> {
                 for name in kind.of(unit) {
                     let definitions = &mut names.definitions[kind as usize];
                     let id = definitions.len() as u32;
-                    definitions.push(Definition { unit: index, site: name.site, used: false });
+                    definitions.push(Definition { name: &name.value, unit: index, site: name.site, used: false });
                     names.by_name[kind as usize].entry(&name.value).or_default().push(id);
                 }
             }
@@ -194,7 +205,11 @@ impl<'u> Names<'u> {
         match miss {
             Miss::Ambiguous(full) => {
                 findings
-                    .error(text.site, code::AMBIGUOUS_NAME, format!("several zones have a {noun} `{}`", text.value))
+                    .error(
+                        text.site,
+                        code::AMBIGUOUS_NAME,
+                        format!("several zones have {} `{}`", kind.one(), text.value),
+                    )
                     .label("which one?")
                     .help(format!(
                         "write {}",
@@ -219,7 +234,7 @@ impl<'u> Names<'u> {
         for other in Kind::ALL.into_iter().filter(|&other| other != kind) {
             let ids = self.by_name[other as usize].get(text).map_or(&[][..], Vec::as_slice);
             if ids.iter().any(|&id| self.definitions[other as usize][id as usize].unit == unit) {
-                return Some(format!("`{text}` is the name of a {}", other.noun()));
+                return Some(format!("`{text}` is the name of {}", other.one()));
             }
         }
         let visible = |id: &u32| {
@@ -254,7 +269,8 @@ impl<'u> Names<'u> {
     }
 
     /// Definitions that no look-up found.
-    pub(crate) fn unused(&self, kind: Kind) -> impl Iterator<Item = Site> + '_ {
-        self.definitions[kind as usize].iter().filter(|definition| !definition.used).map(|definition| definition.site)
+    pub(crate) fn unused(&self, kind: Kind) -> impl Iterator<Item = (&'u str, Site)> + '_ {
+        let unused = self.definitions[kind as usize].iter().filter(|definition| !definition.used);
+        unused.map(|definition| (definition.name, definition.site))
     }
 }

@@ -290,7 +290,7 @@ fn operand(findings: &mut Findings, names: &mut Names<'_>, unit: usize, text: &W
 }
 
 /// An endpoint's A and AAAA addresses, in the order of the file.
-pub(crate) fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
+fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
     let mut addresses = Vec::new();
     for records in &endpoint.records {
         for rdata in &records.rdata {

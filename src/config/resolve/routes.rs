@@ -82,7 +82,8 @@ impl Builder<'_, '_, '_> {
         let mut members = Vec::new();
         let mut member_sites = Vec::new();
         let mut locations = HashMap::new();
-        let mut tainted = spec.policy.is_none();
+        let before = self.findings.count();
+        let mut tainted = spec.policy.is_none() || spec.tainted;
         for (position, member) in spec.members.iter().enumerate() {
             match self.member(&name, position, unit, policy, member) {
                 Some(resolved) => {
@@ -121,7 +122,8 @@ impl Builder<'_, '_, '_> {
             last_resort: last_resort.map(|(_, site)| site),
             ttl: spec.ttl.clone(),
             no_match: spec.no_match.as_ref().map(|written| written.site),
-            tainted,
+            // A route with one fault is not judged for others that may follow from it.
+            tainted: tainted || self.findings.count() > before,
         };
         (route, sites)
     }

@@ -35,6 +35,8 @@ pub(crate) struct OwnerData {
     pub(crate) site: Site,
     pub(crate) sets: Vec<SetData>,
     pub(crate) steered: Option<SteeredData>,
+    /// Whether a fault was told of it, so that something may be missing.
+    pub(crate) tainted: bool,
 }
 
 /// A steered name as it was written.
@@ -79,7 +81,6 @@ pub(super) fn zones(
     names: &mut Names<'_>,
     model: &mut Model,
     sites: &Sites,
-    sound: bool,
 ) -> Vec<ZoneData> {
     let mut all = Vec::new();
     for (index, unit) in units.iter().enumerate() {
@@ -89,10 +90,9 @@ pub(super) fn zones(
             site: zone.site,
             owners: Vec::new(),
             index: HashMap::new(),
-            partial: unit.imported && unit.owners.is_empty(),
+            partial: unit.partial,
         };
         gather(findings, unit, index, names, sites, &mut data);
-        let _ = sound;
         model.zones.push(zone_of(findings, unit, &data));
         all.push(data);
     }
@@ -115,10 +115,12 @@ fn gather(
                 site: spec.owner.site,
                 sets: Vec::with_capacity(spec.data.len()),
                 steered: None,
+                tainted: false,
             });
             zone.owners.len() - 1
         });
         let owner = &mut zone.owners[index];
+        owner.tainted |= spec.tainted;
         for data in &spec.data {
             let given = spec.ttl.as_ref().map(|ttl| ttl.value).or(data.ttl);
             let Some(set) = owner.sets.iter_mut().find(|set| set.rtype == data.rtype.value) else {

@@ -227,6 +227,16 @@ async fn a_reload_keeps_what_is_unchanged_begins_what_is_new_and_ends_what_is_go
 }
 
 #[tokio::test(start_paused = true)]
+async fn reloads_that_change_nothing_cut_no_run_short() {
+    let stand = Stand::new(model([0]), None, |_, _| Act::Hang);
+    for _ in 0..20 {
+        pass_time(SECOND).await;
+        stand.checker.apply(Arc::new(model([0])));
+    }
+    assert_eq!(stand.verdict(0), Verdict::Down);
+}
+
+#[tokio::test(start_paused = true)]
 async fn g5_a_changed_definition_is_unchecked_and_changed_times_are_not() {
     let stand = Stand::new(model([0]), None, |_, _| Act::Fail);
     pass_time(SECOND * 5).await;
@@ -262,21 +272,28 @@ async fn h7_disabled_and_calculated_probes_ask_nothing() {
 async fn h12_private_addresses_are_not_asked_unless_the_check_allows_it() {
     let metadata: IpAddr = "::ffff:169.254.169.254".parse().unwrap();
     let mut model = Model::default();
-    for (name, allow, host) in [("a", false, "127.0.0.1"), ("b", false, "rebound.example"), ("c", true, "127.0.0.1")] {
+    let subjects = [
+        ("a", false, "127.0.0.1"),
+        ("b", false, "rebound.example"),
+        ("c", true, "127.0.0.1"),
+        ("d", false, "mixed.example"),
+    ];
+    for (name, allow, host) in subjects {
         let mut check = sample::tcp_check(name);
         check.allow_private = allow;
         sample::add_target(&mut model, check, host);
     }
     let names = Arc::new(Listed::default());
     names.set("rebound.example", &[metadata]);
+    names.set("mixed.example", &[metadata, subject(0).ip()]);
     let stand = Stand::with_names(model, None, names, |_, _| Act::Pass);
     pass_time(SECOND * 10).await;
-    let asked: Vec<SocketAddr> = stand.log.lock().unwrap().iter().map(|(_, to)| *to).collect();
-    assert!(!asked.is_empty() && asked.iter().all(|to| *to == SocketAddr::from(([127, 0, 0, 1], 80))), "{asked:?}");
-    assert_eq!(stand.checker.verdicts().0, [Verdict::Unchecked, Verdict::Unchecked, Verdict::Up]);
+    let asked: std::collections::BTreeSet<SocketAddr> = stand.log.lock().unwrap().iter().map(|(_, to)| *to).collect();
+    let allowed = [IpAddr::from([127, 0, 0, 1]), subject(0).ip()].map(|address| SocketAddr::new(address, 80));
+    assert_eq!(asked, allowed.into());
+    assert_eq!(stand.checker.verdicts().0, [Verdict::Unchecked, Verdict::Unchecked, Verdict::Up, Verdict::Up]);
     let report = stand.checker.report();
-    assert_eq!(report[2].counts.refused, 0);
-    assert_eq!(asked.len() as u64, report[2].counts.passed);
+    assert_eq!((report[2].counts.refused, report[3].counts.refused), (0, 0));
     for (report, kind) in report[..2].iter().zip(["127.0.0.1 is a loopback", "169.254.169.254 is a metadata"]) {
         assert!(report.counts.refused > 0 && report.last.as_ref().unwrap().starts_with(kind), "{report:?}");
     }
@@ -320,6 +337,9 @@ async fn g5_a_restart_begins_with_the_verdicts_before_it() {
     let before = stand.checker.verdicts();
     assert_eq!(before.0, [Verdict::Down, Verdict::Up, Verdict::Up]);
     stand.checker.shutdown().await;
+    let runs = stand.checker.counts().runs;
+    pass_time(SECOND * 20).await;
+    assert_eq!((stand.checker.verdicts(), stand.checker.counts().runs), (before, runs), "nothing runs any more");
 
     let mut after = model([0, 1, 2]);
     after.probes[1].definition = 7;
@@ -345,6 +365,17 @@ async fn g5_verdicts_are_kept_soon_after_they_change_without_a_shutdown() {
     let kept = store.load_verdicts().unwrap();
     assert_eq!(kept.values().map(|kept| kept.verdict).collect::<Vec<_>>(), [Verdict::Down, Verdict::Up]);
     drop(stand);
+}
+
+#[tokio::test(start_paused = true)]
+async fn g5_a_shutdown_keeps_what_was_not_written_yet() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::new(directory.path());
+    let stand = Stand::new(model([0]), Some(store.clone()), act(false));
+    pass_time(SECOND / 2).await;
+    assert!(store.load_verdicts().unwrap().is_empty(), "written a second after the last time");
+    stand.checker.shutdown().await;
+    assert_eq!(store.load_verdicts().unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -133,12 +133,27 @@ impl Identity {
     }
 
     fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(self.config()))
+    }
+
+    fn config(&self) -> ServerConfig {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_no_client_auth();
-        let config = config.with_single_cert(vec![self.certificate.clone()], self.key.clone_key()).unwrap();
-        TlsAcceptor::from(Arc::new(config))
+        config.with_single_cert(vec![self.certificate.clone()], self.key.clone_key()).unwrap()
     }
+}
+
+/// Two servers that take up each other's sessions, as those of one farm do, with a certificate each.
+pub(super) async fn https_farm(
+    first: &Identity,
+    second: &Identity,
+    pieces: Vec<Vec<u8>>,
+) -> [(SocketAddr, Requests); 2] {
+    let (one, mut other) = (first.config(), second.config());
+    other.session_storage = Arc::clone(&one.session_storage);
+    let acceptor = |config| Some(TlsAcceptor::from(Arc::new(config)));
+    [serve(acceptor(one), pieces.clone()).await, serve(acceptor(other), pieces).await]
 }
 
 /// An address of this machine's networks that no stream can be opened to: the kernel says that there is no route.

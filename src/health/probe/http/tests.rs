@@ -195,10 +195,9 @@ async fn h4_a_certificate_for_another_name_and_one_that_is_over_fail() {
 }
 
 #[tokio::test]
-async fn h4_two_endpoints_of_one_name_are_each_verified() {
+async fn h4_two_endpoints_of_one_name_are_each_verified_even_when_they_share_sessions() {
     let (good, bad) = (Identity::new("www.example.com", 2190), Identity::new("www.example.com", 2190));
-    let (first, _a) = server::https(&good, response("200 OK", "", b"")).await;
-    let (second, _b) = server::https(&bad, response("200 OK", "", b"")).await;
+    let [(first, _a), (second, _b)] = server::https_farm(&good, &bad, response("200 OK", "", b"")).await;
     let kinds = Kinds::new(Secure::with_roots(good.roots()));
     let check = Settings { tls: true, host: Some("www.example.com"), ..Settings::default() }.check();
     for (to, pass) in [(first, true), (second, false), (first, true), (second, false)] {

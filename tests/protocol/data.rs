@@ -1,0 +1,164 @@
+//! Items 8, 10 and 12: negative answers, chains, zone cuts.
+
+use rhumb::wire::{Name, RecordType};
+
+use super::plain;
+use crate::harness::{Ask, Setup, assert_loads, assert_warning, load, zone};
+
+fn name(text: &str) -> Name {
+    Name::absolute(text).unwrap()
+}
+
+#[test]
+fn p8_nodata_and_nxdomain_carry_the_soa_with_the_lesser_ttl() {
+    let fixture = plain();
+    let soa = fixture.ask(&Ask::aaaa("mail.example.com.")).assert_nodata().clone();
+    assert_eq!((soa.owner.clone(), soa.ttl, soa.soa_minimum()), (name("example.com."), 60, 60));
+    let soa = fixture.ask(&Ask::a("nothing.example.com.")).assert_nxdomain().clone();
+    assert_eq!((soa.owner.clone(), soa.ttl), (name("example.com."), 60));
+    fixture.ask(&Ask::a("deep.below.mail.example.com.")).assert_nxdomain();
+}
+
+#[test]
+fn p8_the_soa_itself_keeps_its_own_ttl() {
+    let reply = plain().ask(&Ask::of("example.com.", RecordType::SOA));
+    assert!(reply.aa);
+    assert_eq!((reply.answer.len(), reply.answer[0].soa_minimum()), (1, 60));
+    assert!(reply.ttl() >= 60);
+}
+
+#[test]
+fn p8_empty_non_terminals_are_nodata_and_their_neighbours_are_not() {
+    let fixture = plain();
+    for ent in ["b.c.example.com.", "c.example.com."] {
+        for rtype in [RecordType::A, RecordType::TXT, RecordType::NS] {
+            fixture.ask(&Ask::of(ent, rtype)).assert_nodata();
+        }
+    }
+    fixture.ask(&Ask::a("x.c.example.com.")).assert_nxdomain();
+    fixture.ask(&Ask::a("x.a.b.c.example.com.")).assert_nxdomain();
+    assert_eq!(fixture.ask(&Ask::of("a.b.c.example.com.", RecordType::TXT)).answer.len(), 1);
+}
+
+#[test]
+fn p10_a_cname_is_followed_inside_the_zone() {
+    let fixture = plain();
+    let reply = fixture.ask(&Ask::a("first.example.com."));
+    let shown: Vec<_> = reply.answer.iter().map(|r| (r.owner.to_string(), r.rtype)).collect();
+    let cname = RecordType::CNAME;
+    assert_eq!(
+        shown,
+        [
+            ("first.example.com.".into(), cname),
+            ("to-mail.example.com.".into(), cname),
+            ("mail.example.com.".to_owned(), RecordType::A)
+        ]
+    );
+    assert!(reply.aa && reply.rcode == 0);
+    let reply = fixture.ask(&Ask::of("first.example.com.", cname));
+    assert_eq!((reply.answer.len(), reply.answer[0].name()), (1, name("to-mail.example.com.")));
+}
+
+#[test]
+fn p10_a_cname_leads_into_a_steered_name() {
+    let reply = plain().ask(&Ask::a("alias.example.com."));
+    assert_eq!(reply.answer.len(), 2);
+    assert_eq!((reply.answer[0].ttl, reply.answer[1].ttl), (300, 30));
+    assert_eq!(reply.answer[1].owner, name("www.example.com."));
+    assert_eq!(reply.addresses()[0].to_string(), "192.0.2.1");
+}
+
+#[test]
+fn p10_a_chain_that_ends_in_nothing_says_so_with_the_soa() {
+    let fixture = plain();
+    let reply = fixture.ask(&Ask::a("dangling.example.com."));
+    assert_eq!((reply.rcode, reply.answer.len(), reply.authority.len()), (3, 1, 1));
+    assert_eq!(reply.authority[0].rtype, RecordType::SOA);
+    let reply = fixture.ask(&Ask::of("first.example.com.", RecordType::MX));
+    assert_eq!((reply.rcode, reply.answer.len(), reply.authority.len()), (0, 2, 1));
+    assert_eq!(reply.authority[0].rtype, RecordType::SOA);
+}
+
+#[test]
+fn p10_a_chain_that_leaves_our_zones_is_the_cname_alone() {
+    let reply = plain().ask(&Ask::a("out.example.com."));
+    assert_eq!((reply.rcode, reply.answer.len(), reply.authority.len()), (0, 1, 0));
+    assert_eq!(reply.answer[0].name(), name("www.example.net."));
+}
+
+#[test]
+fn p10_a_chain_goes_on_in_another_zone_of_ours() {
+    let other =
+        "zone = \"example.net\"\n[records]\n\"@\" = { NS = \"ns1.example.org.\" }\nwww = { A = \"192.0.2.88\" }";
+    let fixture = Setup::new(super::RECORDS, super::ROUTES).file("example.net.toml", other).build();
+    let reply = fixture.ask(&Ask::a("out.example.com."));
+    assert_eq!((reply.answer.len(), reply.addresses()[0].to_string()), (2, "192.0.2.88".into()));
+}
+
+#[test]
+fn p10_a_loop_is_a_warning_and_is_answered_once() {
+    let reply = plain().ask(&Ask::a("loop1.example.com."));
+    assert_eq!((reply.rcode, reply.answer.len()), (0, 2));
+    assert_ne!(reply.answer[0].owner, reply.answer[1].owner);
+    let loaded = load(&zone("a = { CNAME = \"b\" }\nb = { CNAME = \"a\" }", ""));
+    assert_warning(&loaded, &["CNAME", "loop"]);
+}
+
+#[test]
+fn p10_at_most_sixteen_steps_are_taken() {
+    let chain = |n: usize| {
+        let mut records: String = (1..n).map(|i| format!("c{i} = {{ CNAME = \"c{}\" }}\n", i + 1)).collect();
+        records += &format!("c{n} = {{ CNAME = \"end\" }}\nend = {{ A = \"192.0.2.7\" }}\n");
+        Setup::new(&records, "").build().ask(&Ask::a("c1.example.com.").payload(1232))
+    };
+    let reply = chain(16);
+    assert_eq!((reply.answer.len(), reply.addresses().len(), reply.rcode), (17, 1, 0));
+    let reply = chain(20);
+    let cnames = reply.answer.iter().filter(|r| r.rtype == RecordType::CNAME).count();
+    assert!(cnames <= 17 && reply.addresses().is_empty(), "{cnames}");
+    assert!(reply.rcode == 0 || reply.rcode == 2);
+}
+
+#[test]
+fn p12_at_and_below_a_cut_everything_is_a_referral_with_glue() {
+    let fixture = plain();
+    for ask in [
+        Ask::a("host.lab.example.com."),
+        Ask::a("lab.example.com."),
+        Ask::of("lab.example.com.", RecordType::NS),
+        Ask::a("a.b.lab.example.com."),
+        Ask::a("ns1.lab.example.com."),
+    ] {
+        let reply = fixture.ask(&ask);
+        assert_eq!((reply.rcode, reply.aa, reply.answer.len()), (0, false, 0), "{ask:?}");
+        assert_eq!(reply.authority.len(), 2);
+        assert!(reply.authority.iter().all(|r| r.rtype == RecordType::NS && r.owner == name("lab.example.com.")));
+        assert_eq!(reply.additional.len(), 1, "the in-domain glue: {reply:#?}");
+        assert_eq!(reply.additional[0].owner, name("ns1.lab.example.com."));
+        assert_eq!(reply.additional[0].address().to_string(), "192.0.2.61");
+    }
+}
+
+#[test]
+fn p12_ds_at_the_cut_is_answered_by_us() {
+    let fixture = plain();
+    fixture.ask(&Ask::of("lab.example.com.", RecordType::DS)).assert_nodata();
+    let reply = fixture.ask(&Ask::of("x.lab.example.com.", RecordType::DS));
+    assert_eq!((reply.aa, reply.authority[0].rtype), (false, RecordType::NS));
+}
+
+#[test]
+fn p12_a_chain_that_meets_a_cut_ends_there_without_an_soa() {
+    let records = format!("{}\nover = {{ CNAME = \"host.lab\" }}", super::RECORDS);
+    let reply = Setup::new(&records, super::ROUTES).build().ask(&Ask::a("over.example.com."));
+    assert_eq!((reply.rcode, reply.answer.len()), (0, 1));
+    // The CNAME alone (item 10) or with the referral (RFC 1034 section 4.3.2); never a negative answer.
+    assert!(reply.authority.iter().all(|r| r.rtype == RecordType::NS), "{reply:#?}");
+}
+
+#[test]
+fn p15_an_unknown_type_is_kept_as_it_is() {
+    let reply = plain().ask(&Ask::of("odd.example.com.", RecordType(731)));
+    assert_eq!(reply.answer[0].rdata, [1, 2, 3]);
+    assert_loads(&load(&zone("odd = { TYPE65280 = '\\# 0' }", "")));
+}

@@ -1,0 +1,68 @@
+//! Item 7 and 16: how much fits, and in which order.
+
+use std::collections::BTreeSet;
+
+use rhumb::wire::RecordType;
+
+use super::plain;
+use crate::harness::{Ask, Draws, Fixture, Setup};
+
+/// An RRset of some 900 octets, one of some 1,500, one of some 3,000, and small steered ones.
+fn large() -> Fixture {
+    let set = |n: usize| (0..n).map(|i| format!("\"{i:02}{}\"", "x".repeat(238))).collect::<Vec<_>>().join(", ");
+    let records = format!(
+        "three = {{ TXT = [{}] }}\nsix = {{ TXT = [{}] }}\ntwelve = {{ TXT = [{}] }}\nto-six = {{ CNAME = \"six\" }}",
+        set(3),
+        set(6),
+        set(12)
+    );
+    Setup::new(&records, "").build()
+}
+
+fn txt(name: &str) -> Ask {
+    Ask::of(&format!("{name}.example.com."), RecordType::TXT)
+}
+
+#[test]
+fn p7_without_edns_512_octets_and_tc_with_empty_sections() {
+    let reply = large().ask(&txt("three"));
+    assert!(reply.tc && reply.aa);
+    assert!(reply.answer.is_empty() && reply.authority.is_empty() && reply.additional.is_empty());
+    assert_eq!((reply.rcode, reply.question.len()), (0, 1));
+}
+
+#[test]
+fn p7_the_clients_size_counts_up_to_1232_and_from_512() {
+    let fixture = large();
+    assert_eq!(fixture.ask(&txt("three").payload(1232)).answer.len(), 3);
+    assert!(fixture.ask(&txt("three").payload(600)).tc);
+    assert!(fixture.ask(&txt("three").payload(100)).tc);
+    let reply = fixture.ask(&txt("six").payload(4096));
+    assert!(reply.tc && reply.answer.is_empty());
+    assert!(reply.edns.is_some());
+}
+
+#[test]
+fn p7_never_part_of_an_rrset_and_a_stream_has_room() {
+    let fixture = large();
+    let reply = fixture.ask(&txt("twelve").payload(1232).stream());
+    assert!(!reply.tc);
+    assert_eq!(reply.answer.len(), 12);
+    let reply = fixture.ask(&txt("twelve").stream());
+    assert_eq!(reply.answer.len(), 12);
+    let reply = fixture.ask(&txt("to-six").payload(1232));
+    assert!(reply.tc && reply.answer.is_empty());
+}
+
+#[test]
+fn p16_the_order_of_an_rrset_rotates() {
+    let fixture = plain();
+    let mut draws = Draws::new(16);
+    let mut first = BTreeSet::new();
+    for _ in 0..100 {
+        let reply = fixture.ask(&Ask::a("many.example.com.").draw(draws.bits()));
+        assert_eq!(reply.sorted(), ["192.0.2.71", "192.0.2.72", "192.0.2.73"]);
+        first.insert(reply.addresses()[0]);
+    }
+    assert_eq!(first.len(), 3);
+}
