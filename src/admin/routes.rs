@@ -153,7 +153,8 @@ async fn admit<O: Operations>(
         Err(refusal) => {
             tracing::warn!(
                 target: "audit",
-                who = %caller, method = %request.method(), path = request.uri().path(), why = refusal.error(), "turned away"
+                who = %caller, method = %request.method(), path = request.uri().path(),
+                status = refusal.status().as_u16(), why = refusal.error(), "turned away"
             );
             refusal.into_response()
         }

@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 pub use diagnostic::{Diagnostic, Severity};
 pub use model::Model;
 pub use render::{position, render, render_all, render_json};
+pub(crate) use scalar::duration;
 pub use schema::reference;
 
 use files::Files;
