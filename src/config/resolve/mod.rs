@@ -12,13 +12,13 @@ mod zones;
 
 use std::rc::Rc;
 
-use crate::config::code;
-use crate::config::findings::{Findings, Site};
-use crate::config::lint;
-use crate::config::model::{
+use super::code;
+use super::findings::{Findings, Site};
+use super::lint;
+use super::model::{
     Check, CheckId, CheckKind, Endpoint, EndpointId, EndpointRecords, Health, LatencyRow, Model, Server,
 };
-use crate::config::spec::Unit;
+use super::spec::Unit;
 use names::{Kind, Names};
 use places::Places;
 use probes::{CheckHome, Prober};
