@@ -1,6 +1,6 @@
 //! A reply under construction, in the caller's buffer.
 
-use crate::snapshot::{Ready, Records};
+use crate::snapshot::{ReadyRef, Records};
 use crate::wire::edns::{Ecs, OUR_PAYLOAD, option};
 use crate::wire::message::{HEADER, Query, Rcode, flag};
 
@@ -112,11 +112,11 @@ impl<'a> Reply<'a> {
     }
 
     /// Appends an RRset whose owner stands at `owner` in the message; whole or not at all.
-    pub(super) fn push(&mut self, section: Section, ready: &Ready, owner: usize, turn: u32) -> Result<(), Full> {
+    pub(super) fn push(&mut self, section: Section, ready: ReadyRef<'_>, owner: usize, turn: u32) -> Result<(), Full> {
         let pointer = 0xc000 | owner as u16;
         let written = ready.write(pointer, turn, &mut self.out[self.len..self.room]).ok_or(Full)?;
         self.len += written;
-        self.counts[section as usize] += ready.count();
+        self.counts[section as usize] += ready.taken();
         Ok(())
     }
 
