@@ -13,4 +13,5 @@ mod house;
 mod plain;
 mod properties;
 mod protocol;
+mod scenarios;
 mod statements;

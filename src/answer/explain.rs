@@ -168,7 +168,7 @@ pub fn explain(
             Asker::Sender(address) => address.to_string(),
             Asker::Subnet(address, len) => format!("{address}/{len}"),
         },
-        status: reply.metadata.response_code.to_string().to_uppercase(),
+        status: format!("{:?}", reply.metadata.response_code).to_uppercase(),
         answer: reply.answers.iter().map(ToString::to_string).collect(),
         ttl: reply.answers.first().or(reply.authorities.first()).map(|record| record.ttl),
         scope: scope_of(&reply),
@@ -294,7 +294,8 @@ fn decide(
     let facts =
         Facts::of_client(&plan.context, &inputs.places, listed.unwrap_or(&empty), cut(address, counted), counted);
 
-    let conditions = Conditions { model, verdicts: &inputs.verdicts, drained: &inputs.drained };
+    let up = inputs.verdicts.up();
+    let conditions = Conditions { model, up: &up, drained: &inputs.drained };
     let asked = match *steer.types {
         [RecordType::CNAME] => RecordType::CNAME,
         _ => rtype,

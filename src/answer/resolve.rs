@@ -63,8 +63,8 @@ impl<'a> Resolution<'a> {
     }
 
     /// Answers for `name` and all that it leads to.
-    pub(super) fn run(mut self, name: &[u8], reply: &mut Reply<'_>) -> Ending {
-        let mut lowered = Lowered::new(name);
+    pub(super) fn run(mut self, name: Lowered, reply: &mut Reply<'_>) -> Ending {
+        let mut lowered = name;
         let mut owner = HEADER;
         loop {
             match self.step(&lowered, owner, reply) {

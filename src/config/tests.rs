@@ -6,7 +6,9 @@ use crate::wire::{Name, RecordType};
 
 mod edit;
 mod golden;
+mod judged;
 mod lowering;
+mod mutated;
 mod schema;
 mod sources;
 
@@ -96,4 +98,16 @@ fn ten_times_the_records_take_about_ten_times_as_long() {
     let (small, large) = (time(2_000), time(20_000));
     // A quadratic step would make it a hundred times.
     assert!(large < small * 50, "{small:?} for a tenth, {large:?}");
+}
+
+#[test]
+fn ten_thousand_faults_are_all_shown() {
+    let mut text = String::from("zone = \"example.com\"\n[records]\n\"@\" = { NS = \"ns.example.net.\" }\n");
+    for i in 0..10_000 {
+        text.push_str(&format!("host-{i} = {{ A = \"{i}\" }}\n"));
+    }
+    let (_directory, loaded) = load_files(&[("zones/example.com.toml", &text)]);
+    let shown = render_all(&loaded.diagnostics, &loaded.sources, false);
+    assert!(shown.contains("10003 | host-9999 = { A = \"9999\" }"));
+    assert!(shown.ends_with("\n10000 errors\n"));
 }

@@ -20,6 +20,9 @@ mod start;
 mod status;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};

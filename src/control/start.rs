@@ -39,9 +39,7 @@ pub(super) struct First {
 }
 
 /// Publishes the first snapshot and starts the publisher.
-pub(super) fn start(
-    options: Options, first: First,
-) -> Result<(Arc<Shared>, mpsc::Sender<Request>), StartError> {
+pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc::Sender<Request>), StartError> {
     let First { mut model, sources, digest, refused, last_load, mut notes } = first;
     let store = Store::new(&model.server.state);
     let mut serials: Used = store.load(SERIALS, "serials are those of the files").unwrap_or_else(|fault| {

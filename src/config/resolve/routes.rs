@@ -2,19 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::{
-    CheckId, Endpoint, EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Status, Target,
-};
-use super::super::spec::{Leads, MemberSpec, RouteSpec, StickySpec, Unit};
 use super::names::{Kind, Names};
 use super::places::Places;
 use super::probes::Prober;
 use super::{Sites, each};
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::{
+    CheckId, Endpoint, EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Status, Target,
+};
+use crate::config::spec::{Leads, MemberSpec, RouteSpec, StickySpec, Unit};
 
 /// Routes nested deeper than this are an error (T6).
 const MAX_DEPTH: usize = 16;
+/// How far a chain of routes is followed to tell of it: the stack is finite.
+const DEEPEST_LOOK: usize = 256;
 /// Of an unnamed list of endpoints (M3).
 const MAX_ANSWERS: usize = 8;
 
@@ -450,6 +452,10 @@ impl Shape<'_> {
         }
         if let Some(from) = self.path.iter().position(|(open, _)| *open == id) {
             self.tell_loop(findings, id, from);
+            return 0;
+        }
+        if self.path.len() > DEEPEST_LOOK {
+            self.sound = false;
             return 0;
         }
         let route = self.model.route(id);
