@@ -22,6 +22,8 @@ use crate::net::{self, Bound, Engine, Limits, Serving};
 
 /// Notices and the fault that they end in; `warn` alone for the libraries.
 const LOG: &str = "warn,rhumb=info";
+/// Who changed what is written down, whatever the log is told to leave out.
+const AUDIT: &str = "audit=info";
 /// A network of a well-populated database entry, for the line that a newcomer tries.
 const TRY_CLIENT: &str = "81.2.69.0/24";
 
@@ -46,10 +48,13 @@ pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Re
 /// RUST_LOG and `--log` say what; stderr is where.
 fn log(global: &Global, output: &Output) -> Result<(), Failure> {
     let given = global.log.clone().or_else(|| std::env::var("RUST_LOG").ok());
-    let filter = EnvFilter::try_new(given.as_deref().unwrap_or(LOG)).map_err(|error| {
+    let not_understood = |error: &dyn std::fmt::Display| {
         Failure::new(format!("the log filter is not understood: {error}"))
             .help("write a level such as debug, or targets such as warn,rhumb::health=debug")
-    })?;
+    };
+    let filter = EnvFilter::try_new(given.as_deref().unwrap_or(LOG)).map_err(|error| not_understood(&error))?;
+    let filter = filter
+        .add_directive(AUDIT.parse().map_err(|error: tracing_subscriber::filter::ParseError| not_understood(&error))?);
     // Already set up by whoever embeds this: theirs stays.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let _ = log.with_ansi(output.is_stderr_coloured()).with_target(false).try_init();
