@@ -13,4 +13,5 @@ mod house;
 mod plain;
 mod properties;
 mod protocol;
+mod served;
 mod statements;
