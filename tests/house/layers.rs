@@ -22,7 +22,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("admin", &["control", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
     (
         "cli",
-        &["admin", "control", "net", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"],
+        &[
+            "admin", "control", "net", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world",
+            "wire",
+        ],
     ),
 ];
 
@@ -104,8 +107,7 @@ impl Paths {
                 if is_start {
                     let path: String =
                         text[at..].chars().take_while(|&c| c.is_alphanumeric() || c == '_' || c == ':').collect();
-                    let segments: Vec<String> =
-                        path.split("::").filter(|s| !s.is_empty()).map(str::to_owned).collect();
+                    let segments: Vec<String> = path.split("::").filter(|s| !s.is_empty()).map(str::to_owned).collect();
                     self.follow(&segments);
                 }
             }
@@ -220,7 +222,9 @@ fn an_arrow_that_goes_up_is_seen_however_it_is_written() {
     for source in cases {
         assert_eq!(upward(&module(), &named_in(module(), source)), ["snapshot"], "{source}");
     }
-    for source in ["use crate::config::Model;", "use super::places::Places;", "use snapshot::Foreign;", "pub(crate) fn f() {}"] {
+    for source in
+        ["use crate::config::Model;", "use super::places::Places;", "use snapshot::Foreign;", "pub(crate) fn f() {}"]
+    {
         assert!(upward(&module(), &named_in(module(), source)).is_empty(), "{source}");
     }
 }

@@ -88,7 +88,8 @@ fn p10_a_chain_that_leaves_our_zones_is_the_cname_alone() {
 
 #[test]
 fn p10_a_chain_goes_on_in_another_zone_of_ours() {
-    let other = "zone = \"example.net\"\n[records]\n\"@\" = { NS = \"ns1.example.org.\" }\nwww = { A = \"192.0.2.88\" }";
+    let other =
+        "zone = \"example.net\"\n[records]\n\"@\" = { NS = \"ns1.example.org.\" }\nwww = { A = \"192.0.2.88\" }";
     let fixture = Setup::new(super::RECORDS, super::ROUTES).file("example.net.toml", other).build();
     let reply = fixture.ask(&Ask::a("out.example.com."));
     assert_eq!((reply.answer.len(), reply.addresses()[0].to_string()), (2, "192.0.2.88".into()));
@@ -106,8 +107,7 @@ fn p10_a_loop_is_a_warning_and_is_answered_once() {
 #[test]
 fn p10_at_most_sixteen_steps_are_taken() {
     let chain = |n: usize| {
-        let mut records: String =
-            (1..n).map(|i| format!("c{i} = {{ CNAME = \"c{}\" }}\n", i + 1)).collect();
+        let mut records: String = (1..n).map(|i| format!("c{i} = {{ CNAME = \"c{}\" }}\n", i + 1)).collect();
         records += &format!("c{n} = {{ CNAME = \"end\" }}\nend = {{ A = \"192.0.2.7\" }}\n");
         Setup::new(&records, "").build().ask(&Ask::a("c1.example.com.").payload(1232))
     };

@@ -12,7 +12,9 @@ fn large() -> Fixture {
     let set = |n: usize| (0..n).map(|i| format!("\"{i:02}{}\"", "x".repeat(238))).collect::<Vec<_>>().join(", ");
     let records = format!(
         "three = {{ TXT = [{}] }}\nsix = {{ TXT = [{}] }}\ntwelve = {{ TXT = [{}] }}\nto-six = {{ CNAME = \"six\" }}",
-        set(3), set(6), set(12)
+        set(3),
+        set(6),
+        set(12)
     );
     Setup::new(&records, "").build()
 }

@@ -8,9 +8,8 @@ use super::{Mode, SOON, Server, Site, Web, eventually, over_tcp};
 use crate::harness::Ask;
 
 /// Region by the last octet of its address.
-const REGIONS: [&str; 10] = [
-    "virginia", "oregon", "saopaulo", "frankfurt", "paris", "johannesburg", "mumbai", "singapore", "tokyo", "sydney",
-];
+const REGIONS: [&str; 10] =
+    ["virginia", "oregon", "saopaulo", "frankfurt", "paris", "johannesburg", "mumbai", "singapore", "tokyo", "sydney"];
 
 /// A network of each country in the built-in database, and the region that a map shows to be the nearest to where its
 /// people live.
@@ -103,7 +102,9 @@ fn a_region_that_breaks_sends_its_clients_to_the_next_and_every_name_goes_on_ans
     for name in ["www.example.com.", "shoes.shop.example.com.", "privacy.example.com.", "app.example.com."] {
         assert_eq!(german(name), "paris", "{name}");
     }
-    for name in ["@", "www", "app", "api", "session", "next", "files", "privacy", "office", "origin", "static", "x.shop"] {
+    for name in
+        ["@", "www", "app", "api", "session", "next", "files", "privacy", "office", "origin", "static", "x.shop"]
+    {
         let name = if name == "@" { "example.com.".to_owned() } else { format!("{name}.example.com.") };
         for (country, subnet, _) in COUNTRIES {
             let reply = server.ask(&Ask::a(&name).subnet(subnet));
@@ -119,8 +120,10 @@ fn free_port(net: &str) -> u16 {
     for _ in 0..100 {
         let first = TcpListener::bind(format!("{net}1:0")).unwrap();
         let port = first.local_addr().unwrap().port();
-        let others: Result<Vec<_>, _> =
-            addresses(net)[1..].iter().map(|ip| TcpListener::bind(SocketAddr::new(ip.parse().unwrap(), port))).collect();
+        let others: Result<Vec<_>, _> = addresses(net)[1..]
+            .iter()
+            .map(|ip| TcpListener::bind(SocketAddr::new(ip.parse().unwrap(), port)))
+            .collect();
         if others.is_ok() {
             return port;
         }

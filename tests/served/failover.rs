@@ -58,7 +58,9 @@ impl Load {
                 let mut notes = notes.lock().unwrap();
                 match reply {
                     Err(error) => notes.faults.push(format!("query {number} after {:?}: {error}", begun.elapsed())),
-                    Ok(bytes) if bytes[..2] != query[..2] => notes.faults.push(format!("query {number}: a stray reply")),
+                    Ok(bytes) if bytes[..2] != query[..2] => {
+                        notes.faults.push(format!("query {number}: a stray reply"))
+                    }
                     Ok(bytes) => {
                         let reply = seen.read(&bytes);
                         let answer = reply.sorted().join(" ");

@@ -9,11 +9,16 @@ mod server;
 mod web;
 mod wire;
 
+mod bad_input;
+mod commands;
 mod edits;
 mod example;
 mod failover;
+mod hickory;
+mod policies;
 mod restart;
 mod shares;
+mod twins;
 
 pub(crate) use server::{Server, Site, eventually, rhumb};
 pub(crate) use web::{Mode, Web};

@@ -253,7 +253,8 @@ impl Server {
     #[track_caller]
     pub(crate) fn state(&self, endpoint: &str) -> String {
         let status = self.status();
-        let is_it = |name: &str| name == endpoint || name.strip_suffix(endpoint).is_some_and(|zone| zone.ends_with('/'));
+        let is_it =
+            |name: &str| name == endpoint || name.strip_suffix(endpoint).is_some_and(|zone| zone.ends_with('/'));
         let found = status["endpoints"].as_array().unwrap().iter().find(|e| is_it(e["name"].as_str().unwrap()));
         found.expect("an endpoint of this name")["state"].as_str().unwrap().to_owned()
     }

@@ -113,5 +113,9 @@ pub(crate) fn over_tcp(server: SocketAddr, ask: &Ask) -> Reply {
 fn belongs(reply: &Reply, ask: &Ask) {
     assert_eq!(reply.id, ask.id);
     assert_eq!(reply.edns.is_some(), ask.edns, "p17: OPT if and only if asked with OPT");
-    assert_eq!(reply.ecs().map(|ecs| ecs.source), ask.subnet.map(|(_, length)| length), "e1: echoed if and only if sent");
+    assert_eq!(
+        reply.ecs().map(|ecs| ecs.source),
+        ask.subnet.map(|(_, length)| length),
+        "e1: echoed if and only if sent"
+    );
 }

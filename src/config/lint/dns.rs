@@ -47,7 +47,9 @@ fn cname(findings: &mut Findings, zone: &ZoneData, owner: &OwnerData) {
             .error(cname.site, code::CNAME_AT_APEX, "a CNAME at the apex")
             .label("the apex has SOA and NS, and a CNAME stands alone")
             .help("give the apex addresses, or a `route` to endpoints that have them");
-    } else if let Some(other) = owner.sets.iter().find(|set| set.rtype != RecordType::CNAME && !BESIDE_CNAME.contains(&set.rtype)) {
+    } else if let Some(other) =
+        owner.sets.iter().find(|set| set.rtype != RecordType::CNAME && !BESIDE_CNAME.contains(&set.rtype))
+    {
         findings
             .error(cname.site, code::CNAME_BESIDE_DATA, format!("`{}` has a CNAME beside other data", owner.name))
             .label("a CNAME stands alone")
@@ -82,9 +84,14 @@ fn pointers(findings: &mut Findings, model: &Model, zone: &ZoneData, owner: &Own
                     .warning(site, code::TARGET_IS_CNAME, format!("{rtype} of `{}` points at a CNAME", owner.name))
                     .label(format!("`{target}` is a CNAME (RFC 2181 section 10.3)"))
                     .help("name what the CNAME leads to");
-            } else if rtype == RecordType::NS && !zone.partial && target.is_within(&zone.apex) && !has_address(model, zone, here, &target) {
+            } else if rtype == RecordType::NS
+                && !zone.partial
+                && target.is_within(&zone.apex)
+                && !has_address(model, zone, here, &target)
+            {
                 // A server below another cut is that zone's to know, unless it is needed to get there.
-                let elsewhere = cuts.above(zone, &target).is_some_and(|cut| cut != owner.name && owner.name != zone.apex);
+                let elsewhere =
+                    cuts.above(zone, &target).is_some_and(|cut| cut != owner.name && owner.name != zone.apex);
                 if !elsewhere {
                     findings
                         .warning(site, code::MISSING_GLUE, format!("the name server `{target}` has no address"))
@@ -192,8 +199,12 @@ fn cname_loops(findings: &mut Findings, zone: &ZoneData) {
         while !done[at] {
             if let Some(from) = path.iter().position(|&(index, _)| index == at) {
                 let steps = &path[from..];
-                let names: Vec<_> =
-                    steps.iter().map(|&(index, _)| index).chain([at]).map(|index| format!("`{}`", zone.owners[index].name)).collect();
+                let names: Vec<_> = steps
+                    .iter()
+                    .map(|&(index, _)| index)
+                    .chain([at])
+                    .map(|index| format!("`{}`", zone.owners[index].name))
+                    .collect();
                 findings
                     .warning(steps[0].1, code::CNAME_LOOP, "CNAMEs lead back to themselves")
                     .label(names.join(" → "))

@@ -36,7 +36,9 @@ pub(super) fn route(findings: &mut Findings, name: &Written<&str>, table: &DeTab
     for value in to.map_or(&[][..], |(value, _)| walk::elements(value)) {
         members.push(member(findings, value, name.site, variant));
     }
-    if members.is_empty() && let Some((_, site)) = to {
+    if members.is_empty()
+        && let Some((_, site)) = to
+    {
         findings
             .error(site, code::NO_DATA, format!("route `{}` has no members", name.value))
             .label("expected at least one member");
@@ -45,7 +47,9 @@ pub(super) fn route(findings: &mut Findings, name: &Written<&str>, table: &DeTab
         let value = choice(&text.value, &[("nodata", NoMatch::Nodata), ("next", NoMatch::Next)])?;
         Some(Written::new(value, text.site))
     });
-    let all_down = fields.text("all_down").and_then(|text| choice(&text.value, &[("all", AllDown::All), ("nodata", AllDown::Nodata)]));
+    let all_down = fields
+        .text("all_down")
+        .and_then(|text| choice(&text.value, &[("all", AllDown::All), ("nodata", AllDown::Nodata)]));
     let min_healthy = min_healthy(findings, &fields);
     let last_resort = last_resort(findings, &fields);
     RouteSpec {
@@ -158,9 +162,7 @@ fn leads(findings: &mut Findings, fields: &Fields<'_, '_>, table: &DeTable<'_>) 
         (None, Some((value, site)), None) => {
             let names = fields.texts("endpoints");
             if names.is_empty() && value.get_ref().is_array() {
-                findings
-                    .error(site, code::NO_DATA, "`endpoints` is empty")
-                    .label("expected at least one endpoint");
+                findings.error(site, code::NO_DATA, "`endpoints` is empty").label("expected at least one endpoint");
                 return None;
             }
             Some(Leads::Endpoints(names, site))

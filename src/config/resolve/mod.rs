@@ -15,7 +15,9 @@ use std::rc::Rc;
 use super::code;
 use super::findings::{Findings, Site};
 use super::lint;
-use super::model::{Check, CheckId, CheckKind, Endpoint, EndpointId, EndpointRecords, Health, LatencyRow, Model, Server};
+use super::model::{
+    Check, CheckId, CheckKind, Endpoint, EndpointId, EndpointRecords, Health, LatencyRow, Model, Server,
+};
 use super::spec::Unit;
 use names::{Kind, Names};
 use places::Places;
@@ -129,7 +131,11 @@ fn checks(units: &[Unit], names: &Names<'_>) -> (Vec<Check>, Vec<CheckHome>) {
     for (id, (unit, spec)) in each(units, |unit| &unit.checks).enumerate() {
         homes.push(CheckHome {
             unit,
-            operands: if matches!(spec.kind, Some(CheckKind::Calculated { .. })) { spec.of.clone() } else { Vec::new() },
+            operands: if matches!(spec.kind, Some(CheckKind::Calculated { .. })) {
+                spec.of.clone()
+            } else {
+                Vec::new()
+            },
             site: spec.name.site,
             faulty: spec.kind.is_none(),
         });

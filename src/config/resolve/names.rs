@@ -205,7 +205,11 @@ impl<'u> Names<'u> {
         match miss {
             Miss::Ambiguous(full) => {
                 findings
-                    .error(text.site, code::AMBIGUOUS_NAME, format!("several zones have {} `{}`", kind.one(), text.value))
+                    .error(
+                        text.site,
+                        code::AMBIGUOUS_NAME,
+                        format!("several zones have {} `{}`", kind.one(), text.value),
+                    )
                     .label("which one?")
                     .help(format!(
                         "write {}",
