@@ -13,5 +13,6 @@ mod house;
 mod plain;
 mod properties;
 mod protocol;
+mod scenarios;
 mod served;
 mod statements;

@@ -3,7 +3,7 @@
 //! Comes in: `GET /status`, `/explain`, `/metrics`; `POST /reload`, `/drain`, `/undrain` with a JSON body. Goes out:
 //! JSON (`/metrics`: Prometheus text), and for everything that was not done `{"error", "help", "details"}`.
 //!
-//! Invariants: no GET changes anything; nothing is done for a request that the [`guard`] does not admit; an address
+//! Invariants: no GET changes anything; nothing is done for a request that the guard does not admit; an address
 //! that other machines reach is served only with a token; each change, taken or refused, is written to the tracing
 //! target `audit` with who asked and why.
 //!

@@ -153,7 +153,8 @@ async fn admit<O: Operations>(
         Err(refusal) => {
             tracing::warn!(
                 target: "audit",
-                who = %caller, method = %request.method(), path = request.uri().path(), why = refusal.error(), "turned away"
+                who = %caller, method = %request.method(), path = request.uri().path(),
+                status = refusal.status().as_u16(), why = refusal.error(), "request turned away"
             );
             refusal.into_response()
         }
@@ -299,11 +300,11 @@ fn audit(
     let (by, reason) = (cut(by), cut(reason));
     match outcome {
         Ok(generation) => {
-            tracing::info!(target: "audit", who = %caller, by, action, subject = ?subject, reason, generation, "taken");
+            tracing::info!(target: "audit", who = %caller, by, action, subject = ?subject, reason, generation, "change taken");
         }
         Err(refusal) => {
             let why = refusal.error();
-            tracing::warn!(target: "audit", who = %caller, by, action, subject = ?subject, reason, why, "refused");
+            tracing::warn!(target: "audit", who = %caller, by, action, subject = ?subject, reason, why, "change refused");
         }
     }
 }

@@ -168,7 +168,7 @@ pub fn explain(
             Asker::Sender(address) => address.to_string(),
             Asker::Subnet(address, len) => format!("{address}/{len}"),
         },
-        status: reply.metadata.response_code.to_string().to_uppercase(),
+        status: format!("{:?}", reply.metadata.response_code).to_uppercase(),
         answer: reply.answers.iter().map(ToString::to_string).collect(),
         ttl: reply.answers.first().or(reply.authorities.first()).map(|record| record.ttl),
         scope: scope_of(&reply),
@@ -183,7 +183,7 @@ pub fn explain(
             (_, Some(target)) => owner = target,
             (Some(number), None) => {
                 let (decision, outcome) = decide(snapshot, number, &owner, rtype, asker, draw);
-                compare(&mut explanation, &reply, &owner, snapshot.plan.steers[number as usize].ttl, &outcome);
+                compare(&mut explanation, &reply, &owner, snapshot.plan.steers[number].ttl, &outcome);
                 explanation.decisions.push(decision);
                 match outcome {
                     Some((RecordType::CNAME, records)) if rtype != RecordType::CNAME => {
@@ -235,27 +235,26 @@ fn scope_of(reply: &Message) -> Option<u8> {
 }
 
 /// Where a name leads: the steered name's number, or the next name of a plain CNAME.
-fn lead(snapshot: &Snapshot, owner: &Name, rtype: RecordType) -> Option<(Option<u32>, Option<Name>)> {
+fn lead(snapshot: &Snapshot, owner: &Name, rtype: RecordType) -> Option<(Option<usize>, Option<Name>)> {
     let plan = &snapshot.plan;
-    let (number, above) = plan.table.closest(&Lowered::new(owner.as_wire()))?;
-    let mut node = &plan.nodes[number as usize];
-    if node.cut.is_some() {
+    let (mut node, above) = plan.table.closest(&Lowered::new(owner.as_wire()))?;
+    if node.cut().is_some() {
         return None;
     }
     if above > 0 {
-        node = &plan.nodes[node.wildcard? as usize];
+        node = node.wildcard()?;
     }
-    match &node.cname {
+    match node.cname() {
         Some(cname) if rtype != RecordType::CNAME => Some((None, Name::from_wire(cname.first_data()).ok())),
         Some(_) => None,
         None if node.rrset(rtype).is_some() => None,
-        None => Some((node.steer, None)),
+        None => Some((node.steer(), None)),
     }
 }
 
 fn decide(
     snapshot: &Snapshot,
-    number: u32,
+    number: usize,
     owner: &Name,
     rtype: RecordType,
     asker: Asker,
@@ -263,7 +262,7 @@ fn decide(
 ) -> (DecisionTrace, Picked) {
     let (inputs, plan) = (&snapshot.inputs, &snapshot.plan);
     let model = &*inputs.model;
-    let steer = &plan.steers[number as usize];
+    let steer = &plan.steers[number];
     let prefers_sender = model.server.prefer == Prefer::Resolver;
     let (mut address, mut len, mut decided_by) = match asker {
         Asker::Subnet(address, len) if len > 0 && !prefers_sender => (address, len, "ecs"),
@@ -294,7 +293,8 @@ fn decide(
     let facts =
         Facts::of_client(&plan.context, &inputs.places, listed.unwrap_or(&empty), cut(address, counted), counted);
 
-    let conditions = Conditions { model, verdicts: &inputs.verdicts, drained: &inputs.drained };
+    let up = inputs.verdicts.up();
+    let conditions = Conditions { model, up: &up, drained: &inputs.drained };
     let asked = match *steer.types {
         [RecordType::CNAME] => RecordType::CNAME,
         _ => rtype,

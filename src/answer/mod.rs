@@ -12,7 +12,7 @@ mod resolve;
 use std::net::IpAddr;
 
 use crate::config::model::Prefer;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Lowered, Snapshot};
 use crate::wire::RecordType;
 use crate::wire::message::{self, CLASS_IN, HEADER, Parsed, Query, Rcode};
 
@@ -35,17 +35,25 @@ pub struct Peer {
 }
 
 /// Writes the reply to `query` into `out` and returns its length; `None` drops the query. `draw` is 64 uniformly
-/// random bits; with 0 records keep the order of the file. `out` holds at least 1232 octets, 65,535 for streams;
-/// `query` must not overlap it.
+/// random bits; with 0 records keep the order of the file. `out` holds at least 1232 octets, 65,535 for streams.
+/// A query that is longer than `out` is dropped.
 pub fn answer(snapshot: &Snapshot, query: &[u8], peer: Peer, draw: u64, out: &mut [u8]) -> Option<usize> {
+    out.get_mut(..query.len())?.copy_from_slice(query);
+    answer_in_place(snapshot, out, query.len(), peer, draw)
+}
+
+/// As [`answer`], for a query that fills the first `len` octets of the buffer that the reply is to be written to.
+pub fn answer_in_place(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+    let query = buffer.get(..len)?;
     let (question, well_formed) = match message::parse(query) {
         Parsed::Drop => return None,
-        Parsed::HeaderOnly(rcode) => return header_only(query, rcode, out),
+        Parsed::HeaderOnly(rcode) => return header_only(buffer, rcode),
         Parsed::Malformed(question) => (question, false),
         Parsed::Query(question) => (question, true),
     };
+    let name = Lowered::new(&query[HEADER..HEADER + question.name_len]);
     let identity = snapshot.inputs.model.server.identity.as_deref();
-    let mut reply = Reply::begin(query, &question, peer.datagram, identity, out)?;
+    let mut reply = Reply::begin(&question, peer.datagram, identity, buffer)?;
     if !well_formed {
         return Some(reply.finish(Rcode::FormErr));
     }
@@ -57,7 +65,6 @@ pub fn answer(snapshot: &Snapshot, query: &[u8], peer: Peer, draw: u64, out: &mu
     }
     let prefer_sender = snapshot.inputs.model.server.prefer == Prefer::Resolver;
     let client = Client::new(question.edns.and_then(|edns| edns.ecs), peer.address, prefer_sender);
-    let name = &query[HEADER..HEADER + question.name_len];
     let ending = Resolution::new(snapshot, question.qtype, client, draw).run(name, &mut reply);
     Some(match ending {
         Ending::Done(rcode) => reply.finish(rcode),

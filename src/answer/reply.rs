@@ -1,6 +1,6 @@
 //! A reply under construction, in the caller's buffer.
 
-use crate::snapshot::{Ready, Records};
+use crate::snapshot::{ReadyRef, Records};
 use crate::wire::edns::{Ecs, OUR_PAYLOAD, option};
 use crate::wire::message::{HEADER, Query, Rcode, flag};
 
@@ -54,16 +54,15 @@ pub(super) enum Section {
 }
 
 impl<'a> Reply<'a> {
-    /// Copies ID, opcode, RD and question. `None` when not even an empty reply fits.
+    /// Keeps ID, opcode, RD and question of the query that `out` holds. `None` when not even an empty reply fits.
     pub(super) fn begin(
-        query: &[u8],
         question: &Query,
         datagram: bool,
         identity: Option<&'a str>,
         out: &'a mut [u8],
     ) -> Option<Self> {
         let end = question.question_end();
-        let bits = u16::from_be_bytes([query[2], query[3]]) & (flag::OPCODE | flag::RD) | flag::QR;
+        let bits = u16::from_be_bytes([out[2], out[3]]) & (flag::OPCODE | flag::RD) | flag::QR;
         let limit = match (datagram, question.edns) {
             (false, _) => usize::from(u16::MAX),
             (true, None) => PLAIN_PAYLOAD,
@@ -81,7 +80,6 @@ impl<'a> Reply<'a> {
         if end > room {
             return None;
         }
-        out[..end].copy_from_slice(&query[..end]);
         Some(Self { out, len: end, room, question_end: end, counts: [0; 3], bits, opt })
     }
 
@@ -114,11 +112,11 @@ impl<'a> Reply<'a> {
     }
 
     /// Appends an RRset whose owner stands at `owner` in the message; whole or not at all.
-    pub(super) fn push(&mut self, section: Section, ready: &Ready, owner: usize, turn: u32) -> Result<(), Full> {
+    pub(super) fn push(&mut self, section: Section, ready: ReadyRef<'_>, owner: usize, turn: u32) -> Result<(), Full> {
         let pointer = 0xc000 | owner as u16;
         let written = ready.write(pointer, turn, &mut self.out[self.len..self.room]).ok_or(Full)?;
         self.len += written;
-        self.counts[section as usize] += ready.count();
+        self.counts[section as usize] += ready.taken();
         Ok(())
     }
 
@@ -193,13 +191,11 @@ impl Opt<'_> {
     }
 }
 
-/// A reply that is a header and nothing else (protocol 3, 4).
-pub(super) fn header_only(query: &[u8], rcode: Rcode, out: &mut [u8]) -> Option<usize> {
-    let header = query.first_chunk::<HEADER>()?;
+/// Makes a query's header the whole reply (protocol 3, 4).
+pub(super) fn header_only(buffer: &mut [u8], rcode: Rcode) -> Option<usize> {
+    let header = buffer.first_chunk_mut::<HEADER>()?;
     let bits = u16::from_be_bytes([header[2], header[3]]) & (flag::OPCODE | flag::RD) | flag::QR | rcode as u16;
-    let place = out.first_chunk_mut::<HEADER>()?;
-    *place = [0; HEADER];
-    place[..2].copy_from_slice(&header[..2]);
-    place[2..4].copy_from_slice(&bits.to_be_bytes());
+    header[2..4].copy_from_slice(&bits.to_be_bytes());
+    header[4..].fill(0);
     Some(HEADER)
 }

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::reply::{Full, Reply, Section};
-use crate::snapshot::{Cut, Lowered, Node, Ready, Snapshot};
+use crate::snapshot::{Cut, Lowered, Node, ReadyRef, Snapshot};
 use crate::wire::RecordType;
 use crate::wire::message::{HEADER, Rcode};
 
@@ -43,8 +43,8 @@ pub(super) struct Resolution<'a> {
 
 /// What stands at a name for this question.
 enum Found<'a> {
-    Records(&'a Ready),
-    Alias(&'a Ready),
+    Records(ReadyRef<'a>),
+    Alias(ReadyRef<'a>),
     Nothing,
     NothingByPolicy,
 }
@@ -63,8 +63,8 @@ impl<'a> Resolution<'a> {
     }
 
     /// Answers for `name` and all that it leads to.
-    pub(super) fn run(mut self, name: &[u8], reply: &mut Reply<'_>) -> Ending {
-        let mut lowered = Lowered::new(name);
+    pub(super) fn run(mut self, name: Lowered, reply: &mut Reply<'_>) -> Ending {
+        let mut lowered = name;
         let mut owner = HEADER;
         loop {
             match self.step(&lowered, owner, reply) {
@@ -81,23 +81,22 @@ impl<'a> Resolution<'a> {
     fn step(&mut self, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
         let plan = &self.snapshot.plan;
         let done = |rcode| Ok(Next::End(Ending::Done(rcode)));
-        let Some((number, above)) = plan.table.closest(name) else {
+        let Some((mut node, above)) = plan.table.closest(name) else {
             return if self.links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
         };
-        let mut node = &plan.nodes[number as usize];
         let exact = above == 0;
         let asks_parent = exact && self.qtype == RecordType::DS;
-        if let Some(parent_side) = node.parent_side.as_deref().filter(|_| asks_parent) {
+        if let Some(parent_side) = node.parent_side().filter(|_| asks_parent) {
             node = parent_side;
         }
-        if let Some(cut) = node.cut.as_deref().filter(|_| !asks_parent) {
+        if let Some(cut) = node.cut().filter(|_| !asks_parent) {
             // A chain that leaves our data ends with the CNAME alone (protocol 10).
             return if self.links > 0 { done(Rcode::NoError) } else { referral(node, cut, name, owner, reply) };
         }
         reply.authoritative();
-        let (number, source) = match (exact, node.wildcard) {
-            (true, _) => (number, node),
-            (false, Some(wildcard)) => (wildcard, &plan.nodes[wildcard as usize]),
+        let source = match (exact, node.wildcard()) {
+            (true, _) => node,
+            (false, Some(wildcard)) => wildcard,
             (false, None) => {
                 self.negative(node, false, name, owner, reply)?;
                 return done(Rcode::NxDomain);
@@ -109,10 +108,10 @@ impl<'a> Resolution<'a> {
                 done(Rcode::NoError)
             }
             Found::Alias(ready) => {
-                if self.links == MAX_CHAIN || self.visited[..self.links].contains(&number) {
+                if self.links == MAX_CHAIN || self.visited[..self.links].contains(&source.line) {
                     return done(Rcode::NoError);
                 }
-                self.visited[self.links] = number;
+                self.visited[self.links] = source.line;
                 self.links += 1;
                 let at = reply.position();
                 reply.push(Section::Answer, ready, owner, self.turn)?;
@@ -132,39 +131,39 @@ impl<'a> Resolution<'a> {
     /// SOA in authority (RFC 2308); its owner is the end of the name asked.
     fn negative(
         &self,
-        node: &Node,
+        node: Node<'_>,
         by_policy: bool,
         name: &Lowered,
         owner: usize,
         reply: &mut Reply<'_>,
     ) -> Result<(), Full> {
-        let zone = &self.snapshot.plan.zones[node.zone as usize];
-        let soa = if by_policy { &zone.policy_nodata } else { &zone.negative };
+        let zone = &self.snapshot.plan.zones[node.zone()];
+        let soa = if by_policy { zone.policy_nodata.view() } else { zone.negative.view() };
         reply.push(Section::Authority, soa, owner + name.len() - usize::from(zone.apex_len), 0)
     }
 
-    fn find(&self, node: &'a Node, reply: &mut Reply<'_>) -> Found<'a> {
+    fn find(&self, node: Node<'a>, reply: &mut Reply<'_>) -> Found<'a> {
         let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
-        if let Some(cname) = &node.cname {
+        if let Some(cname) = node.cname() {
             return if follows { Found::Alias(cname) } else { Found::Records(cname) };
         }
         if self.qtype == RecordType::ANY {
             // One RRset is enough (RFC 8482).
-            if let Some(ready) = node.rrsets.first() {
+            if let Some(ready) = node.first_rrset() {
                 return Found::Records(ready);
             }
         } else if let Some(ready) = node.rrset(self.qtype) {
             return Found::Records(ready);
         }
-        match node.steer {
+        match node.steer() {
             Some(steer) => self.steered(steer, follows, reply),
             None => Found::Nothing,
         }
     }
 
-    fn steered(&self, number: u32, follows: bool, reply: &mut Reply<'_>) -> Found<'a> {
-        let steer = &self.snapshot.plan.steers[number as usize];
-        let answers = &self.snapshot.steered[number as usize];
+    fn steered(&self, number: usize, follows: bool, reply: &mut Reply<'_>) -> Found<'a> {
+        let steer = &self.snapshot.plan.steers[number];
+        let answers = &self.snapshot.steered[number];
         let by_type = match *steer.types {
             [RecordType::CNAME] => answers.types.first(),
             _ if self.qtype == RecordType::ANY => answers.types.first(),
@@ -195,9 +194,9 @@ impl<'a> Resolution<'a> {
 }
 
 /// NS of the cut in authority, addresses of its servers in additional (protocol 12).
-fn referral(node: &Node, cut: &Cut, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
-    let cut_owner = owner + name.len() - usize::from(node.name_len);
-    reply.push(Section::Authority, &cut.ns, cut_owner, 0)?;
+fn referral(node: Node<'_>, cut: &Cut, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
+    let cut_owner = owner + name.len() - node.name_len();
+    reply.push(Section::Authority, cut.ns.view(), cut_owner, 0)?;
     reply.push_records(Section::Additional, &cut.in_domain)?;
     // Addresses that others can tell as well are left out rather than truncating for them.
     let _ = reply.push_records(Section::Additional, &cut.sibling);

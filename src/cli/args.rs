@@ -207,7 +207,7 @@ pub struct Explain {
     /// The name that is asked for
     pub name: String,
     /// The type that is asked for
-    #[arg(default_value = "A", value_parser = record_type)]
+    #[arg(value_name = "TYPE", default_value = "A", value_parser = record_type)]
     pub rtype: RecordType,
     /// The client: ADDRESS/LEN as a resolver sends it (ECS), or an ADDRESS that asks for itself
     #[arg(long, value_name = "ADDR[/LEN]")]

@@ -22,7 +22,7 @@ pub(crate) fn run(global: &Global, output: &Output, check: &Check) -> anyhow::Re
     if let Some(model) = loaded.model.take() {
         // Only what loads can be compiled, and only what compiles can be served.
         if let Err(fault) = offline::snapshot(model) {
-            loaded.diagnostics.push(fault);
+            loaded.diagnostics.push(*fault);
         }
     }
     if let Some(file) = &target.only {

@@ -60,8 +60,8 @@ fn is_server_file(path: &Path, text: &str) -> bool {
 ///
 /// # Errors
 /// A database that is none, or a limit that was passed.
-pub(crate) fn snapshot(model: Model) -> Result<Snapshot, Diagnostic> {
-    let fault = |code, message: String| Diagnostic::general(Severity::Error, code, message);
+pub(crate) fn snapshot(model: Model) -> Result<Snapshot, Box<Diagnostic>> {
+    let fault = |code, message: String| Box::new(Diagnostic::general(Severity::Error, code, message));
     let (places, _) = geo::load(&model.server.databases).map_err(|why| fault("geo-database", why.to_string()))?;
     let inputs = Inputs {
         verdicts: Verdicts(vec![Default::default(); model.probes.len()]),

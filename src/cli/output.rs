@@ -71,6 +71,11 @@ impl Output {
         self.stdout_in_colour
     }
 
+    /// Whether text on stderr may carry colours.
+    pub(crate) fn is_stderr_coloured(&self) -> bool {
+        self.stderr_in_colour
+    }
+
     /// Text for stdout in a tone.
     pub(crate) fn paint(&self, tone: Tone, text: impl Display) -> String {
         paint(self.stdout_in_colour, tone, text)

@@ -16,18 +16,20 @@ use super::output::{Output, Tone};
 use super::{Failure, Outcome};
 use crate::admin::{Address, Listener};
 use crate::config::model::{Model, Server};
-use crate::config::{self, Overrides, render_all};
-use crate::control::{Control, Options, StartError};
-use crate::net::{self, Engine, Limits, Serving};
+use crate::config::{Overrides, render_all};
+use crate::control::{Control, Options, Prepared, StartError};
+use crate::net::{self, Bound, Engine, Limits, Serving};
 
 /// Notices and the fault that they end in; `warn` alone for the libraries.
 const LOG: &str = "warn,rhumb=info";
+/// Who changed what is written down, whatever the log is told to leave out.
+const AUDIT: &str = "audit=info";
 /// A network of a well-populated database entry, for the line that a newcomer tries.
 const TRY_CLIENT: &str = "81.2.69.0/24";
 
 /// Serves until told to stop.
 pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Result<Outcome> {
-    log(global)?;
+    log(global, output)?;
     let runtime = Builder::new_multi_thread().enable_all().thread_name("rhumb").build()?;
     let overrides = Overrides {
         zones: serve.zones.clone(),
@@ -44,14 +46,18 @@ pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Re
 }
 
 /// RUST_LOG and `--log` say what; stderr is where.
-fn log(global: &Global) -> Result<(), Failure> {
+fn log(global: &Global, output: &Output) -> Result<(), Failure> {
     let given = global.log.clone().or_else(|| std::env::var("RUST_LOG").ok());
-    let filter = EnvFilter::try_new(given.as_deref().unwrap_or(LOG)).map_err(|error| {
+    let not_understood = |error: &dyn std::fmt::Display| {
         Failure::new(format!("the log filter is not understood: {error}"))
             .help("write a level such as debug, or targets such as warn,rhumb::health=debug")
-    })?;
+    };
+    let filter = EnvFilter::try_new(given.as_deref().unwrap_or(LOG)).map_err(|error| not_understood(&error))?;
+    let filter = filter
+        .add_directive(AUDIT.parse().map_err(|error: tracing_subscriber::filter::ParseError| not_understood(&error))?);
     // Already set up by whoever embeds this: theirs stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let _ = log.with_ansi(output.is_stderr_coloured()).with_target(false).try_init();
     Ok(())
 }
 
@@ -59,24 +65,29 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
     // Before anything is served, so that no signal is lost.
     let (mut terminate, mut interrupt, mut hangup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
-    // First, so that the first probes find them.
-    let regions = if overrides.demo { Some(demo(global, &overrides).await?) } else { None };
-
+    let demo = overrides.demo;
     let options = Options { server_file: global.config.clone(), overrides, runtime: Handle::current() };
-    let started = tokio::task::spawn_blocking(|| Control::start(options)).await?;
-    let control = match started {
-        Ok(control) => control,
-        Err(StartError::Config { diagnostics, sources }) => {
-            eprint!("{}", render_all(&diagnostics, &sources, output.is_coloured()));
-            return Ok(Outcome::Faulty);
-        }
-        Err(StartError::Other(cause)) => return Err(Failure::new(cause).into()),
+    let prepared = match tokio::task::spawn_blocking(|| Prepared::read(options)).await? {
+        Ok(prepared) => prepared,
+        Err(error) => return refuse(error, output),
     };
-    let model = control.model();
-    let (serving, notes) = answer(&control, &model.server)?;
-    let listener = Listener::bind(&model.server.admin, model.server.admin_token_file.as_deref())
+    // Addresses first: what cannot be had is told at once, and the first probes find the demo.
+    let server = prepared.model().server.clone();
+    let bound = bind(&server)?;
+    let listener = Listener::bind(&server.admin, server.admin_token_file.as_deref())
         .await
         .map_err(|error| with_help(&error.cause, error.help.as_deref()))?;
+    let regions = if demo { Some(Regions::start(prepared.model()).await?) } else { None };
+    let control = match tokio::task::spawn_blocking(|| prepared.start()).await? {
+        Ok(control) => control,
+        Err(error) => return refuse(error, output),
+    };
+
+    let notes = bound.notes.clone();
+    let serving = bound.serve(Engine::new(control.snapshot()), server.transport, Limits::default())?;
+    control.listening_on(serving.addresses().iter().map(ToString::to_string).collect());
+    let counters = serving.counters();
+    control.count_with(move || counters.read());
     let admin = Address(listener.address());
     let stop = CancellationToken::new();
     let api = tokio::spawn(listener.serve(Arc::new(control.clone()), stop.clone()));
@@ -101,28 +112,22 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
     Ok(Outcome::Done)
 }
 
-/// Runs what the zones' own checks ask on loopback addresses.
-async fn demo(global: &Global, overrides: &Overrides) -> anyhow::Result<Regions> {
-    let (file, overrides) = (global.config.clone(), overrides.clone());
-    let loaded = tokio::task::spawn_blocking(move || config::load(file.as_deref(), &overrides)).await?;
-    // Faults are told when the server itself loads.
-    let model = loaded.model.unwrap_or_default();
-    Ok(Regions::start(&model).await?)
-}
-
-fn answer(control: &Control, server: &Server) -> anyhow::Result<(Serving, Vec<String>)> {
+fn bind(server: &Server) -> Result<Bound, Failure> {
     let workers = match server.workers {
         0 => available_parallelism().map_or(1, usize::from),
         given => given,
     };
-    let bound = net::bind(&server.dns, workers, server.dns_is_default)
-        .map_err(|error| with_help(&error.cause, Some(&error.remedy)))?;
-    let notes = bound.notes.clone();
-    let serving = bound.serve(Engine::new(control.snapshot()), server.transport, Limits::default())?;
-    control.listening_on(serving.addresses().iter().map(ToString::to_string).collect());
-    let counters = serving.counters();
-    control.count_with(move || counters.read());
-    Ok((serving, notes))
+    net::bind(&server.dns, workers, server.dns_is_default).map_err(|error| with_help(&error.cause, Some(&error.remedy)))
+}
+
+fn refuse(error: StartError, output: &Output) -> anyhow::Result<Outcome> {
+    match error {
+        StartError::Config { diagnostics, sources } => {
+            eprint!("{}", render_all(&diagnostics, &sources, output.is_stderr_coloured()));
+            Ok(Outcome::Faulty)
+        }
+        StartError::Other(cause) => Err(Failure::new(cause).into()),
+    }
 }
 
 fn with_help(cause: &str, help: Option<&str>) -> Failure {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use toml_edit::{DocumentMut, Item, Value};
 
-use super::model::Policy;
+use super::model::{Policy, Target};
 use super::suggest::did_you_mean;
 use super::{Diagnostic, Loaded, Severity, code};
 
@@ -13,6 +13,7 @@ use super::{Diagnostic, Loaded, Severity, code};
 ///
 /// # Errors
 /// The route or member does not exist or has no weight, or the load was faulty.
+#[allow(clippy::result_large_err, reason = "asked once a command, and a fault is a Diagnostic everywhere")]
 pub fn set_weight(loaded: &Loaded, route: &str, member: &str, weight: u16) -> Result<(PathBuf, String), Diagnostic> {
     let fault = |message: String, help: Option<String>| Diagnostic {
         help,
@@ -52,6 +53,10 @@ pub fn set_weight(loaded: &Loaded, route: &str, member: &str, weight: u16) -> Re
         let help = did_you_mean(member, known.members.iter().map(|candidate| candidate.name.as_str()));
         return Err(fault(format!("route `{}` has no member `{member}`", known.name), help));
     };
+    let key = match known.members[index].target {
+        Target::Endpoint(_) => "endpoint",
+        Target::Route(_) => "route",
+    };
     let (zone, name) = known.name.rsplit_once('/').unwrap_or(("", &known.name));
     for (path, text) in &loaded.sources {
         if path.extension().is_none_or(|extension| extension != "toml") {
@@ -62,20 +67,15 @@ pub fn set_weight(loaded: &Loaded, route: &str, member: &str, weight: u16) -> Re
         if !label.trim_end_matches('.').eq_ignore_ascii_case(zone) {
             continue;
         }
-        if let Some(new) = edit(document, name, index, weight) {
+        if let Some(new) = edit(document, name, index, key, weight) {
             return Ok((path.clone(), new));
         }
     }
     Err(fault(format!("route `{}` stands in no file that was read", known.name), None))
 }
 
-/// Sets the weight of the member at `index`; the short form of a member becomes a table. Whether its name is an
-/// endpoint or a route need not be known where the weight is there already.
-fn edit(mut document: DocumentMut, route: &str, index: usize, weight: u16) -> Option<String> {
-    let is_endpoint = |document: &DocumentMut, name: &str| {
-        document.get("routes").and_then(|routes| routes.get(name.rsplit('/').next()?)).is_none()
-    };
-    let before = document.clone();
+/// Sets the weight of the member at `index`; the short form of a member becomes a table with `key`.
+fn edit(mut document: DocumentMut, route: &str, index: usize, key: &str, weight: u16) -> Option<String> {
     let to = document.get_mut("routes")?.get_mut(route)?.get_mut("to")?;
     if let Item::ArrayOfTables(tables) = to {
         let table = tables.get_mut(index)?;
@@ -104,7 +104,6 @@ fn edit(mut document: DocumentMut, route: &str, index: usize, weight: u16) -> Op
             }
         },
         Value::String(name) => {
-            let key = if is_endpoint(&before, name.value()) { "endpoint" } else { "route" };
             let mut table = toml_edit::InlineTable::new();
             table.insert(key, name.value().as_str().into());
             table.insert("weight", i64::from(weight).into());

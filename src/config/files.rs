@@ -107,8 +107,9 @@ impl<'a> Files<'a> {
     }
 }
 
-/// The zone and shared files of a directory by name: `*.toml` and `*.zone`, hidden ones left out.
-pub(crate) fn list_zones(findings: &mut Findings, directory: &Path) -> Vec<PathBuf> {
+/// The zone and shared files of a directory by name: `*.toml` and `*.zone`, hidden ones left out. Kept files belong to
+/// it although they may be gone.
+pub(crate) fn list_zones(findings: &mut Findings, directory: &Path, kept: &HashMap<PathBuf, String>) -> Vec<PathBuf> {
     let shown = directory.display();
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -137,7 +138,9 @@ pub(crate) fn list_zones(findings: &mut Findings, directory: &Path) -> Vec<PathB
             ours && !hidden
         })
         .collect();
+    paths.extend(kept.keys().filter(|path| path.parent() == Some(directory)).cloned());
     paths.sort();
+    paths.dedup();
     if paths.is_empty() {
         findings
             .file_error(directory.to_owned(), code::NO_ZONES, format!("the zones directory {shown} holds no zone file"))

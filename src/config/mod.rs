@@ -30,6 +30,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use model::Model;
 pub use render::{position, render, render_all, render_json};
 pub(crate) use scalar::duration;
+pub use schema::reference;
 
 use files::Files;
 use findings::Findings;
@@ -90,10 +91,7 @@ pub fn load_keeping(server_file: Option<&Path>, overrides: &Overrides, kept: &Ha
     lay_over(&mut findings, overrides, &mut server);
 
     let mut cx = Context { findings: &mut findings, files: &mut files, zones: server.zones.clone() };
-    let mut paths = files::list_zones(cx.findings, &server.zones);
-    paths.extend(kept.keys().filter(|path| path.parent() == Some(&server.zones)).cloned());
-    paths.sort();
-    paths.dedup();
+    let paths = files::list_zones(cx.findings, &server.zones, kept);
     let mut units = Vec::new();
     let mut broken = Vec::new();
     let (zone_files, toml_files): (Vec<_>, Vec<_>) =

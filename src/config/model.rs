@@ -97,7 +97,7 @@ pub struct Server {
     pub state: PathBuf,
     /// UDP workers; 0 is one a core.
     pub workers: usize,
-    /// UDP and TCP addresses. Flags and file say them; the default is 127.0.0.1:5300 and [::1]:5300.
+    /// UDP and TCP addresses. Flags and file say them; the default is `127.0.0.1:5300` and `[::1]:5300`.
     pub dns: Vec<SocketAddr>,
     /// Whether `dns` is the built-in default, where a machine without IPv6 is served on IPv4 with a note.
     pub dns_is_default: bool,

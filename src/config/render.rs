@@ -1,5 +1,7 @@
 //! Findings as a person or a program reads them: in the style of rustc, and as JSON.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,10 @@ const WIDTH: usize = 160;
 /// One finding with the lines that it is about, the text underlined; `colour` adds escape sequences for a terminal.
 /// `sources` are those of the load. Ends with a line break.
 pub fn render(diagnostic: &Diagnostic, sources: &[(PathBuf, String)], colour: bool) -> String {
+    show(diagnostic, &Sources::new(sources), colour)
+}
+
+fn show(diagnostic: &Diagnostic, sources: &Sources<'_>, colour: bool) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -35,7 +41,8 @@ pub fn render(diagnostic: &Diagnostic, sources: &[(PathBuf, String)], colour: bo
         }
     }
     for file in files {
-        let Some(text) = text_of(sources, file) else { continue };
+        let Some(source) = sources.get(file) else { continue };
+        let text = source.text;
         let spans: Vec<_> = places
             .iter()
             .filter(|(other, ..)| *other == file)
@@ -46,7 +53,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &[(PathBuf, String)], colour: bo
         // Only the lines that matter are handed on: files may hold a hundred thousand.
         let from = text[..from].rfind('\n').map_or(0, |at| at + 1);
         let to = text[to..].find('\n').map_or(text.len(), |at| to + at);
-        let line = 1 + text.as_bytes()[..from].iter().filter(|&&byte| byte == b'\n').count();
+        let line = source.line(from);
         let mut snippet = Snippet::source(&text[from..to]).line_start(line).path(file.to_string_lossy());
         for (span, label, own) in spans {
             let kind = if own { AnnotationKind::Primary } else { AnnotationKind::Context };
@@ -67,8 +74,9 @@ pub fn render(diagnostic: &Diagnostic, sources: &[(PathBuf, String)], colour: bo
 /// All findings and a last line that counts them; empty where there are none.
 pub fn render_all(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)], colour: bool) -> String {
     let mut out = String::new();
+    let indexed = Sources::new(sources);
     for diagnostic in diagnostics {
-        out.push_str(&render(diagnostic, sources, colour));
+        out.push_str(&show(diagnostic, &indexed, colour));
         out.push('\n');
     }
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
@@ -87,10 +95,11 @@ pub fn render_all(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)], col
 /// One array of objects: severity, code, message, file, line, column, end_line, end_column, label, help, related.
 /// Lines and columns count from 1, columns in characters; what there is not is null.
 pub fn render_json(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)]) -> Value {
+    let sources = Sources::new(sources);
     let place = |file: Option<&Path>, span: Option<&Range<usize>>| {
-        let found = file.and_then(|file| Some((text_of(sources, file)?, span?)));
-        let start = found.map(|(text, span)| position(text, span.start));
-        let end = found.map(|(text, span)| position(text, span.end));
+        let found = file.and_then(|file| Some((sources.get(file)?, span?)));
+        let start = found.map(|(source, span)| source.position(span.start));
+        let end = found.map(|(source, span)| source.position(span.end));
         (start, end)
     };
     let all = diagnostics.iter().map(|diagnostic| {
@@ -121,14 +130,40 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)]) ->
 
 /// Line and column of a byte, both from 1.
 pub fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..floor(text, at)];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = 1 + before.bytes().filter(|&byte| byte == b'\n').count();
-    (line, 1 + before[line_start..].chars().count())
+    Source { text, lines: OnceCell::new() }.position(at)
 }
 
-fn text_of<'s>(sources: &'s [(PathBuf, String)], file: &Path) -> Option<&'s str> {
-    sources.iter().find(|(path, _)| path == file).map(|(_, text)| text.as_str())
+/// A file with the beginnings of its lines, found once however many findings it has.
+struct Source<'s> {
+    text: &'s str,
+    lines: OnceCell<Vec<usize>>,
+}
+
+impl Source<'_> {
+    fn line(&self, at: usize) -> usize {
+        let breaks = || self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let starts = self.lines.get_or_init(|| std::iter::once(0).chain(breaks()).collect());
+        starts.partition_point(|&start| start <= at)
+    }
+
+    fn position(&self, at: usize) -> (usize, usize) {
+        let at = floor(self.text, at);
+        let line_start = self.text[..at].rfind('\n').map_or(0, |at| at + 1);
+        (self.line(at), 1 + self.text[line_start..at].chars().count())
+    }
+}
+
+struct Sources<'s>(HashMap<&'s Path, Source<'s>>);
+
+impl<'s> Sources<'s> {
+    fn new(sources: &'s [(PathBuf, String)]) -> Self {
+        let all = sources.iter().map(|(path, text)| (path.as_path(), Source { text, lines: OnceCell::new() }));
+        Self(all.collect())
+    }
+
+    fn get(&self, file: &Path) -> Option<&Source<'s>> {
+        self.0.get(file)
+    }
 }
 
 /// A span cut at the end of its first line: a whole table underlined says less than its beginning.

@@ -6,7 +6,11 @@ use crate::wire::{Name, RecordType};
 
 mod edit;
 mod golden;
+mod judged;
+mod lowering;
+mod mutated;
 mod schema;
+mod sources;
 
 /// A directory with files, loaded without a server file unless there is a `rhumb.toml`.
 fn load_files(files: &[(&str, &str)]) -> (tempfile::TempDir, Loaded) {
@@ -39,7 +43,9 @@ const EXAMPLE: &str = include_str!("tests/example.toml");
 
 #[test]
 fn the_documented_zone_loads_as_it_reads() {
-    let model = model(&[("zones/example.com.toml", EXAMPLE)]);
+    let (_directory, loaded) = load_files(&[("zones/example.com.toml", EXAMPLE)]);
+    eprintln!("{}", render_all(&loaded.diagnostics, &loaded.sources, false));
+    let model = loaded.model.unwrap();
     let zone = &model.zones[0];
     assert_eq!(zone.apex, name("example.com"));
     assert_eq!(zone.soa.mname, name("ns1.example.com"));
@@ -67,4 +73,41 @@ fn the_documented_zone_loads_as_it_reads() {
     assert_eq!(web.members[3].locations, [Location::Default]);
     let eu = &model.routes[2];
     assert_eq!(eu.members.iter().map(|m| m.weight).collect::<Vec<_>>(), [90, 10]);
+}
+
+#[test]
+fn ten_times_the_records_take_about_ten_times_as_long() {
+    let zone = |count: usize| {
+        let mut text = String::from("zone = \"example.com\"\n[records]\n\"@\" = { NS = \"ns.example.net.\" }\n");
+        for i in 0..count {
+            let (a, b) = (i / 256 % 256, i % 256);
+            text.push_str(&format!("host-{i} = {{ A = \"10.{}.{a}.{b}\", TXT = \"number {i}\" }}\n", i / 65_536));
+        }
+        text
+    };
+    let time = |count: usize| {
+        let text = zone(count);
+        let once = || {
+            let start = std::time::Instant::now();
+            let loaded = load_files(&[("zones/example.com.toml", &text)]).1;
+            assert_eq!(loaded.model.unwrap().zones[0].records.len(), 2 * count + 1);
+            start.elapsed()
+        };
+        (0..3).map(|_| once()).min().unwrap()
+    };
+    let (small, large) = (time(2_000), time(20_000));
+    // A quadratic step would make it a hundred times.
+    assert!(large < small * 50, "{small:?} for a tenth, {large:?}");
+}
+
+#[test]
+fn ten_thousand_faults_are_all_shown() {
+    let mut text = String::from("zone = \"example.com\"\n[records]\n\"@\" = { NS = \"ns.example.net.\" }\n");
+    for i in 0..10_000 {
+        text.push_str(&format!("host-{i} = {{ A = \"{i}\" }}\n"));
+    }
+    let (_directory, loaded) = load_files(&[("zones/example.com.toml", &text)]);
+    let shown = render_all(&loaded.diagnostics, &loaded.sources, false);
+    assert!(shown.contains("10003 | host-9999 = { A = \"9999\" }"));
+    assert!(shown.ends_with("\n10000 errors\n"));
 }

@@ -180,7 +180,7 @@ fn check(findings: &mut Findings, kind: &Kind, key: &str, value: &Value<'_>, fil
         (Kind::Ttl, _) => ttl_of(findings, key, found, site).is_some(),
         (Kind::List(element), DeValue::Array(list)) => {
             // Each element is looked at, so that all faults show.
-            list.iter().fold(true, |good, item| check(findings, element, key, item, file) && good)
+            list.iter().filter(|item| !check(findings, element, key, item, file)).count() == 0
         }
         (Kind::List(element), _) => check(findings, element, key, value, file),
         (Kind::Either(kinds), _) => {

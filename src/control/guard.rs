@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::model::{Model, RouteId, Target, Zone};
 use crate::wire::{Name, RecordType};
 
-/// More than half of all zones, and at least so many.
+/// More than half of all zones, and at least so many; or all of them, however few.
 const ZONES: usize = 2;
 /// More than half of a zone's names, and at least so many.
 const NAMES: usize = 10;
@@ -16,7 +16,8 @@ pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
     let mut said = Vec::new();
     let gone: Vec<String> =
         old.zones.iter().filter(|zone| !kept.contains_key(&zone.apex)).map(|zone| zone.apex.to_string()).collect();
-    if gone.len() >= ZONES && gone.len() * 2 > old.zones.len() {
+    let all_gone = !gone.is_empty() && new.zones.is_empty();
+    if all_gone || (gone.len() >= ZONES && gone.len() * 2 > old.zones.len()) {
         said.push(format!("{} of {} zones are gone: {}", gone.len(), old.zones.len(), some(&gone)));
     }
     for zone in &old.zones {
@@ -75,4 +76,64 @@ fn some(names: &[String]) -> String {
     let more = names.len().saturating_sub(SHOWN);
     let shown = names[..names.len().min(SHOWN)].join(", ");
     if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use std::fs;
+
+    use super::*;
+    use crate::config::{self, Overrides};
+
+    /// A model of one file a zone.
+    fn model(zones: &[(&str, &str)]) -> Model {
+        let directory = tempfile::tempdir().unwrap();
+        for (apex, text) in zones {
+            let head = format!("zone = \"{apex}\"\n[records]\n\"@\" = {{ NS = \"ns.elsewhere.test.\" }}\n");
+            fs::write(directory.path().join(format!("{apex}.toml")), head + text).unwrap();
+        }
+        // Shared and empty, so that the directory is never empty.
+        fs::write(directory.path().join("shared.toml"), "").unwrap();
+        let overrides = Overrides { zones: Some(directory.path().into()), ..Overrides::default() };
+        let server = directory.path().join("rhumb.cfg");
+        fs::write(&server, "").unwrap();
+        let loaded = config::load(Some(&server), &overrides);
+        loaded.model.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+    }
+
+    fn names(count: usize) -> String {
+        (0..count).map(|i| format!("n{i} = {{ A = \"192.0.2.1\" }}\n")).collect()
+    }
+
+    const BOTH: &str =
+        "www = { route = \"r\" }\n[routes.r]\npolicy = \"simple\"\nto = \"e\"\n[endpoints.e]\nA = \"192.0.2.1\"\n";
+
+    #[test]
+    fn r2_more_than_half_of_the_zones_and_two_are_held_back() {
+        let old = model(&[("a.test", ""), ("b.test", ""), ("c.test", "")]);
+        assert!(removals(&old, &model(&[("a.test", ""), ("b.test", "")])).is_empty());
+        let said = removals(&old, &model(&[("a.test", "")]));
+        assert_eq!(said.len(), 1);
+        assert!(said[0].starts_with("2 of 3 zones are gone: b.test"), "{said:?}");
+        assert_eq!(removals(&model(&[("a.test", "")]), &model(&[])).len(), 1);
+    }
+
+    #[test]
+    fn r2_more_than_half_of_the_names_and_ten_are_held_back() {
+        let with = |count| model(&[("a.test", &names(count))]);
+        assert!(removals(&with(17), &with(8)).is_empty(), "nine are gone");
+        assert!(removals(&with(30), &with(16)).is_empty(), "less than half is gone");
+        assert_eq!(removals(&with(18), &with(8)).len(), 1, "ten of nineteen are gone");
+    }
+
+    #[test]
+    fn r2_a_steered_name_that_loses_a_type_is_held_back() {
+        let old = model(&[("a.test", &format!("{BOTH}AAAA = \"2001:db8::1\"\n"))]);
+        let said = removals(&old, &model(&[("a.test", BOTH)]));
+        assert_eq!(said.len(), 1);
+        assert!(said[0].contains("no AAAA any more"), "{said:?}");
+        assert!(removals(&old, &old).is_empty());
+    }
 }

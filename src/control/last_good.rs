@@ -22,7 +22,7 @@ pub(super) struct LastGood {
     /// The server file, if there was one.
     server_file: Option<PathBuf>,
     /// The directory of zone files.
-    zones: PathBuf,
+    pub(super) zones: PathBuf,
     /// Every file with its text.
     sources: Sources,
 }

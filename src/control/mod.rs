@@ -20,6 +20,9 @@ mod start;
 mod status;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -177,14 +180,46 @@ impl fmt::Debug for Control {
     }
 }
 
+/// A configuration that can be served and is not yet: time to bind addresses, before anything slow is done.
+#[derive(Debug)]
+pub struct Prepared {
+    options: Options,
+    first: start::First,
+}
+
+impl Prepared {
+    /// Reads the files or, when they are faulty, the last good copy.
+    ///
+    /// # Errors
+    /// Nothing can be served: see [`StartError`].
+    pub fn read(options: Options) -> Result<Self, StartError> {
+        let first = start::first(&options)?;
+        Ok(Self { options, first })
+    }
+
+    /// What will be served.
+    pub fn model(&self) -> &Model {
+        &self.first.model
+    }
+
+    /// Reads the databases, verdicts and drains, publishes the first snapshot, and goes on to follow all of them and
+    /// the files.
+    ///
+    /// # Errors
+    /// A database that cannot be read on a first start, or a limit that is passed.
+    pub fn start(self) -> Result<Control, StartError> {
+        let (shared, requests) = start::start(self.options, self.first)?;
+        Ok(Control { shared, publisher: Arc::new(Publisher(requests)) })
+    }
+}
+
 impl Control {
-    /// Reads the files (or, when they are faulty, the last good copy), the databases, verdicts and drains, publishes
-    /// the first snapshot, and goes on to follow all of them.
+    /// [`Prepared::read`] and [`Prepared::start`] in one.
     ///
     /// # Errors
     /// Nothing can be served: see [`StartError`].
     pub fn start(options: Options) -> Result<Self, StartError> {
-        start::start(options).map(|(shared, requests)| Self { shared, publisher: Arc::new(Publisher(requests)) })
+        Prepared::read(options)?.start()
     }
 
     /// What transports read, once a packet.

@@ -27,17 +27,20 @@ use crate::snapshot::Inputs;
 pub(super) const SERIALS: (&str, &str) = ("serials.json", "rhumb-serials-1");
 
 /// What is served first, and what a person should know of it.
-struct First {
-    model: Model,
+#[derive(Debug)]
+pub(super) struct First {
+    pub(super) model: Model,
     sources: Arc<Sources>,
     digest: u64,
+    /// Of files that were refused in favour of the last good configuration.
+    refused: Option<u64>,
     last_load: LoadStatus,
     notes: Vec<String>,
 }
 
 /// Publishes the first snapshot and starts the publisher.
-pub(super) fn start(options: Options) -> Result<(Arc<Shared>, mpsc::Sender<Request>), StartError> {
-    let First { mut model, sources, digest, last_load, mut notes } = first(&options)?;
+pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc::Sender<Request>), StartError> {
+    let First { mut model, sources, digest, refused, last_load, mut notes } = first;
     let store = Store::new(&model.server.state);
     let mut serials: Used = store.load(SERIALS, "serials are those of the files").unwrap_or_else(|fault| {
         notes.push(fault.to_string());
@@ -87,7 +90,7 @@ pub(super) fn start(options: Options) -> Result<(Arc<Shared>, mpsc::Sender<Reque
         switches,
         serials,
         digest,
-        refused: None,
+        refused,
         held: None,
         holds: 0,
         stamps,
@@ -106,7 +109,7 @@ pub(super) fn start(options: Options) -> Result<(Arc<Shared>, mpsc::Sender<Reque
 }
 
 /// The files, or where they are faulty the last good configuration.
-fn first(options: &Options) -> Result<First, StartError> {
+pub(super) fn first(options: &Options) -> Result<First, StartError> {
     let file = load::server_file(options.server_file.as_deref());
     let reading = load::read(options.server_file.as_deref(), &options.overrides, ReloadUnit::All, None);
     let Reading { model, diagnostics, sources, digest } = reading;
@@ -118,14 +121,14 @@ fn first(options: &Options) -> Result<First, StartError> {
         for diagnostic in &diagnostics {
             tracing::warn!("{}", load::line(diagnostic, &sources));
         }
-        return Ok(First { model, sources, digest, last_load, notes: Vec::new() });
+        return Ok(First { model, sources, digest, refused: None, last_load, notes: Vec::new() });
     }
     let refusal = || StartError::Config { diagnostics: diagnostics.clone(), sources: sources.to_vec() };
     let state = last_good::state_directory(file.as_deref(), &options.overrides);
     let kept = kept_form(&state, &options.overrides).ok_or_else(refusal)?;
     let (model, kept) = kept;
-    for line in &last_load.diagnostics {
-        tracing::error!("{line}");
+    for diagnostic in &diagnostics {
+        tracing::error!("{}", load::line(diagnostic, &sources));
     }
     let note = format!("the files have errors: the last good configuration is served, kept in {}", state.display());
     tracing::error!("{note}");
@@ -134,6 +137,7 @@ fn first(options: &Options) -> Result<First, StartError> {
         model,
         sources: Arc::new(kept),
         digest: !digest,
+        refused: Some(digest),
         last_load: LoadStatus { from_last_good: true, ..last_load },
         notes: vec![note],
     })
@@ -141,7 +145,8 @@ fn first(options: &Options) -> Result<First, StartError> {
 
 fn kept_form(state: &Path, overrides: &Overrides) -> Option<(Model, Sources)> {
     let kept = match LastGood::read(state) {
-        Ok(kept) => kept?,
+        // Another directory than the one that was asked for would be a surprise and no rescue.
+        Ok(kept) => kept.filter(|kept| overrides.zones.as_ref().is_none_or(|zones| *zones == kept.zones))?,
         Err(fault) => {
             tracing::error!("{fault}");
             return None;

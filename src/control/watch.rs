@@ -156,7 +156,7 @@ mod tests {
 
     fn following(directory: &Path, files: &[PathBuf]) -> (Watch, mpsc::Receiver<()>) {
         let (sender, told) = mpsc::channel();
-        let mut watch = Watch::new(move || drop(sender.send(()))).unwrap();
+        let mut watch = Watch::new(move || _ = sender.send(())).unwrap();
         assert!(watch.follow(Interest::new([&directory.to_owned()], files)));
         (watch, told)
     }

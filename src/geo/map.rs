@@ -31,14 +31,14 @@ const V6_BITS: u8 = 56;
 
 /// Loopback, private, link-local and documentation networks (E5), as (first /24, bits).
 const RESERVED_V4: &[(u32, u8)] = &[
-    (0x0a_00_00, 8),
-    (0x7f_00_00, 8),
-    (0xa9_fe_00, 16),
-    (0xac_10_00, 12),
-    (0xc0_00_02, 24),
-    (0xc0_a8_00, 16),
-    (0xc6_33_64, 24),
-    (0xcb_00_71, 24),
+    (0x000a_0000, 8),
+    (0x007f_0000, 8),
+    (0x00a9_fe00, 16),
+    (0x00ac_1000, 12),
+    (0x00c0_0002, 24),
+    (0x00c0_a800, 16),
+    (0x00c6_3364, 24),
+    (0x00cb_0071, 24),
 ];
 /// The same, as (first /56, bits). `::/56` holds the loopback address.
 const RESERVED_V6: &[(u64, u8)] = &[(0, 56), (0x2001_0db8 << 24, 32), (0xfc << 48, 7), (0xfe80 << 40, 10)];

@@ -45,6 +45,11 @@ impl fmt::Display for Verdict {
 pub struct Verdicts(pub Vec<Verdict>);
 
 impl Verdicts {
+    /// By probe, whether it counts as up.
+    pub fn up(&self) -> Vec<bool> {
+        self.0.iter().map(|verdict| verdict.is_up()).collect()
+    }
+
     /// The verdict of a probe; unchecked where there is none.
     pub fn get(&self, probe: ProbeId) -> Verdict {
         self.0.get(probe.index()).copied().unwrap_or_default()

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::batch;
 use super::holder::{self, Holder, Kind};
-use super::pktinfo;
 
 /// Room for bursts while a worker is busy; the kernel caps it at net.core.rmem_max.
 const RECEIVE_ROOM: usize = 4 << 20;
@@ -128,7 +128,7 @@ fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
     // Less room is slower under bursts and no fault.
     let _ = socket.set_recv_buffer_size(RECEIVE_ROOM);
     if address.ip().is_unspecified() {
-        pktinfo::enable(&socket, address.is_ipv6())?;
+        batch::enable_arrival(&socket, address.is_ipv6())?;
     }
     socket.bind(&address.into())?;
     Ok(socket.into())

@@ -26,6 +26,8 @@ counters! {
     udp_replies,
     /// Datagrams that were not read or sent because the system refused.
     udp_errors,
+    /// Replies that were lost because the socket's send buffer was full.
+    udp_full,
     /// Streams that were opened.
     tcp_connections,
     /// Messages that were read from streams.
@@ -49,4 +51,11 @@ counters! {
 /// Adds one.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Adds many.
+pub(crate) fn add(counter: &AtomicU64, many: u64) {
+    if many > 0 {
+        counter.fetch_add(many, Ordering::Relaxed);
+    }
 }

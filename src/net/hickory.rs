@@ -28,7 +28,7 @@ use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 
 use super::counters::{Counters, count};
 use super::draw::SharedDraw;
-use super::service::{Service, guarded};
+use super::service::{Service, guarded_apart};
 use crate::answer::Peer;
 
 /// hickory-server's handler over a [`Service`].
@@ -55,7 +55,7 @@ impl<S: Service> Hickory<S> {
         let peer = Peer { address: request.src().ip(), datagram };
         let mut reply = vec![0; if datagram { 4096 } else { usize::from(u16::MAX) }];
         let draw = self.draw.next();
-        let length = guarded(&*self.service, &self.counters, request.as_slice(), peer, draw, &mut reply)?;
+        let length = guarded_apart(&*self.service, &self.counters, request.as_slice(), peer, draw, &mut reply)?;
         Message::from_vec(reply.get(..length)?).ok()
     }
 }

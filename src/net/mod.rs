@@ -8,13 +8,13 @@
 //! a fault of one client or an error of the system costs one message or one stream, never a listener; replies leave
 //! from the address that was asked (protocol 7). The crate's only unsafe code is below this module.
 
+mod batch;
 mod bind;
 mod connections;
 mod counters;
 mod draw;
 mod hickory;
 mod holder;
-mod pktinfo;
 mod service;
 mod tcp;
 mod udp;
@@ -33,7 +33,7 @@ pub use bind::{BindError, Bound, bind};
 pub use connections::Limits;
 pub use counters::Counters;
 pub use hickory::Hickory;
-pub use service::{Engine, Service};
+pub use service::{Engine, Service, Turn};
 
 use crate::config::model::Transport;
 use connections::Connections;

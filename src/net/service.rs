@@ -3,28 +3,52 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use super::counters::{Counters, count};
-use crate::answer::{Peer, answer};
+use crate::answer::{Peer, answer_in_place};
 use crate::snapshot::Snapshot;
 
 /// Answers messages; the engine in the server, a closure in tests.
 pub trait Service: Send + Sync + 'static {
-    /// Writes the reply to `query` into `out` and returns its length; `None` drops the query.
-    fn answer(&self, query: &[u8], peer: Peer, draw: u64, out: &mut [u8]) -> Option<usize>;
+    /// What answers one batch of messages.
+    type Turn<'a>: Turn
+    where
+        Self: 'a;
+
+    /// Holds still what answers: taken once a batch, given back before waiting.
+    fn turn(&self) -> Self::Turn<'_>;
+}
+
+/// Answers the messages of one batch.
+pub trait Turn {
+    /// Writes the reply over the query that fills the first `len` octets of `buffer` and returns its length; `None`
+    /// drops the query.
+    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize>;
 }
 
 impl<F> Service for F
 where
     F: Fn(&[u8], Peer, u64, &mut [u8]) -> Option<usize> + Send + Sync + 'static,
 {
-    fn answer(&self, query: &[u8], peer: Peer, draw: u64, out: &mut [u8]) -> Option<usize> {
-        self(query, peer, draw, out)
+    type Turn<'a> = &'a F;
+
+    fn turn(&self) -> &F {
+        self
     }
 }
 
-/// The engine over whatever snapshot is current: one load of the pointer a message.
+impl<F> Turn for &F
+where
+    F: Fn(&[u8], Peer, u64, &mut [u8]) -> Option<usize>,
+{
+    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+        let query = buffer[..len].to_vec();
+        self(&query, peer, draw, buffer)
+    }
+}
+
+/// The engine over whatever snapshot is current: one load of the pointer a batch.
 #[derive(Clone, Debug)]
 pub struct Engine {
     snapshot: Arc<ArcSwap<Snapshot>>,
@@ -38,22 +62,30 @@ impl Engine {
 }
 
 impl Service for Engine {
-    fn answer(&self, query: &[u8], peer: Peer, draw: u64, out: &mut [u8]) -> Option<usize> {
-        answer(&self.snapshot.load(), query, peer, draw, out)
+    type Turn<'a> = Guard<Arc<Snapshot>>;
+
+    fn turn(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
     }
 }
 
-/// A panic loses this message and nothing else. Services hold no state that a message changes, and `out` is
+impl Turn for Guard<Arc<Snapshot>> {
+    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+        answer_in_place(self, buffer, len, peer, draw)
+    }
+}
+
+/// A panic loses this message and nothing else. Services hold no state that a message changes, and the buffer is
 /// overwritten by the next one.
 pub(super) fn guarded(
-    service: &impl Service,
+    turn: &impl Turn,
     counters: &Counters,
-    query: &[u8],
+    buffer: &mut [u8],
+    len: usize,
     peer: Peer,
     draw: u64,
-    out: &mut [u8],
 ) -> Option<usize> {
-    let reply = catch_unwind(AssertUnwindSafe(|| service.answer(query, peer, draw, out)));
+    let reply = catch_unwind(AssertUnwindSafe(|| turn.answer(buffer, len, peer, draw)));
     let reply = reply.unwrap_or_else(|_| {
         count(&counters.panics);
         None
@@ -62,4 +94,17 @@ pub(super) fn guarded(
         count(&counters.dropped);
     }
     reply
+}
+
+/// As [`guarded`], for a query that stands apart from `out`. One that is longer than `out` is dropped.
+pub(super) fn guarded_apart(
+    service: &impl Service,
+    counters: &Counters,
+    query: &[u8],
+    peer: Peer,
+    draw: u64,
+    out: &mut [u8],
+) -> Option<usize> {
+    out.get_mut(..query.len())?.copy_from_slice(query);
+    guarded(&service.turn(), counters, out, query.len(), peer, draw)
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::connections::{Admission, Connections, Seat};
 use super::counters::{Counters, count};
 use super::draw::Draw;
-use super::service::{Service, guarded};
+use super::service::{Service, guarded_apart};
 use crate::answer::Peer;
 
 /// Octets of the length before each message.
@@ -105,7 +105,7 @@ pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
         while let Some(query) = next_message(&received[taken..]) {
             taken += PREFIX + query.len();
             count(&counters.tcp_queries);
-            let Some(length) = guarded(service, counters, query, peer, draw.next(), &mut reply[PREFIX..]) else {
+            let Some(length) = guarded_apart(service, counters, query, peer, draw.next(), &mut reply[PREFIX..]) else {
                 continue;
             };
             let length = u16::try_from(length).unwrap_or(u16::MAX);

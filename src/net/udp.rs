@@ -7,16 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::Duration;
 
-use super::counters::{Counters, count};
+use super::batch::Batch;
+use super::counters::{Counters, add, count};
 use super::draw::Draw;
-use super::pktinfo;
 use super::service::{Service, guarded};
 use crate::answer::Peer;
 
-/// Longer queries are cut, which makes them malformed: the largest that clients send are under 1,300 octets.
-const QUERY_ROOM: usize = 4096;
-/// No reply is longer than 1,232 octets (protocol 7); what is beyond is slack.
-const REPLY_ROOM: usize = 4096;
 /// How often an idle worker looks whether it should stop.
 const NAP: Duration = Duration::from_millis(250);
 /// A socket that does nothing but fail is asked this seldom.
@@ -30,42 +26,48 @@ pub(super) fn spawn<S: Service>(
     stop: Arc<AtomicBool>,
 ) -> io::Result<JoinHandle<()>> {
     socket.set_read_timeout(Some(NAP))?;
-    Builder::new().name("udp".into()).spawn(move || run(&socket, &*service, &counters, &stop))
+    let wildcard = socket.local_addr()?.ip().is_unspecified();
+    Builder::new().name("udp".into()).spawn(move || run(&socket, wildcard, &*service, &counters, &stop))
 }
 
-fn run(socket: &UdpSocket, service: &impl Service, counters: &Counters, stop: &AtomicBool) {
+fn run(socket: &UdpSocket, wildcard: bool, service: &impl Service, counters: &Counters, stop: &AtomicBool) {
     let mut draw = Draw::new();
-    let mut query = [0; QUERY_ROOM];
-    let mut reply = [0; REPLY_ROOM];
+    let mut batch = Batch::new(wildcard);
     while !stop.load(Ordering::Relaxed) {
-        let (length, from, local) = match pktinfo::receive(socket, &mut query) {
-            Ok(received) => received,
-            Err(error) => {
-                match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
-                    // An ICMP error for an earlier reply: nothing is wrong with the socket.
-                    ErrorKind::ConnectionRefused => count(&counters.udp_errors),
-                    _ => {
-                        count(&counters.udp_errors);
-                        sleep(PAUSE);
-                    }
-                }
-                continue;
+        match batch.receive(socket) {
+            Ok(received) => {
+                add(&counters.udp_queries, received as u64);
+                answer(&mut batch, received, service, counters, &mut draw);
+                let sent = batch.send(socket);
+                add(&counters.udp_replies, sent.replies);
+                add(&counters.udp_full, sent.full);
+                add(&counters.udp_errors, sent.errors);
             }
-        };
-        count(&counters.udp_queries);
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                // An ICMP error for an earlier reply: nothing is wrong with the socket.
+                ErrorKind::ConnectionRefused => count(&counters.udp_errors),
+                _ => {
+                    count(&counters.udp_errors);
+                    sleep(PAUSE);
+                }
+            },
+        }
+    }
+}
+
+fn answer(batch: &mut Batch, received: usize, service: &impl Service, counters: &Counters, draw: &mut Draw) {
+    let turn = service.turn();
+    for at in 0..received {
         // Nobody can be behind port 0 (protocol 2).
-        if from.port() == 0 {
+        let Some(from) = batch.sender(at).filter(|from| from.port() != 0) else {
             count(&counters.dropped);
             continue;
-        }
-        let peer = Peer { address: from.ip(), datagram: true };
-        let Some(length) = guarded(service, counters, &query[..length], peer, draw.next(), &mut reply) else {
-            continue;
         };
-        match pktinfo::send(socket, &reply[..length.min(REPLY_ROOM)], from, local) {
-            Ok(()) => count(&counters.udp_replies),
-            Err(_) => count(&counters.udp_errors),
+        let peer = Peer { address: from.ip(), datagram: true };
+        let (buffer, len) = batch.message(at);
+        if let Some(len) = guarded(&turn, counters, buffer, len, peer, draw.next()) {
+            batch.reply(at, len);
         }
     }
 }

@@ -11,9 +11,9 @@ use super::facts::biased_distance;
 use super::outcome::{AnswerSet, Branches, Leaf, Outcome, Share, StickyPick};
 use super::question::{Match, member_place};
 use crate::config::model::{
-    AllDown, Endpoint, EndpointId, Health, Member, MinHealthy, Model, NoMatch, Policy, Route, RouteId, Status, Target,
+    AllDown, Endpoint, EndpointId, Health, Member, MinHealthy, Model, NoMatch, Policy, ProbeId, Route, RouteId, Status,
+    Target,
 };
-use crate::health::Verdicts;
 use crate::wire::RecordType;
 use crate::world::distance_m;
 
@@ -22,10 +22,16 @@ use crate::world::distance_m;
 pub struct Conditions<'a> {
     /// What there is.
     pub model: &'a Model,
-    /// What health says.
-    pub verdicts: &'a Verdicts,
+    /// By probe, whether it counts as up; those past the end do.
+    pub up: &'a [bool],
     /// What persons have drained.
     pub drained: &'a BTreeSet<EndpointId>,
+}
+
+impl Conditions<'_> {
+    fn is_up(&self, probe: ProbeId) -> bool {
+        self.up.get(probe.index()).copied().unwrap_or(true)
+    }
 }
 
 /// One node met on the way to an outcome, for explaining.
@@ -380,7 +386,7 @@ impl<'a> Evaluator<'a> {
             Target::Route(_) if member.status == Status::Up => true,
             Target::Route(id) => {
                 let own = match &member.health {
-                    Health::Whole(probe) => self.conditions.verdicts.get(*probe).is_up(),
+                    Health::Whole(probe) => self.conditions.is_up(*probe),
                     Health::Unchecked | Health::PerAddress(_) => true,
                 };
                 own && self.route_up(id, forced)
@@ -442,18 +448,18 @@ impl<'a> Evaluator<'a> {
     fn holds_at(&self, health: &Health, address: IpAddr) -> bool {
         match health {
             Health::Unchecked => true,
-            Health::Whole(probe) => self.conditions.verdicts.get(*probe).is_up(),
+            Health::Whole(probe) => self.conditions.is_up(*probe),
             Health::PerAddress(probes) => probes
                 .iter()
                 .find(|(probed, _)| *probed == address)
-                .is_none_or(|(_, probe)| self.conditions.verdicts.get(*probe).is_up()),
+                .is_none_or(|(_, probe)| self.conditions.is_up(*probe)),
         }
     }
 
     fn holds_whole(&self, health: &Health) -> bool {
         match health {
             Health::Unchecked | Health::PerAddress(_) => true,
-            Health::Whole(probe) => self.conditions.verdicts.get(*probe).is_up(),
+            Health::Whole(probe) => self.conditions.is_up(*probe),
         }
     }
 }

@@ -83,7 +83,8 @@ pub fn compile(inputs: &Inputs, generation: u64, previous: Option<&Snapshot>) ->
             Arc::new(Plan::build(model, &inputs.places, reusable)?)
         }
     };
-    let conditions = Conditions { model, verdicts: &inputs.verdicts, drained: &inputs.drained };
+    let up = inputs.verdicts.up();
+    let conditions = Conditions { model, up: &up, drained: &inputs.drained };
     let mut steered = Vec::with_capacity(plan.steers.len());
     for (number, steer) in plan.steers.iter().enumerate() {
         let fresh = SteeredAnswers::evaluate(steer, conditions)?;

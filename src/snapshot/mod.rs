@@ -8,6 +8,7 @@
 mod compile;
 mod plan;
 mod ready;
+mod record;
 mod steered;
 mod table;
 
@@ -19,10 +20,10 @@ use crate::geo::Places;
 use crate::health::Verdicts;
 
 pub use compile::{CompileError, compile};
-pub use plan::{Cut, Node, Plan, Steer, ZoneEnds};
-pub use ready::{Ready, Records};
+pub use plan::{Cut, Plan, Steer, ZoneEnds};
+pub use ready::{Ready, ReadyRef, Records};
 pub use steered::{Choice, SteeredAnswers, SteeredType};
-pub use table::{Lowered, NameTable};
+pub use table::{Lowered, NameTable, Node};
 
 /// What a snapshot is made of.
 #[derive(Clone, Debug)]

@@ -1,16 +1,17 @@
 //! What depends on files and databases only: names, plain answers, questions and their maps.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::compile::CompileError;
 use super::ready::{Ready, Records};
+use super::record::Contents;
 use super::table::NameTable;
 use crate::config::model::{Model, RouteId, Soa, Target};
 use crate::geo::Places;
 use crate::policy::{Context, Question, Regions};
 use crate::wire::{Name, RecordType};
-use crate::zone::{Contents, Tree};
+use crate::zone::{Contents as TreeContents, Tree};
 
 /// The longest TTL of a NODATA that a policy makes, in seconds (E6).
 const POLICY_NODATA_TTL: u32 = 10;
@@ -20,11 +21,9 @@ const POLICY_NODATA_TTL: u32 = 10;
 pub struct Plan {
     /// Names of all zones.
     pub table: NameTable,
-    /// By the table's numbers.
-    pub nodes: Vec<Node>,
-    /// By [`Node::zone`].
+    /// By [`Node::zone`](super::Node::zone).
     pub zones: Vec<ZoneEnds>,
-    /// By [`Node::steer`]; one a distinct (route, TTL).
+    /// By [`Node::steer`](super::Node::steer); one a distinct (route, TTL).
     pub steers: Vec<Steer>,
     /// What every client is judged by.
     pub context: Context,
@@ -40,34 +39,6 @@ pub struct ZoneEnds {
     pub negative: Ready,
     /// The same, at most ten seconds (E6).
     pub policy_nodata: Ready,
-}
-
-/// What stands at a name.
-#[derive(Debug)]
-pub struct Node {
-    /// Which zone.
-    pub zone: u32,
-    /// Octets of the name.
-    pub name_len: u8,
-    /// The child `*`, where there is one.
-    pub wildcard: Option<u32>,
-    /// Stands alone (RFC 1034 section 3.6.2).
-    pub cname: Option<Ready>,
-    /// By type, ascending.
-    pub rrsets: Box<[Ready]>,
-    /// The number of its [`Steer`].
-    pub steer: Option<u32>,
-    /// A delegation begins here.
-    pub cut: Option<Box<Cut>>,
-    /// The parent zone's view of an apex that is ours too: DS is asked there (RFC 4035 section 3.1.4.1).
-    pub parent_side: Option<Box<Node>>,
-}
-
-impl Node {
-    /// The RRset of a type.
-    pub fn rrset(&self, rtype: RecordType) -> Option<&Ready> {
-        self.rrsets.binary_search_by_key(&rtype, |ready| ready.rtype).ok().map(|at| &self.rrsets[at])
-    }
 }
 
 /// A delegation.
@@ -112,34 +83,7 @@ impl Plan {
             steers: Vec::new(),
             numbers: HashMap::new(),
         };
-        let mut placed: Vec<(Name, Node)> = Vec::new();
-        let mut numbers: HashMap<Name, usize> = HashMap::new();
-        let mut zones = Vec::new();
-        for (zone_number, zone) in model.zones.iter().enumerate() {
-            zones.push(ends(&zone.apex, &zone.soa));
-            for (name, contents) in Tree::of(zone).names {
-                let mut node = node(zone_number as u32, &name, &contents, &mut steering)?;
-                if name == zone.apex {
-                    node.rrsets = with_soa(node.rrsets, &zone.soa);
-                }
-                match numbers.get(&name) {
-                    None => {
-                        numbers.insert(name.clone(), placed.len());
-                        placed.push((name, node));
-                    }
-                    // Two zones meet: the apex wins, and the other side is the parent's.
-                    Some(&at) if name == zone.apex => {
-                        let parent = std::mem::replace(&mut placed[at].1, node);
-                        placed[at].1.parent_side = Some(Box::new(parent));
-                    }
-                    Some(&at) => {
-                        if placed[at].0 == model.zones[placed[at].1.zone as usize].apex {
-                            placed[at].1.parent_side = Some(Box::new(node));
-                        }
-                    }
-                }
-            }
-        }
+        let names = names(model, &mut steering)?;
         let Steering { maps, steers, .. } = steering;
         let limits = &model.server.limits;
         if maps.len() > limits.maps {
@@ -149,19 +93,49 @@ impl Plan {
         if size > limits.map_bytes {
             return Err(CompileError::MapsTooLarge { size, limit: limits.map_bytes });
         }
-        let wildcards: Vec<(usize, u32)> = placed
-            .iter()
-            .enumerate()
-            .filter(|(_, (name, _))| name.is_wildcard())
-            .filter_map(|(number, (name, _))| Some((*numbers.get(&name.parent()?)?, number as u32)))
-            .collect();
-        for (parent, wildcard) in wildcards {
-            placed[parent].1.wildcard = Some(wildcard);
-        }
-        let table = NameTable::new(placed.iter().map(|(name, _)| name));
-        let nodes = placed.into_iter().map(|(_, node)| node).collect();
-        Ok(Self { table, nodes, zones, steers, context, maps })
+        let zones = model.zones.iter().map(|zone| ends(&zone.apex, &zone.soa)).collect();
+        Ok(Self { table: NameTable::new(names), zones, steers, context, maps })
     }
+}
+
+/// Every name of every zone. Where zones lie within each other the deepest one speaks, and at its apex the next one
+/// above it keeps what a parent says: the delegation, and DS.
+fn names(model: &Model, steering: &mut Steering<'_>) -> Result<Vec<(Name, Contents)>, CompileError> {
+    let apexes: HashSet<&Name> = model.zones.iter().map(|zone| &zone.apex).collect();
+    let mut placed: Vec<(Name, Contents)> = Vec::new();
+    let mut numbers: HashMap<Name, usize> = HashMap::new();
+    let mut parents: Vec<(Name, Contents)> = Vec::new();
+    for (number, zone) in model.zones.iter().enumerate() {
+        for (name, tree) in Tree::of(zone).names {
+            let mut contents = contents(number as u32, &tree, steering)?;
+            let inner = std::iter::successors(Some(name.clone()), Name::parent)
+                .take_while(|above| *above != zone.apex)
+                .find(|above| apexes.contains(above));
+            match inner {
+                Some(apex) if apex == name => parents.push((name, contents)),
+                Some(_) => {}
+                None => {
+                    if name == zone.apex {
+                        contents.rrsets.push(Ready::new(RecordType::SOA, zone.soa.ttl, &[soa_data(&zone.soa)], 1));
+                    }
+                    numbers.insert(name.clone(), placed.len());
+                    placed.push((name, contents));
+                }
+            }
+        }
+    }
+    for (name, contents) in parents {
+        if let Some(&at) = numbers.get(&name) {
+            placed[at].1.parent_side = Some(Box::new(contents));
+        }
+    }
+    let wildcards: Vec<Name> = placed.iter().map(|(name, _)| name).filter(|name| name.is_wildcard()).cloned().collect();
+    for parent in wildcards.iter().filter_map(Name::parent) {
+        if let Some(&at) = numbers.get(&parent) {
+            placed[at].1.has_wildcard = true;
+        }
+    }
+    Ok(placed)
 }
 
 fn ends(apex: &Name, soa: &Soa) -> ZoneEnds {
@@ -184,36 +158,18 @@ fn soa_data(soa: &Soa) -> Box<[u8]> {
     data.into()
 }
 
-fn with_soa(rrsets: Box<[Ready]>, soa: &Soa) -> Box<[Ready]> {
-    let mut rrsets = rrsets.into_vec();
-    rrsets.push(Ready::new(RecordType::SOA, soa.ttl, &[soa_data(soa)], 1));
-    rrsets.sort_by_key(|ready| ready.rtype);
-    rrsets.into()
-}
-
-fn node(zone: u32, name: &Name, contents: &Contents<'_>, steering: &mut Steering<'_>) -> Result<Node, CompileError> {
-    let (mut rrsets, mut cname) = (Vec::new(), None);
-    for rrset in &contents.rrsets {
-        if rrset.rtype == RecordType::CNAME {
-            cname = Some(Ready::of(rrset));
-        } else {
-            rrsets.push(Ready::of(rrset));
-        }
-    }
-    rrsets.sort_by_key(|ready| ready.rtype);
-    let steer = match contents.steered {
+fn contents(zone: u32, tree: &TreeContents<'_>, steering: &mut Steering<'_>) -> Result<Contents, CompileError> {
+    let steer = match tree.steered {
         Some(steered) => Some(steering.steer(steered.route, steered.ttl)?),
         None => None,
     };
-    let cut = contents.cut.as_ref().map(|cut| {
-        Box::new(Cut {
-            ns: Ready::of(cut.ns),
-            in_domain: Records::of(&cut.in_domain),
-            sibling: Records::of(&cut.sibling),
-        })
+    let cut = tree.cut.as_ref().map(|cut| Cut {
+        ns: Ready::of(cut.ns),
+        in_domain: Records::of(&cut.in_domain),
+        sibling: Records::of(&cut.sibling),
     });
-    let name_len = name.as_wire().len() as u8;
-    Ok(Node { zone, name_len, wildcard: None, cname, rrsets: rrsets.into(), steer, cut, parent_side: None })
+    let rrsets = tree.rrsets.iter().map(|rrset| Ready::of(rrset)).collect();
+    Ok(Contents { zone, rrsets, steer, cut, ..Contents::default() })
 }
 
 /// Gathers the distinct trees and questions.

@@ -4,19 +4,32 @@ use crate::config::model::Rrset;
 use crate::wire::{Name, RecordType};
 
 /// Octets of a record before its data when the owner is a pointer: owner, type, class, TTL, length.
-const FIXED: usize = 12;
+pub(super) const FIXED: usize = 12;
 /// A pointer to the question's name, right behind the header.
 const TO_QUESTION: [u8; 2] = [0xc0, 0x0c];
 
-/// An RRset, each record's owner a pointer to the question.
+/// An RRset of its own, each record's owner a pointer to the question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ready {
+    rtype: RecordType,
+    octets: Box<[u8]>,
+    count: u16,
+    take: u16,
+    stride: u16,
+}
+
+/// An RRset to be sent, wherever its octets are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadyRef<'a> {
     /// The type of every record.
     pub rtype: RecordType,
-    octets: Box<[u8]>,
-    /// Where each record begins, and the end.
-    starts: Box<[u32]>,
-    take: u16,
+    pub(super) octets: &'a [u8],
+    /// How many records there are.
+    pub(super) count: u16,
+    /// How many of them one answer holds.
+    pub(super) take: u16,
+    /// Octets of each record where all are of one length, else 0.
+    pub(super) stride: u16,
 }
 
 impl Ready {
@@ -27,53 +40,97 @@ impl Ready {
 
     /// Windows of at most `take` of these records (M1).
     pub fn new(rtype: RecordType, ttl: u32, rdata: &[Box<[u8]>], take: usize) -> Self {
-        let mut octets = Vec::new();
-        let mut starts = vec![0];
+        let mut octets = Vec::with_capacity(rdata.iter().map(|data| FIXED + data.len()).sum());
         for data in rdata {
             octets.extend(TO_QUESTION);
-            octets.extend(rtype.0.to_be_bytes());
-            octets.extend(1u16.to_be_bytes());
-            octets.extend(ttl.to_be_bytes());
-            octets.extend((data.len() as u16).to_be_bytes());
-            octets.extend_from_slice(data);
-            starts.push(octets.len() as u32);
+            write_fixed(&mut octets, rtype, ttl, data);
         }
-        Self { rtype, octets: octets.into(), starts: starts.into(), take: take.min(rdata.len()) as u16 }
+        let len = rdata.first().map_or(0, |data| FIXED + data.len());
+        let alike = rdata.iter().all(|data| FIXED + data.len() == len);
+        Self {
+            rtype,
+            octets: octets.into(),
+            count: rdata.len() as u16,
+            take: take.min(rdata.len()) as u16,
+            stride: if alike { u16::try_from(len).unwrap_or(0) } else { 0 },
+        }
     }
 
+    /// To be sent.
+    pub fn view(&self) -> ReadyRef<'_> {
+        let &Self { rtype, ref octets, count, take, stride } = self;
+        ReadyRef { rtype, octets, count, take, stride }
+    }
+}
+
+impl<'a> ReadyRef<'a> {
     /// How many records one answer holds.
-    pub fn count(&self) -> u16 {
+    pub fn taken(&self) -> u16 {
         self.take
     }
 
     /// Copies the window that begins at the `turn`-th part of 2^32 of the ring; `None` when it does not fit. Returns
     /// the octets written.
     pub fn write(&self, owner: u16, turn: u32, out: &mut [u8]) -> Option<usize> {
-        let all = self.starts.len() - 1;
-        let first = ((u64::from(turn) * all as u64) >> 32) as usize;
-        let end = first + usize::from(self.take);
-        let at = |record: usize| self.starts[record] as usize;
-        let head = &self.octets[at(first)..at(end.min(all))];
-        let tail = &self.octets[..at(end.saturating_sub(all))];
-        out.get_mut(..head.len())?.copy_from_slice(head);
-        out.get_mut(head.len()..head.len() + tail.len())?.copy_from_slice(tail);
-        let len = head.len() + tail.len();
+        let len = if self.count == 1 {
+            // One record is most of what is asked.
+            out.get_mut(..self.octets.len())?.copy_from_slice(self.octets);
+            self.octets.len()
+        } else {
+            self.write_window(turn, out)?
+        };
         let owner = owner.to_be_bytes();
         if owner != TO_QUESTION {
             let mut record = 0;
             while record < len {
                 out[record..record + 2].copy_from_slice(&owner);
-                let data = usize::from(u16::from_be_bytes([out[record + 10], out[record + 11]]));
-                record += FIXED + data;
+                record += record_len(&out[record..]);
             }
         }
         Some(len)
     }
 
-    /// The data of the first record: a CNAME's target.
-    pub fn first_data(&self) -> &[u8] {
-        &self.octets[FIXED..self.starts[1] as usize]
+    fn write_window(&self, turn: u32, out: &mut [u8]) -> Option<usize> {
+        let all = usize::from(self.count);
+        let first = ((u64::from(turn) * all as u64) >> 32) as usize;
+        let end = first + usize::from(self.take);
+        let from = self.start(first);
+        let (head, tail) = if end <= all {
+            (&self.octets[from..self.start(end)], &[][..])
+        } else {
+            (&self.octets[from..], &self.octets[..self.start(end - all)])
+        };
+        out.get_mut(..head.len())?.copy_from_slice(head);
+        out.get_mut(head.len()..head.len() + tail.len())?.copy_from_slice(tail);
+        Some(head.len() + tail.len())
     }
+
+    /// Where a record begins, or where the last one ends.
+    fn start(&self, record: usize) -> usize {
+        match self.stride {
+            0 => (0..record).fold(0, |at, _| at + record_len(&self.octets[at..])),
+            stride => record * usize::from(stride),
+        }
+    }
+
+    /// The data of the first record: a CNAME's target.
+    pub fn first_data(&self) -> &'a [u8] {
+        &self.octets[FIXED..record_len(self.octets)]
+    }
+}
+
+/// The octets of the record that these begin with; its owner is a pointer.
+fn record_len(octets: &[u8]) -> usize {
+    FIXED + usize::from(u16::from_be_bytes([octets[FIXED - 2], octets[FIXED - 1]]))
+}
+
+/// All of a record but its owner.
+fn write_fixed(octets: &mut Vec<u8>, rtype: RecordType, ttl: u32, data: &[u8]) {
+    octets.extend(rtype.0.to_be_bytes());
+    octets.extend(1u16.to_be_bytes());
+    octets.extend(ttl.to_be_bytes());
+    octets.extend((data.len() as u16).to_be_bytes());
+    octets.extend_from_slice(data);
 }
 
 /// Records with owners of their own, written out in full: glue.
@@ -93,14 +150,44 @@ impl Records {
         for rrset in rrsets {
             for data in &rrset.rdata {
                 octets.extend_from_slice(Name::as_wire(&rrset.owner));
-                octets.extend(rrset.rtype.0.to_be_bytes());
-                octets.extend(1u16.to_be_bytes());
-                octets.extend(rrset.ttl.to_be_bytes());
-                octets.extend((data.len() as u16).to_be_bytes());
-                octets.extend_from_slice(data);
+                write_fixed(&mut octets, rrset.rtype, rrset.ttl, data);
                 count += 1;
             }
         }
         Self { octets: octets.into(), count }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last octet of each record of the window that `turn` begins.
+    fn window(lengths: &[usize], take: usize, turn: u32) -> Vec<u8> {
+        let data: Vec<Box<[u8]>> =
+            lengths.iter().enumerate().map(|(at, &len)| vec![at as u8; len].into_boxed_slice()).collect();
+        let ready = Ready::new(RecordType::TXT, 60, &data, take);
+        let mut out = [0; 4096];
+        let Some(len) = ready.view().write(0xc123, turn, &mut out) else { return Vec::new() };
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < len {
+            assert_eq!(out[at..at + 2], [0xc1, 0x23]);
+            at += record_len(&out[at..]);
+            found.push(out[at - 1]);
+        }
+        found
+    }
+
+    #[test]
+    fn m1_windows_of_a_ring_begin_anywhere_and_wrap() {
+        let third = 1u32 << 31 | 1;
+        for lengths in [[4, 4, 4, 4], [1, 2, 3, 300]] {
+            assert_eq!(window(&lengths, 4, 0), [0, 1, 2, 3]);
+            assert_eq!(window(&lengths, 4, third), [2, 3, 0, 1]);
+            assert_eq!(window(&lengths, 3, third), [2, 3, 0]);
+            assert_eq!(window(&lengths, 2, u32::MAX), [3, 0]);
+        }
+        assert_eq!(window(&[7], 1, u32::MAX), [0]);
     }
 }

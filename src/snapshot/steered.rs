@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::compile::CompileError;
 use super::plan::Steer;
-use super::ready::Ready;
+use super::ready::{Ready, ReadyRef};
 use crate::config::model::RouteId;
 use crate::geo::Map;
 use crate::policy::sticky::{self, Network};
@@ -88,13 +88,13 @@ impl SteeredAnswers {
     }
 
     /// What a draw comes to for a client of this network; `None` is NODATA by policy.
-    pub fn pick<'a>(&'a self, choice: &'a Choice, draw: u64, network: Network) -> Option<&'a Ready> {
+    pub fn pick<'a>(&'a self, choice: &'a Choice, draw: u64, network: Network) -> Option<ReadyRef<'a>> {
         let mut choice = choice;
         loop {
             let at = choice.branches.partition_point(|&(last, _)| last < draw);
             match &choice.branches[at].1 {
                 Pick::Nodata => return None,
-                Pick::Variant(number) => return Some(&self.variants[*number as usize]),
+                Pick::Variant(number) => return Some(self.variants[*number as usize].view()),
                 Pick::Sticky(sticky) => {
                     let members = sticky.members.iter().map(|(name, weight, _)| (name.as_str(), *weight));
                     choice = &sticky.members[sticky::pick(&sticky.salt, members, network)].2;

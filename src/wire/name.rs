@@ -248,6 +248,7 @@ impl fmt::Debug for Name {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

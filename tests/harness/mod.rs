@@ -12,5 +12,5 @@ mod reply;
 pub use ask::Ask;
 pub use draws::Draws;
 pub use fixture::{Fixture, Setup, assert_error, assert_loads, assert_warning, load, shared_and_zone, zone};
-pub use geography::{continent, in_country, in_subdivision, paint, with_asn};
-pub use reply::{Ecs, Record, Reply};
+pub use geography::{in_country, in_subdivision, paint, with_asn};
+pub use reply::Reply;

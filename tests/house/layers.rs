@@ -192,8 +192,7 @@ fn every_module_has_its_layer_and_every_arrow_of_the_table_goes_down() {
 }
 
 fn top_level() -> BTreeSet<String> {
-    let modules = files(&root().join("src")).iter().filter_map(|f| module_of(f).first().cloned()).collect();
-    modules
+    files(&root().join("src")).iter().filter_map(|file| module_of(file).into_iter().next()).collect()
 }
 
 #[test]

@@ -1,3 +1,4 @@
 //! The rules of the house that a compiler does not keep.
 
+mod independence;
 mod layers;

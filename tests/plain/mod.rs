@@ -18,8 +18,8 @@ use rhumb::config::model::{EndpointId, Model};
 use rhumb::health::Verdicts;
 use rhumb::world::Place;
 
-pub use client::{Client, deciding, unwrapped};
-pub use decide::{Answer, Decision, Leaf};
+pub use client::deciding;
+pub use decide::{Answer, Decision};
 pub use region::Region;
 pub use scope::{Map, Scope};
 

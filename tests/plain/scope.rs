@@ -146,11 +146,6 @@ impl<'a> Map<'a> {
         })
     }
 
-    /// Whether no client is told from another by this tree.
-    pub fn is_constant(&self) -> bool {
-        self.constant()[2]
-    }
-
     fn shortest(&self, net: IpNet) -> u8 {
         let most = if net.addr().is_ipv4() { 24 } else { 56 };
         // What is alike within a network is alike within its halves, so the search may stop at the first fault.
@@ -186,17 +181,17 @@ impl<'a> Map<'a> {
         if constant {
             return Scope::Is(sticky);
         }
-        if let Some((v4, length)) = inside {
-            let inner = IpNet::new(IpAddr::V4(v4), length.min(24)).expect("a length of the family").trunc();
-            return Scope::Is((16 + self.shortest(inner)).max(sticky));
-        }
-        let shortest = self.shortest(net).max(sticky);
-        // One decision in this family and another in the other one: whether reserved networks, which fall back
-        // to a sender of either family, make it two is left open.
-        if if net.addr().is_ipv4() { v4_constant } else { v6_constant } {
-            return Scope::OneOf(sticky, shortest);
-        }
-        Scope::Is(shortest)
+        let (shortest, widest, alike) = match inside {
+            Some((v4, length)) => {
+                let inner = IpNet::new(IpAddr::V4(v4), length.min(24)).expect("a length of the family").trunc();
+                // The IPv6 family holds all 6to4 networks, so one decision in it is one in both.
+                (16 + self.shortest(inner), if v6_constant { 0 } else { 16 }, v4_constant)
+            }
+            None => (self.shortest(net), 0, if net.addr().is_ipv4() { v4_constant } else { v6_constant }),
+        };
+        // One decision for every option, but other ones for senders of the other family or in networks too long for
+        // an option: whether reserved networks, which fall back to senders, then bound the scope is left open.
+        if alike { Scope::OneOf(widest.max(sticky), shortest.max(sticky)) } else { Scope::Is(shortest.max(sticky)) }
     }
 }
 

@@ -120,6 +120,9 @@ impl Case {
 
     /// A client subnet of any length: often where something changes, seldom anywhere, reserved networks included.
     pub fn subnet(&self, draws: &mut Draws) -> (IpAddr, u8) {
+        if draws.one_in(12) {
+            return self.six_to_four(draws);
+        }
         let address = self.address(draws);
         let most = if address.is_ipv4() { 32 } else { 128 };
         let usual = if address.is_ipv4() { 24 } else { 56 };
@@ -130,6 +133,14 @@ impl Case {
         };
         let net = IpNet::new(address, source as u8).expect("a length of the family").trunc();
         (net.addr(), net.prefix_len())
+    }
+
+    /// E7: an IPv4 network inside of a 6to4 one.
+    fn six_to_four(&self, draws: &mut Draws) -> (IpAddr, u8) {
+        let bits = (0x2002_u128 << 112) | (u128::from(self.wrapped(draws).to_bits()) << 80);
+        let source = if draws.one_in(2) { 40 } else { 17 + draws.below(40) };
+        let net = IpNet::new(IpAddr::V6(Ipv6Addr::from_bits(bits)), source as u8).expect("a length of the family");
+        (net.trunc().addr(), net.prefix_len())
     }
 
     pub fn address(&self, draws: &mut Draws) -> IpAddr {

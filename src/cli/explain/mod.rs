@@ -52,3 +52,59 @@ fn from_files(global: &Global, output: &Output, question: &Question, path: &Path
     let explained = Explained::of(&snapshot, question).map_err(Failure::new)?;
     Ok(serde_json::to_value(explained)?)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::super::args::{Access, Format};
+    use super::*;
+    use crate::wire::RecordType;
+
+    const ZONE: &str = r#"zone = "a.example"
+[records]
+"@" = { NS = "ns.other.example." }
+www = { route = "near" }
+[endpoints]
+fra = { A = "192.0.2.1", at = "aws:eu-central-1" }
+vir = { A = "192.0.2.2", at = "aws:us-east-1" }
+[routes.near]
+policy = "geoproximity"
+to = ["vir", "fra"]
+"#;
+
+    fn explain(zone: &str) -> (tempfile::TempDir, Explain) {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("a.example.toml"), zone).unwrap();
+        let explain = Explain {
+            name: "www.a.example".into(),
+            rtype: RecordType::A,
+            client: "88.198.0.0/24".parse().unwrap(),
+            at_config: Some(place.path().to_owned()),
+            access: Access::default(),
+        };
+        (place, explain)
+    }
+
+    #[test]
+    fn files_are_explained_without_a_server_and_answer_and_reasons_agree() {
+        let (place, explain) = explain(ZONE);
+        let global = Global { format: Format::Json, ..Global::default() };
+        let output = Output::new(&global);
+        assert_eq!(run(&global, &output, &explain).unwrap(), Outcome::Done);
+
+        let question =
+            Question { name: Name::absolute("www.a.example").unwrap(), rtype: RecordType::A, client: explain.client };
+        let told = from_files(&global, &output, &question, place.path()).unwrap();
+        assert!(told["answer"][0].as_str().unwrap().ends_with("192.0.2.1"), "{told}");
+        assert_eq!(told["decisions"][0]["nodes"][0]["candidates"][0]["name"], "fra");
+        assert!(!told["sources"]["88.198.0.0/24"].as_array().unwrap().is_empty(), "{told}");
+    }
+
+    #[test]
+    fn files_with_errors_are_not_explained() {
+        let (_place, explain) = explain(&ZONE.replace("\"vir\", \"fra\"", "\"vir\", \"far\""));
+        let global = Global::default();
+        assert!(run(&global, &Output::new(&global), &explain).unwrap_err().to_string().contains("have errors"));
+    }
+}

@@ -119,11 +119,12 @@ fn decide(decision: &SeenDecision, seen: &Seen, output: &Output, now: SystemTime
     let decider = if decision.decided_by == "ecs" { "the client subnet" } else { "the sender of the query" };
     let mut head = Table::default();
     head.row([key("decided by"), (Tone::Plain, format!("{decider}, {}", decision.network))]);
-    head.row([key("place"), (Tone::Plain, place(&decision.place))]);
-    if let Some(sources) = seen.sources.get(&decision.network).filter(|sources| !sources.is_empty()) {
-        head.row([key("known from"), (Tone::Plain, sources.join(", "))]);
-    }
+    // Where all clients of a name are treated alike nobody looks where they are.
     if let Some(region) = decision.region {
+        head.row([key("place"), (Tone::Plain, place(&decision.place))]);
+        if let Some(sources) = seen.sources.get(&decision.network).filter(|sources| !sources.is_empty()) {
+            head.row([key("known from"), (Tone::Plain, sources.join(", "))]);
+        }
         head.row([key("region"), (Tone::Plain, format!("{region} of {}", decision.regions))]);
     }
     let picked = if decision.picked.is_empty() { "no records".to_owned() } else { decision.picked.join(", ") };

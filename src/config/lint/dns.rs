@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::super::code;
-use super::super::findings::{Findings, Site};
-use super::super::model::Model;
-use super::super::parse::split_name;
-use super::super::resolve::{OwnerData, ZoneData};
+use crate::config::code;
+use crate::config::findings::{Findings, Site};
+use crate::config::model::Model;
+use crate::config::parse::split_name;
+use crate::config::resolve::{OwnerData, ZoneData};
 use crate::wire::{Name, RecordType};
 
 /// Records that stand beside a CNAME in signed zones (RFC 4034 sections 3, 4).

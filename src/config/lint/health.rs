@@ -1,12 +1,11 @@
 //! What can never be left, and what has nowhere to go (F1, T4).
 
-use super::super::code;
-use super::super::findings::Findings;
-use super::super::model::{Location, Member, Policy, Route, RouteId, Status, Target};
-use super::super::resolve::ZoneData;
 use super::tree::{Trees, covers};
+use crate::config::code;
+use crate::config::findings::Findings;
+use crate::config::model::{Location, Member, Policy, Route, RouteId, Status, Target};
 
-pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, _zones: &[ZoneData]) {
+pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>) {
     for (id, route, sites) in trees.sound_routes() {
         // A person who said this meant it.
         let judged = |member: &Member| member.follow_health && member.status == Status::Auto;

@@ -9,9 +9,9 @@ mod steered;
 mod tree;
 mod types;
 
-use super::findings::Findings;
-use super::model::Model;
-use super::resolve::{Sites, ZoneData};
+use crate::config::findings::Findings;
+use crate::config::model::Model;
+use crate::config::resolve::{Sites, ZoneData};
 use tree::Trees;
 
 /// Judges everything. `sound` says that routes can be followed without end or loop.
@@ -25,5 +25,5 @@ pub(crate) fn lint(findings: &mut Findings, model: &Model, sites: &Sites, zones:
     let trees = Trees::new(model, sites, zones);
     steered::lint(findings, &trees, zones);
     types::lint(findings, &trees, zones);
-    health::lint(findings, &trees, zones);
+    health::lint(findings, &trees);
 }

@@ -1,10 +1,12 @@
 //! Steered names and the routes that answer them: TTLs, CNAMEs, types given twice, sizes, shares.
 
-use super::super::code;
-use super::super::findings::Findings;
-use super::super::model::{Health, MinHealthy, NoMatch, Policy, ProbeId, RouteId, Subject, Target};
-use super::super::resolve::{OwnerData, ZoneData};
+use std::collections::HashSet;
+
 use super::tree::Trees;
+use crate::config::code;
+use crate::config::findings::Findings;
+use crate::config::model::{Health, MinHealthy, NoMatch, Policy, ProbeId, RouteId, Subject, Target};
+use crate::config::resolve::{OwnerData, ZoneData};
 use crate::wire::RecordType;
 
 /// The size that fits every path (DNS flag day 2020), in octets.
@@ -153,7 +155,11 @@ fn probes_below(trees: &Trees<'_>, root: RouteId) -> Vec<ProbeId> {
         add(&trees.model.endpoint(leaf).health);
     }
     let mut open = vec![root];
+    let mut seen = HashSet::new();
     while let Some(id) = open.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
         for member in &trees.model.route(id).members {
             add(&member.health);
             if let Target::Route(below) = member.target {
@@ -178,7 +184,11 @@ fn big_answer(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
     let frame = FIXED + owner.name.as_wire().len() + OPT;
     let mut open = vec![Target::Route(steered.route)];
     let mut worst = (0, String::new());
+    let mut seen = HashSet::new();
     while let Some(target) = open.pop() {
+        if !seen.insert(target) {
+            continue;
+        }
         let size = match target {
             Target::Endpoint(id) => {
                 let sets = trees.model.endpoint(id).records.iter();
@@ -221,15 +231,23 @@ fn big_answer(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
     }
 }
 
-/// L2: measured and estimated latencies are compared as they are.
+/// L2: measured and estimated latencies are compared as they are. Without either a member is never near (L4).
 fn mixed_latency(findings: &mut Findings, trees: &Trees<'_>, id: RouteId) {
     let route = trees.model.route(id);
-    if route.policy != Policy::Latency || trees.model.latencies.is_empty() {
+    if route.policy != Policy::Latency {
         return;
     }
-    let measured = |region: &Option<String>| {
-        region.as_ref().is_some_and(|region| trees.model.latencies.iter().any(|row| row.region == *region))
-    };
+    let sites = &trees.sites.routes[id.index()];
+    let measured =
+        |region: &Option<String>| region.as_ref().is_some_and(|region| trees.measured.contains(region.as_str()));
+    for (member, &site) in route.members.iter().zip(&sites.members) {
+        if member.at.is_none() && !measured(&member.region) {
+            findings
+                .warning(site, code::MEMBER_PLACE, format!("nobody knows how far `{}` is", member.name))
+                .label("the latency table has no row of its region, and it has no `at`")
+                .help("add rows for its region, or `at`");
+        }
+    }
     let (with, without): (Vec<_>, Vec<_>) = route.members.iter().partition(|member| measured(&member.region));
     if with.is_empty() || without.is_empty() {
         return;
@@ -237,7 +255,7 @@ fn mixed_latency(findings: &mut Findings, trees: &Trees<'_>, id: RouteId) {
     let names: Vec<_> = without.iter().map(|member| format!("`{}`", member.name)).collect();
     findings
         .warning(
-            trees.sites.routes[id.index()].name,
+            sites.name,
             code::MIXED_LATENCY,
             format!("route `{}` mixes measured and estimated latencies", route.name),
         )

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::super::findings::Site;
-use super::super::model::{EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Target};
-use super::super::resolve::{Sites, ZoneData};
+use crate::config::findings::Site;
+use crate::config::model::{EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Target};
+use crate::config::resolve::{Sites, ZoneData};
 use crate::wire::RecordType;
 use crate::world;
 
@@ -16,6 +16,8 @@ pub(super) struct Trees<'m> {
     pub(super) roots: HashSet<RouteId>,
     /// Routes that another one leads to.
     pub(super) inner: HashSet<RouteId>,
+    /// Labels that the latency table has.
+    pub(super) measured: HashSet<&'m str>,
     below: Vec<Below>,
 }
 
@@ -28,6 +30,8 @@ pub(super) struct Below {
     pub(super) types: BTreeSet<RecordType>,
     /// Whether a fault hides something.
     pub(super) tainted: bool,
+    /// Whether the route is up whatever happens.
+    never_down: bool,
 }
 
 impl<'m> Trees<'m> {
@@ -41,7 +45,14 @@ impl<'m> Trees<'m> {
             Target::Route(id) => Some(id),
             Target::Endpoint(_) => None,
         });
-        let mut trees = Self { model, sites, roots: roots.collect(), inner: inner.collect(), below: Vec::new() };
+        let mut trees = Self {
+            model,
+            sites,
+            roots: roots.collect(),
+            inner: inner.collect(),
+            measured: model.latencies.iter().map(|row| row.region.as_str()).collect(),
+            below: Vec::new(),
+        };
         let mut below: Vec<Option<Below>> = vec![None; model.routes.len()];
         for id in 0..model.routes.len() as u32 {
             trees.collect(RouteId(id), &mut below);
@@ -74,7 +85,27 @@ impl<'m> Trees<'m> {
             };
             below.leaves.extend(leaves.into_iter().filter(|leaf| seen.insert(*leaf)));
         }
+        below.never_down = self.stays_up(route, done);
         done[id.index()] = Some(below);
+    }
+
+    /// Whether a route is up whatever happens; all routes below it are done.
+    fn stays_up(&self, route: &Route, done: &[Option<Below>]) -> bool {
+        let route_stays_up = |id: RouteId| done[id.index()].as_ref().is_some_and(|below| below.never_down);
+        let up = route.members.iter().filter(|member| self.member_stays_up(member, &route_stays_up)).count();
+        match (route.policy, route.min_healthy) {
+            (Policy::Geolocation | Policy::Ip, _) => up == route.members.len(),
+            (_, MinHealthy::Count(count)) => up >= count as usize,
+            (_, MinHealthy::Percent(percent)) => up * 100 >= usize::from(percent) * route.members.len(),
+        }
+    }
+
+    fn member_stays_up(&self, member: &Member, route_stays_up: &dyn Fn(RouteId) -> bool) -> bool {
+        member.health == Health::Unchecked
+            && match member.target {
+                Target::Endpoint(id) => self.model.endpoint(id).health == Health::Unchecked,
+                Target::Route(id) => route_stays_up(id),
+            }
     }
 
     pub(super) fn below(&self, id: RouteId) -> &Below {
@@ -115,19 +146,7 @@ impl<'m> Trees<'m> {
     /// Whether a member is up whatever happens. A person's word (`follow_health`, `status`) is not counted: it was
     /// given on purpose.
     pub(super) fn never_down(&self, member: &Member) -> bool {
-        member.health == Health::Unchecked
-            && match member.target {
-                Target::Endpoint(id) => self.model.endpoint(id).health == Health::Unchecked,
-                Target::Route(id) => {
-                    let route = self.model.route(id);
-                    let up = route.members.iter().filter(|member| self.never_down(member)).count();
-                    match (route.policy, route.min_healthy) {
-                        (Policy::Geolocation | Policy::Ip, _) => up == route.members.len(),
-                        (_, MinHealthy::Count(count)) => up >= count as usize,
-                        (_, MinHealthy::Percent(percent)) => up * 100 >= usize::from(percent) * route.members.len(),
-                    }
-                }
-            }
+        self.member_stays_up(member, &|id| self.below(id).never_down)
     }
 }
 

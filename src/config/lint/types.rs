@@ -1,17 +1,18 @@
 //! Types: the same ones for every client (G6), CNAMEs apart from other data (G9).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::super::code;
-use super::super::findings::{Findings, Site};
-use super::super::model::{EndpointId, Location, Member, NoMatch, Policy, RouteId, Target};
-use super::super::resolve::ZoneData;
 use super::tree::{Trees, covers};
+use crate::config::code;
+use crate::config::findings::{Findings, Site};
+use crate::config::model::{EndpointId, Location, Member, NoMatch, Policy, RouteId, Target};
+use crate::config::resolve::ZoneData;
 use crate::wire::RecordType;
 
 pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[ZoneData]) {
     let mut told = HashSet::new();
     let mut mixed = HashSet::new();
+    let mut known = Known::new();
     for steered in zones.iter().flat_map(|zone| &zone.owners).filter_map(|owner| owner.steered.as_ref()) {
         let root = steered.route;
         let below = trees.below(root);
@@ -26,8 +27,8 @@ pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[ZoneData
             continue;
         }
         for &rtype in &below.types {
-            if !sure(trees, root, rtype)
-                && let Some((site, culprit)) = culprit(trees, root, rtype)
+            if !sure(trees, &mut known, root, rtype)
+                && let Some((site, culprit)) = culprit(trees, &mut known, root, rtype)
                 && told.insert((site, rtype))
             {
                 missing(findings, trees, root, rtype, site, &culprit);
@@ -42,21 +43,33 @@ fn has(trees: &Trees<'_>, id: EndpointId, rtype: RecordType) -> bool {
     !trees.model.endpoint(id).records_of(rtype).is_empty()
 }
 
-fn sure_target(trees: &Trees<'_>, target: Target, rtype: RecordType) -> bool {
+fn sure_target(trees: &Trees<'_>, known: &mut Known, target: Target, rtype: RecordType) -> bool {
     match target {
         Target::Endpoint(id) => has(trees, id, rtype),
-        Target::Route(id) => sure(trees, id, rtype),
+        Target::Route(id) => sure(trees, known, id, rtype),
     }
 }
 
+/// Answers of [`sure`], since routes may be shared by many parents.
+type Known = HashMap<(RouteId, RecordType), bool>;
+
 /// Whether a route has an answer of this type for each client that comes to it. Clients that match nothing where that
 /// ends in NODATA are G4's exception.
-fn sure(trees: &Trees<'_>, id: RouteId, rtype: RecordType) -> bool {
+fn sure(trees: &Trees<'_>, known: &mut Known, id: RouteId, rtype: RecordType) -> bool {
+    if let Some(&sure) = known.get(&(id, rtype)) {
+        return sure;
+    }
+    let sure = judge(trees, known, id, rtype);
+    known.insert((id, rtype), sure);
+    sure
+}
+
+fn judge(trees: &Trees<'_>, known: &mut Known, id: RouteId, rtype: RecordType) -> bool {
     let route = trees.model.route(id);
     if !matches!(route.policy, Policy::Geolocation | Policy::Ip) {
-        return route.members.iter().any(|member| sure_target(trees, member.target, rtype));
+        return route.members.iter().any(|member| sure_target(trees, known, member.target, rtype));
     }
-    let good: Vec<bool> = route.members.iter().map(|member| sure_target(trees, member.target, rtype)).collect();
+    let good: Vec<bool> = route.members.iter().map(|member| sure_target(trees, known, member.target, rtype)).collect();
     let default = route.members.iter().position(|member| member.locations.contains(&Location::Default));
     match default {
         _ if route.fence => good.iter().all(|&good| good),
@@ -75,10 +88,10 @@ fn covered(members: &[Member], good: &[bool], index: usize) -> bool {
 }
 
 /// The member that lacks the type where it is needed, and its name.
-fn culprit(trees: &Trees<'_>, id: RouteId, rtype: RecordType) -> Option<(Site, String)> {
+fn culprit(trees: &Trees<'_>, known: &mut Known, id: RouteId, rtype: RecordType) -> Option<(Site, String)> {
     let route = trees.model.route(id);
     let sites = &trees.sites.routes[id.index()].members;
-    let good: Vec<bool> = route.members.iter().map(|member| sure_target(trees, member.target, rtype)).collect();
+    let good: Vec<bool> = route.members.iter().map(|member| sure_target(trees, known, member.target, rtype)).collect();
     let matching = matches!(route.policy, Policy::Geolocation | Policy::Ip);
     let is_default = |member: &Member| member.locations.contains(&Location::Default);
     let first_bad = |wanted: &dyn Fn(usize) -> bool| (0..good.len()).find(|&index| !good[index] && wanted(index));
@@ -95,7 +108,7 @@ fn culprit(trees: &Trees<'_>, id: RouteId, rtype: RecordType) -> Option<(Site, S
     };
     let member = &route.members[index];
     match member.target {
-        Target::Route(below) if trees.types(member.target).contains(&rtype) => culprit(trees, below, rtype),
+        Target::Route(below) if trees.types(member.target).contains(&rtype) => culprit(trees, known, below, rtype),
         _ => Some((sites[index], member.name.clone())),
     }
 }

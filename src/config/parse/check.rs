@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::keys;
-use super::super::model::{CheckKind, ProbeTarget};
-use super::super::scalar;
-use super::super::spec::CheckSpec;
-use super::super::walk::{self, Fields};
 use super::zone::bad_name;
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::keys;
+use crate::config::model::{CheckKind, ProbeTarget};
+use crate::config::scalar;
+use crate::config::spec::CheckSpec;
+use crate::config::walk::{self, Fields};
 use crate::wire::{Name, RecordType};
 
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -173,7 +173,7 @@ fn qtype(findings: &mut Findings, fields: &Fields<'_, '_>) -> Option<RecordType>
         findings
             .error(text.site, code::UNKNOWN_VALUE, format!("`{}` is no record type", text.value))
             .label("expected a record type such as `A`")
-            .maybe_help(super::super::suggest::did_you_mean(&text.value, RecordType::mnemonics()));
+            .maybe_help(crate::config::suggest::did_you_mean(&text.value, RecordType::mnemonics()));
     }
     found
 }

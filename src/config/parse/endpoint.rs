@@ -2,14 +2,17 @@
 
 use toml::de::DeTable;
 
-use super::super::code;
-use super::super::findings::{Findings, Written};
-use super::super::keys;
-use super::super::model::Status;
-use super::super::spec::EndpointSpec;
-use super::super::walk::{self, Fields};
 use super::{choice, place, records};
+use crate::config::code;
+use crate::config::findings::{Findings, Written};
+use crate::config::keys;
+use crate::config::model::Status;
+use crate::config::spec::EndpointSpec;
+use crate::config::walk::{self, Fields};
 use crate::wire::{Name, RecordType};
+
+/// Types that change what lies below a name, which cannot depend on the client.
+const DELEGATING: [RecordType; 3] = [RecordType::NS, RecordType::DS, RecordType::DNAME];
 
 pub(super) fn endpoint(
     findings: &mut Findings,
@@ -20,6 +23,16 @@ pub(super) fn endpoint(
     let before = findings.count();
     let fields = walk::open(findings, &keys::ENDPOINT, table, name.site, None);
     let data = records::data(findings, &fields.records, origin);
+    for delegating in data.iter().filter(|data| DELEGATING.contains(&data.rtype.value)) {
+        findings
+            .error(
+                delegating.rtype.site,
+                code::REFUSED_TYPE,
+                format!("an endpoint cannot answer {}", delegating.rtype.value),
+            )
+            .label("refused")
+            .help("a delegation is the same for every client: write it in `[records]`");
+    }
     // Records that were told as faulty are missing here: no second fault is made of that.
     let tainted = findings.count() > before;
     if data.is_empty() && !tainted {

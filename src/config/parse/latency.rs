@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::super::code;
-use super::super::files::Text;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::{LatencyRow, Location};
-use super::super::scalar;
 use super::location::{self, Parsed};
+use crate::config::code;
+use crate::config::files::Text;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::{LatencyRow, Location};
+use crate::config::scalar;
 
 /// Reads all rows; `#` begins a comment, and a first line of column names is passed over.
 pub(super) fn rows(findings: &mut Findings, text: &Text) -> Vec<LatencyRow> {

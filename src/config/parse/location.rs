@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::code;
-use super::super::files::Text;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::Location;
-use super::super::suggest::{did_you_mean, nearest};
+use crate::config::code;
+use crate::config::files::Text;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::Location;
+use crate::config::suggest::{did_you_mean, nearest};
 use crate::world::{self, Continent, CountryCode, SubdivisionCode};
 
 /// A location, or the name of a set of them.

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::super::code;
-use super::super::files::Text;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::Soa;
-use super::super::spec::{DataSpec, OwnerSpec, SoaSpec, Unit};
 use super::zone::{DEFAULT_TTL, bad_name, label_of};
+use crate::config::code;
+use crate::config::files::Text;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::Soa;
+use crate::config::spec::{DataSpec, OwnerSpec, SoaSpec, Unit};
 use crate::wire::{Name, RecordType, master};
 
 /// A `.zone` file with no TOML beside it. Its zone is the owner of its SOA, else the file's name.

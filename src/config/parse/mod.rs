@@ -22,9 +22,9 @@ pub(crate) use master::{plain_zone, split_name};
 pub(crate) use server::server;
 pub(crate) use zone::unit;
 
-use super::code;
-use super::files::{Files, Text};
-use super::findings::{Findings, Site, Written};
+use crate::config::code;
+use crate::config::files::{Files, Text};
+use crate::config::findings::{Findings, Site, Written};
 
 /// What parsing needs beside the text.
 pub(crate) struct Context<'c, 'k> {

@@ -1,8 +1,8 @@
 //! Places on the Earth: `aws:us-east-1`, `50.11,8.68`, `US-VA`, `DE`.
 
-use super::super::code;
-use super::super::findings::{Findings, Written};
-use super::super::suggest::did_you_mean;
+use crate::config::code;
+use crate::config::findings::{Findings, Written};
+use crate::config::suggest::did_you_mean;
 use crate::world::{self, CountryCode, LatLon, Place, SubdivisionCode};
 
 /// Coordinates of a text, and the label where it names a cloud region.

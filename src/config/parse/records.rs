@@ -2,12 +2,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::super::code;
-use super::super::findings::{FileId, Findings, Written};
-use super::super::keys;
-use super::super::spec::{DataSpec, OwnerSpec};
-use super::super::walk::{self, Fields, Value};
 use super::zone::bad_name;
+use crate::config::code;
+use crate::config::findings::{FileId, Findings, Written};
+use crate::config::keys;
+use crate::config::spec::{DataSpec, OwnerSpec};
+use crate::config::walk::{self, Fields, Value};
 use crate::wire::{Name, RecordType, text};
 
 /// The longest character-string (RFC 1035 section 3.3).

@@ -2,16 +2,16 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::keys;
-use super::super::model::{AllDown, MinHealthy, NoMatch, Policy};
-use super::super::scalar;
-use super::super::spec::{Leads, MemberSpec, RouteSpec, StickySpec};
-use super::super::walk::{self, Fields, Value};
 use super::endpoint::status;
 use super::{choice, place};
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::keys;
 use crate::config::model::Status;
+use crate::config::model::{AllDown, MinHealthy, NoMatch, Policy};
+use crate::config::scalar;
+use crate::config::spec::{Leads, MemberSpec, RouteSpec, StickySpec};
+use crate::config::walk::{self, Fields, Value};
 
 /// M3.
 const MAX_ANSWERS: usize = 8;

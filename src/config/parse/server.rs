@@ -3,19 +3,19 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::super::code;
-use super::super::files::Text;
-use super::super::findings::{Findings, Written};
-use super::super::keys;
-use super::super::model::{AdminAddress, LatencyRow, Prefer, ReloadUnit, Server, Transport};
-use super::super::walk::{self, Fields};
 use super::{Context, choice, latency, location, place, toml};
+use crate::config::code;
+use crate::config::files::Text;
+use crate::config::findings::{Findings, Written};
+use crate::config::keys;
+use crate::config::model::{AdminAddress, LatencyRow, Prefer, ReloadUnit, Server, Transport};
+use crate::config::walk::{self, Fields};
 use crate::world::{Continent, Place};
 
 /// Reads the server file over `server`, which holds the defaults. Rows of the latency table come beside it.
 pub(crate) fn server(cx: &mut Context<'_, '_>, path: &Path, text: &Text, server: &mut Server) -> Vec<LatencyRow> {
     let Some(table) = toml(cx.findings, text) else { return Vec::new() };
-    let top = super::super::findings::Site::new(text.id, 0..text.text.lines().next().map_or(0, str::len));
+    let top = crate::config::findings::Site::new(text.id, 0..text.text.lines().next().map_or(0, str::len));
     let fields = walk::open(cx.findings, &keys::SERVER, table.get_ref(), top, None);
     let beside = |named: &Written<String>| path.parent().unwrap_or(Path::new("")).join(&named.value);
     if let Some(zones) = fields.text("zones") {

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::super::code;
-use super::super::files::Text;
-use super::super::findings::{Findings, Site, Written};
-use super::super::keys;
-use super::super::spec::{PlaceSpec, SoaSpec, Unit};
-use super::super::walk::{self, Fields};
 use super::{Context, check, definition_name, endpoint, inner_path, location, master, records, route, toml};
+use crate::config::code;
+use crate::config::files::Text;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::keys;
+use crate::config::spec::{PlaceSpec, SoaSpec, Unit};
+use crate::config::walk::{self, Fields};
 use crate::wire::Name;
 
 /// TTL of records that carry none, where the zone gives none either, in seconds.

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::spec::Unit;
-use super::super::suggest::did_you_mean;
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::spec::Unit;
+use crate::config::suggest::did_you_mean;
 
 /// What a name is a name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,9 @@ impl Kind {
     }
 }
 
+/// How many names a help line holds.
+const MOST_EXAMPLES: usize = 8;
+
 /// Sets that rhumb has itself.
 pub(crate) const BUILT_IN_PLACES: [&str; 2] = ["EU27", "EEA"];
 
@@ -75,7 +78,12 @@ struct Definition<'u> {
 #[derive(Debug)]
 pub(crate) struct Names<'u> {
     labels: Vec<&'u str>,
+    /// Zones by label.
+    units: HashMap<&'u str, usize>,
+    /// Ids in ascending order, and so in the order of units.
     by_name: [HashMap<&'u str, Vec<u32>>; 4],
+    /// The shared ones of `by_name`.
+    shared: [HashMap<&'u str, u32>; 4],
     definitions: [Vec<Definition<'u>>; 4],
     /// Texts of files that could not be parsed: what they mention may be what they define.
     broken: &'u [Rc<str>],
@@ -91,7 +99,10 @@ impl<'u> Names<'u> {
     pub(crate) fn collect(findings: &mut Findings, units: &'u [Unit], broken: &'u [Rc<str>]) -> Self {
         let mut names = Self {
             labels: units.iter().map(|unit| unit.label.as_str()).collect(),
+            // Of a zone in two files the first counts.
+            units: units.iter().enumerate().rev().map(|(index, unit)| (unit.label.as_str(), index)).collect(),
             by_name: Default::default(),
+            shared: Default::default(),
             definitions: Default::default(),
             broken,
         };
@@ -102,6 +113,9 @@ impl<'u> Names<'u> {
                     let id = definitions.len() as u32;
                     definitions.push(Definition { name: &name.value, unit: index, site: name.site, used: false });
                     names.by_name[kind as usize].entry(&name.value).or_default().push(id);
+                    if unit.label.is_empty() {
+                        names.shared[kind as usize].entry(&name.value).or_insert(id);
+                    }
                 }
             }
             names.clashes(findings, kind);
@@ -114,7 +128,7 @@ impl<'u> Names<'u> {
         for (name, ids) in &self.by_name[kind as usize] {
             let definition = |id: u32| &self.definitions[kind as usize][id as usize];
             let is_shared = |id: u32| self.labels[definition(id).unit].is_empty();
-            let shared = ids.iter().copied().find(|&id| is_shared(id));
+            let shared = self.shared[kind as usize].get(name).copied();
             for &id in ids.iter().filter(|&&id| Some(id) != shared) {
                 let site = definition(id).site;
                 let Some(shared) = shared else { break };
@@ -155,21 +169,22 @@ impl<'u> Names<'u> {
     /// What `text` means in a unit. Nothing is told of a miss.
     pub(crate) fn look_up(&mut self, kind: Kind, unit: usize, text: &str) -> Result<u32, Miss> {
         let definitions = &self.definitions[kind as usize];
-        let unit_of = |id: u32| definitions[id as usize].unit;
         let (label, name) = match text.rsplit_once('/') {
             Some((label, name)) => (Some(label.trim_end_matches('.').to_ascii_lowercase()), name),
             None => (None, text),
         };
         let ids = self.by_name[kind as usize].get(name).map_or(&[][..], Vec::as_slice);
-        let first = |wanted: &dyn Fn(usize) -> bool| ids.iter().copied().find(|&id| wanted(unit_of(id)));
+        // Thousands of zones may use one name, so it is not searched one by one.
+        let of_unit = |unit: usize| {
+            let found = ids.binary_search_by_key(&unit, |&id| definitions[id as usize].unit);
+            found.ok().map(|position| ids[position])
+        };
         let found = match label {
-            Some(label) => first(&|unit| self.labels[unit] == label),
-            None => {
-                first(&|other| other == unit).or_else(|| first(&|other| self.labels[other].is_empty())).or(match ids {
-                    [only] => Some(*only),
-                    _ => None,
-                })
-            }
+            Some(label) => self.units.get(label.as_str()).and_then(|&unit| of_unit(unit)),
+            None => of_unit(unit).or_else(|| self.shared[kind as usize].get(name).copied()).or(match ids {
+                [only] => Some(*only),
+                _ => None,
+            }),
         };
         match found {
             Some(id) => {
@@ -177,7 +192,7 @@ impl<'u> Names<'u> {
                 Ok(id)
             }
             None if ids.len() > 1 && !text.contains('/') => {
-                Err(Miss::Ambiguous(ids.iter().map(|&id| self.full(kind, id, name)).collect()))
+                Err(Miss::Ambiguous(ids.iter().take(MOST_EXAMPLES).map(|&id| self.full(kind, id, name)).collect()))
             }
             None => Err(Miss::Unknown),
         }
@@ -253,17 +268,16 @@ impl<'u> Names<'u> {
         if let Some(help) = did_you_mean(text, near.iter().copied()) {
             return Some(help);
         }
-        let mut full: Vec<String> = self.by_name[kind as usize]
-            .iter()
-            .flat_map(|(name, ids)| ids.iter().map(|&id| self.full(kind, id, name)))
-            .collect();
-        full.sort_unstable();
-        if let Some(help) = did_you_mean(text, full.iter().map(String::as_str)) {
-            return Some(help);
+        if text.contains('/') {
+            let every = self.by_name[kind as usize].iter();
+            let mut full: Vec<String> =
+                every.flat_map(|(name, ids)| ids.iter().map(|&id| self.full(kind, id, name))).collect();
+            full.sort_unstable();
+            return did_you_mean(text, full.iter().map(String::as_str));
         }
         match near.len() {
             0 => Some(format!("no {} is defined here", kind.noun())),
-            1..=8 => Some(format!("known are {}", near.join(", "))),
+            1..=MOST_EXAMPLES => Some(format!("known are {}", near.join(", "))),
             _ => None,
         }
     }

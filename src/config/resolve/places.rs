@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::Location;
-use super::super::parse::location::{Parsed, location, warn_long_prefix};
-use super::super::spec::Unit;
 use super::names::{Kind, Names};
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::Location;
+use crate::config::parse::location::{Parsed, location, warn_long_prefix};
+use crate::config::spec::Unit;
 use crate::world::{CountryCode, EEA, EU27};
+
+/// Places nested deeper than this are an error: the stack is finite.
+const DEEPEST: usize = 64;
 
 /// One location, where the reader finds it, and whether it stands there itself or comes from a set.
 #[derive(Clone, Debug)]
@@ -97,6 +100,12 @@ impl<'u> Places<'u> {
                 .error(named_at, code::PLACE_LOOP, format!("place `{}` contains itself", spec.name.value))
                 .label("leads back to it")
                 .related(spec.name.site, "defined here");
+            return Vec::new();
+        }
+        if self.open.len() == DEEPEST {
+            findings
+                .error(named_at, code::PLACE_LOOP, format!("places are nested more than {DEEPEST} deep"))
+                .label("one too many");
             return Vec::new();
         }
         self.open.push(id);

@@ -6,16 +6,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use siphasher::sip::SipHasher24;
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::{
+use super::names::{Kind, Miss, Names};
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::{
     Check, CheckId, CheckKind, Endpoint, EndpointId, Health, Probe, ProbeId, ProbeTarget, Subject,
 };
-use super::names::{Kind, Miss, Names};
 use crate::wire::RecordType;
 
 /// Fixed, so that verdicts survive a restart.
 const DEFINITION_KEY: [u8; 16] = *b"rhumb definition";
+
+/// Calculated checks nested deeper than this are an error: the stack is finite.
+const DEEPEST: usize = 256;
 
 /// A check with the unit that it belongs to.
 pub(super) struct CheckHome {
@@ -87,6 +90,17 @@ impl<'m> Prober<'m> {
         const OPEN: u8 = 1;
         const DONE: u8 = 2;
         if state[check] == DONE {
+            return;
+        }
+        if path.len() == DEEPEST {
+            self.looped = true;
+            findings
+                .error(
+                    self.homes[check].site,
+                    code::CHECK_LOOP,
+                    format!("calculated checks are nested more than {DEEPEST} deep"),
+                )
+                .label("one too many");
             return;
         }
         if state[check] == OPEN {

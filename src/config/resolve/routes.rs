@@ -2,19 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::{
-    CheckId, Endpoint, EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Status, Target,
-};
-use super::super::spec::{Leads, MemberSpec, RouteSpec, StickySpec, Unit};
 use super::names::{Kind, Names};
 use super::places::Places;
 use super::probes::Prober;
 use super::{Sites, each};
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::{
+    CheckId, Endpoint, EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Status, Target,
+};
+use crate::config::spec::{Leads, MemberSpec, RouteSpec, StickySpec, Unit};
 
 /// Routes nested deeper than this are an error (T6).
 const MAX_DEPTH: usize = 16;
+/// How far a chain of routes is followed to tell of it: the stack is finite.
+const DEEPEST_LOOK: usize = 256;
 /// Of an unnamed list of endpoints (M3).
 const MAX_ANSWERS: usize = 8;
 
@@ -139,7 +141,7 @@ impl Builder<'_, '_, '_> {
     ) -> Option<Member> {
         let (name, target) = match spec.leads.as_ref()? {
             Leads::Endpoint(text) => self.endpoint(unit, text)?,
-            Leads::Route(text) => self.to_route(unit, text)?,
+            Leads::Route(text) => self.route_named(unit, text)?,
             Leads::Either(text) => self.either(unit, text)?,
             Leads::Endpoints(texts, site) => self.list(route, position, unit, spec, texts, *site)?,
         };
@@ -204,7 +206,7 @@ impl Builder<'_, '_, '_> {
         Some((self.endpoint_names[id as usize].to_owned(), Target::Endpoint(EndpointId(id))))
     }
 
-    fn to_route(&mut self, unit: usize, text: &Written<String>) -> Option<(String, Target)> {
+    fn route_named(&mut self, unit: usize, text: &Written<String>) -> Option<(String, Target)> {
         let id = self.names.find(self.findings, Kind::Route, unit, text)?;
         Some((self.route_names[id as usize].to_owned(), Target::Route(RouteId(id))))
     }
@@ -304,7 +306,7 @@ impl Builder<'_, '_, '_> {
     fn last_resort(&mut self, unit: usize, leads: &Leads) -> Option<(Target, Site)> {
         match leads {
             Leads::Endpoint(text) => Some((self.endpoint(unit, text)?.1, text.site)),
-            Leads::Route(text) | Leads::Either(text) => Some((self.to_route(unit, text)?.1, text.site)),
+            Leads::Route(text) | Leads::Either(text) => Some((self.route_named(unit, text)?.1, text.site)),
             Leads::Endpoints(..) => None,
         }
     }
@@ -450,6 +452,10 @@ impl Shape<'_> {
         }
         if let Some(from) = self.path.iter().position(|(open, _)| *open == id) {
             self.tell_loop(findings, id, from);
+            return 0;
+        }
+        if self.path.len() > DEEPEST_LOOK {
+            self.sound = false;
             return 0;
         }
         let route = self.model.route(id);

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::super::code;
-use super::super::findings::{Findings, Site, Written};
-use super::super::model::{Model, RouteId, Rrset, Soa, Steered, Zone};
-use super::super::spec::Unit;
 use super::Sites;
 use super::names::{Kind, Names};
+use crate::config::code;
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::{Model, RouteId, Rrset, Soa, Steered, Zone};
 use crate::config::parse::split_name;
+use crate::config::spec::Unit;
 use crate::wire::{Name, RecordType};
 
 /// Reply TTL of steered names that say none, in seconds (G7).

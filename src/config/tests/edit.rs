@@ -1,7 +1,7 @@
 //! Weights edited in place.
 
-use super::super::edit::set_weight;
 use super::{EXAMPLE, load_files};
+use crate::config::edit::set_weight;
 
 #[test]
 fn a_shifted_weight_changes_its_number_and_nothing_else() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::schema;
+use crate::config::schema;
 
 fn assert_shipped(name: &str, value: &serde_json::Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("zones").join(name);

@@ -1,0 +1,235 @@
+//! The running state over files of its own, without sockets.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::*;
+use crate::config::Overrides;
+
+const SOON: Duration = Duration::from_secs(30);
+const ZONE: &str = r#"
+zone = "example.test"
+[soa]
+serial = 7
+[records]
+"@" = { NS = "ns.elsewhere.test." }
+www = { route = "web" }
+[endpoints.one]
+A = "192.0.2.1"
+site = "left"
+[endpoints.two]
+A = "192.0.2.2"
+[routes.web]
+policy = "weighted"
+to = [ { endpoint = "one", weight = 90 }, { endpoint = "two", weight = 10 } ]
+"#;
+
+struct Place {
+    directory: tempfile::TempDir,
+    runtime: Runtime,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("zones")).unwrap();
+        let place =
+            Self { directory, runtime: Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap() };
+        place.server("");
+        place.write(ZONE);
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn server(&self, text: &str) {
+        fs::write(self.path("rhumb.toml"), format!("zones = \"zones\"\nstate = \"state\"\n{text}")).unwrap();
+    }
+
+    /// As most editors do it.
+    fn write(&self, text: &str) {
+        fs::write(self.path("new"), text).unwrap();
+        fs::rename(self.path("new"), self.path("zones/example.test.toml")).unwrap();
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            server_file: Some(self.path("rhumb.toml")),
+            overrides: Overrides::default(),
+            runtime: self.runtime.handle().clone(),
+        }
+    }
+
+    fn start(&self) -> Control {
+        Control::start(self.options()).unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    /// Waits for what `is` to become true, looking at each new generation and in between.
+    fn until(&self, what: &str, is: impl Fn() -> bool) {
+        let begun = std::time::Instant::now();
+        while !is() {
+            assert!(begun.elapsed() < SOON, "{what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn weight(control: &Control) -> u16 {
+    control.model().routes[0].members[0].weight
+}
+
+#[test]
+fn an_edit_is_served_soon_after_it_is_saved() {
+    let place = Place::new();
+    let control = place.start();
+    let before = control.snapshot().load().generation;
+    place.write(&ZONE.replace("90", "50"));
+    place.until("the edit is served", || weight(&control) == 50);
+    assert!(control.snapshot().load().generation > before);
+    assert!(control.status().last_load.ok);
+}
+
+#[test]
+fn r5_a_faulty_edit_changes_nothing_and_is_reported_with_its_line_until_it_is_mended() {
+    let place = Place::new();
+    let control = place.start();
+    place.write(&ZONE.replace("weighted", "weigthed"));
+    place.until("the fault is noticed", || !control.status().last_load.ok);
+    let said = control.status().last_load.diagnostics.join("\n");
+    assert!(said.contains("example.test.toml:14:10"), "{said}");
+    assert_eq!(control.snapshot().load().generation, 1);
+    let error = control.reload(None).unwrap_err();
+    assert_eq!(error.force, None);
+    place.write(ZONE);
+    place.until("the mended file is taken", || control.status().last_load.ok);
+    assert_eq!(control.snapshot().load().generation, 1, "what is served is what the file says: nothing to do");
+}
+
+#[test]
+fn r2_an_emptied_directory_is_held_back_until_it_is_forced() {
+    let place = Place::new();
+    let control = place.start();
+    fs::write(place.path("zones/shared.toml"), "").unwrap();
+    fs::remove_file(place.path("zones/example.test.toml")).unwrap();
+    place.until("the removal is noticed", || control.status().last_load.force.is_some());
+    let number = control.reload(None).unwrap_err().force.unwrap();
+    assert_eq!(control.model().zones.len(), 1);
+    assert!(control.reload(Some(number + 1)).is_err());
+    assert_eq!(control.reload(Some(number)).unwrap().zones, 0);
+}
+
+#[test]
+fn r4_with_broken_files_the_last_good_configuration_is_served_and_the_mended_one_taken() {
+    let place = Place::new();
+    place.start().stop();
+    place.write("zone = ");
+    let control = place.start();
+    assert_eq!(weight(&control), 90);
+    assert!(control.status().last_load.from_last_good);
+    assert_eq!(control.model().zones[0].file, place.path("zones/example.test.toml"));
+    place.write(&ZONE.replace("90", "60"));
+    place.until("the mended file is taken", || weight(&control) == 60);
+    assert!(!control.status().last_load.from_last_good);
+}
+
+#[test]
+fn r4_a_first_start_with_broken_files_is_refused_with_the_faults() {
+    let place = Place::new();
+    place.write("zone = ");
+    assert!(
+        matches!(Control::start(place.options()), Err(StartError::Config { diagnostics, .. }) if !diagnostics.is_empty())
+    );
+}
+
+#[test]
+fn g10_a_drain_takes_effect_at_once_ends_on_time_and_survives_a_restart() {
+    let place = Place::new();
+    let control = place.start();
+    let one = Subject::Endpoint("one".into());
+    let drained = control.drain(&one, None, Some("disks".into()), false).unwrap();
+    assert_eq!(drained.endpoints, ["example.test/one"]);
+    assert_eq!(control.inputs().drained.len(), 1);
+    control.stop();
+
+    let control = place.start();
+    let drains = control.status().drains;
+    assert_eq!((drains.len(), drains[0].reason.as_deref()), (1, Some("disks")));
+    assert_eq!(control.inputs().drained.len(), 1);
+    control.undrain(&one).unwrap();
+    assert!(control.inputs().drained.is_empty());
+    assert!(matches!(control.undrain(&one), Err(DrainError::NotDrained(_))));
+
+    control.drain(&Subject::Site("left".into()), Some(Duration::from_secs(1)), None, false).unwrap();
+    assert_eq!(control.inputs().drained.len(), 1);
+    place.until("the drain ends by itself", || control.inputs().drained.is_empty());
+}
+
+#[test]
+fn g10_a_drain_that_leaves_a_client_with_nothing_is_refused_unless_forced() {
+    let place = Place::new();
+    let control = place.start();
+    control.drain(&Subject::Endpoint("one".into()), None, None, false).unwrap();
+    let two = Subject::Endpoint("example.test/two".into());
+    let Err(DrainError::Empties(names)) = control.drain(&two, None, None, false) else { panic!("it was taken") };
+    assert_eq!(names.len(), 1);
+    assert_eq!(control.inputs().drained.len(), 1);
+    let drained = control.drain(&two, None, None, true).unwrap();
+    assert_eq!((drained.forced, control.status().forced.len()), (names, 1));
+}
+
+#[test]
+fn unknown_names_are_answered_with_the_nearest_one() {
+    let place = Place::new();
+    let control = place.start();
+    let error = control.drain(&Subject::Site("leftt".into()), None, None, false).unwrap_err();
+    let DrainError::Unknown { nearest, .. } = error else { panic!("{error:?}") };
+    assert_eq!(nearest.as_deref(), Some("left"));
+}
+
+#[test]
+fn a_serial_never_goes_below_the_last_one_used() {
+    let place = Place::new();
+    let control = place.start();
+    place.write(&ZONE.replace("serial = 7", "serial = 3").replace("90", "80"));
+    place.until("the edit is served", || weight(&control) == 80);
+    assert_eq!(control.model().zones[0].soa.serial, 7);
+    control.stop();
+    assert_eq!(place.start().model().zones[0].soa.serial, 7);
+}
+
+#[test]
+fn r4_a_state_directory_that_cannot_be_written_is_told_of_and_no_more() {
+    let place = Place::new();
+    fs::write(place.path("state"), "a file is in the way").unwrap();
+    let control = place.start();
+    let notes = control.status().notes.join("\n");
+    assert!(notes.contains("cannot be written"), "{notes}");
+    let drained = control.drain(&Subject::Endpoint("one".into()), None, None, false).unwrap();
+    assert!(drained.not_kept.is_some());
+}
+
+#[test]
+fn r5_a_faulty_zone_alone_keeps_its_form_where_the_unit_is_a_zone() {
+    let place = Place::new();
+    place.server("reload = \"zone\"\n");
+    let other = ZONE.replace("example.test", "other.test");
+    fs::write(place.path("zones/other.test.toml"), &other).unwrap();
+    let control = place.start();
+    place.write(&ZONE.replace("weighted", "weigthed"));
+    fs::write(place.path("zones/other.test.toml"), other.replace("192.0.2.2", "192.0.2.9")).unwrap();
+    let served = |address: &str| {
+        let wanted: std::net::Ipv4Addr = address.parse().unwrap();
+        control.model().endpoints.iter().any(|e| e.records.iter().any(|r| *r.rdata[0] == wanted.octets()))
+    };
+    place.until("the whole zone is taken", || served("192.0.2.9"));
+    assert_eq!(control.model().zones.len(), 2);
+    assert_eq!(weight(&control), 90);
+    let said = control.status().last_load.diagnostics.join("\n");
+    assert!(said.contains("not taken") && said.contains("example.test.toml:14"), "{said}");
+}
