@@ -24,16 +24,12 @@ fn site(transport: &str) -> Site {
 
 /// All that the parsers read; records of an RRset rotate.
 fn decoded(reply: &Reply) -> String {
-    let sorted = |records: &[crate::harness::Record]| {
-        let mut records = records.to_vec();
-        records.sort_by(|a, b| {
-            (&a.owner.to_string(), a.rtype.0, &a.rdata).cmp(&(&b.owner.to_string(), b.rtype.0, &b.rdata))
-        });
-        records
-    };
     let flags =
         (reply.id, reply.opcode, reply.aa, reply.tc, reply.rd, reply.ra, reply.z, reply.ad, reply.cd, reply.rcode);
-    let sections = [&reply.answer, &reply.authority, &reply.additional].map(|section| sorted(section));
+    let mut sections = [&reply.answer, &reply.authority, &reply.additional].map(Clone::clone);
+    for section in &mut sections {
+        section.sort_by_key(|record| (record.owner.to_string(), record.rtype.0, record.rdata.clone()));
+    }
     format!("{flags:?}\n{:?}\n{sections:#?}\n{:?}", reply.question, reply.edns)
 }
 
