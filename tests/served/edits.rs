@@ -202,3 +202,33 @@ fn a_hangup_and_a_reload_by_command_read_the_files_again() {
         (server.status()["counters"]["loads_taken"].as_u64().unwrap() > loads).then_some(())
     });
 }
+
+#[test]
+fn a_geo_database_that_is_replaced_moves_clients_and_a_corrupt_one_changes_nothing() {
+    let fixture = |name: &str| fs::read(format!("{}/geoip-fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let site = Site::with_zone(
+        "[geoip]\ndatabases = [\"places.mmdb\"]",
+        &zone(
+            "n = { route = \"n\", ttl = 5 }",
+            "[endpoints.w]\nA = \"192.0.2.1\"\nat = \"aws:us-east-1\"\n[endpoints.l]\nA = \"192.0.2.2\"\nat = \"aws:eu-west-2\"\n\
+             [routes.n]\npolicy = \"geoproximity\"\nto = [\"w\", \"l\"]\n",
+        ),
+    );
+    let put = |bytes: &[u8]| {
+        fs::write(site.path().join("new.mmdb"), bytes).unwrap();
+        fs::rename(site.path().join("new.mmdb"), site.path().join("places.mmdb")).unwrap();
+    };
+    put(&fixture("city.mmdb"));
+    let server = site.start();
+    // A network in Ireland by one database and in California by the other.
+    let answer = || server.a("n.example.com.", "185.60.216.0/24");
+    assert_eq!(answer(), B);
+    put(&fixture("flat.mmdb"));
+    eventually(SOON, "the new database decides", || (answer() == A).then_some(()));
+    put(b"no database at all");
+    eventually(SOON, "the fault is told", || (server.status()["last_load"]["ok"] == false).then_some(()));
+    assert!(server.status()["last_load"]["diagnostics"].to_string().contains("places.mmdb"));
+    assert_eq!(answer(), A);
+    put(&fixture("city.mmdb"));
+    eventually(SOON, "a whole one is taken again", || (answer() == B).then_some(()));
+}

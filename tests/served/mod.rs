@@ -18,6 +18,7 @@ mod hickory;
 mod policies;
 mod restart;
 mod shares;
+mod sockets;
 mod twins;
 
 pub(crate) use server::{Server, Site, eventually, rhumb};

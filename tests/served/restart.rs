@@ -164,3 +164,34 @@ fn a_drain_of_what_nobody_knows_names_the_nearest() {
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("heer") && said.contains("`here`"), "{said}");
 }
+
+#[test]
+fn a_start_on_broken_files_serves_the_last_good_ones_and_says_so_until_they_are_mended() {
+    let site = switched();
+    assert!(site.start().stop().success());
+    let good = site.read("example.com.toml");
+    site.write("example.com.toml", &good.replace("policy = \"failover\"", "policy = \"failovr\""));
+    let server = site.start();
+    assert_eq!(pair(&server), ["192.0.2.1", "192.0.2.2"]);
+    let status = server.status();
+    assert_eq!(status["last_load"]["from_last_good"], true);
+    assert!(status["last_load"]["diagnostics"].to_string().contains("failovr"), "{status}");
+    assert!(server.log().contains("last good"), "the log says so");
+    site.write("example.com.toml", &good.replace("to = [\"a\", \"b\"]", "to = [\"a\", \"b\", \"c\"]"));
+    eventually(SOON, "mended files are taken", || (pair(&server).len() == 3).then_some(()));
+    assert_eq!(server.status()["last_load"]["from_last_good"], false);
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_is_told_of_and_costs_no_answer() {
+    let site = switched();
+    std::fs::write(site.path().join("state"), "a file where a directory is wanted").unwrap();
+    let server = site.start();
+    assert_eq!(pair(&server), ["192.0.2.1", "192.0.2.2"]);
+    let notes = server.status()["notes"].to_string();
+    assert!(notes.contains("state") && notes.contains("cannot be written"), "{notes}");
+    let drained = server.rhumb(&["drain", "a"]);
+    assert!(drained.status.success());
+    assert!(String::from_utf8(drained.stderr).unwrap().contains("only until the server restarts"));
+    assert_eq!(pair(&server), ["192.0.2.2"]);
+}
