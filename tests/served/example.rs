@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use super::{Mode, SOON, Server, Site, Web, eventually, over_tcp};
+use super::{Client, Mode, SOON, Server, Site, Web, bound, eventually, over_tcp};
 use crate::harness::Ask;
 
 /// Region by the last octet of its address.
@@ -85,6 +85,36 @@ fn clients_of_twenty_four_countries_get_the_nearest_region_over_udp_and_tcp_alik
             assert_eq!(stream.ecs(), reply.ecs());
         }
     }
+}
+
+#[test]
+fn a_shift_of_the_examples_weights_moves_its_shares_and_a_typo_moves_nothing() {
+    const NET: &str = "127.63.4.";
+    const N: usize = 2_000;
+    let webs = Web::all(&addresses(NET));
+    let site = example(NET, webs[0].address.port());
+    let server = site.start();
+    settled(&server);
+    let paris = || {
+        let counts = Client::of(server.dns).counts(&Ask::a("app.example.com.").subnet("212.27.48.0/24"), N);
+        assert!(counts.keys().all(|address| ["frankfurt", "paris"].contains(&region(NET, address))), "{counts:?}");
+        *counts.get(&format!("{NET}5")).unwrap_or(&0) as f64 / N as f64
+    };
+    let shows = |p: f64| eventually(SOON, "the shares", || ((paris() - p).abs() <= bound(p, N)).then_some(()));
+    shows(0.1);
+    server.done(&["shift", "europe", "paris", "90"]);
+    shows(0.5);
+    let text = site.read("example.com.toml");
+    site.write(
+        "example.com.toml",
+        &text.replace("endpoint = \"frankfurt\", weight = 90", "endpoint = \"frankfort\", weight = 9"),
+    );
+    let said = eventually(SOON, "the typo is told", || {
+        let load = server.status()["last_load"].clone();
+        (load["ok"] == false).then(|| load["diagnostics"].to_string())
+    });
+    assert!(said.contains("`frankfort`") && said.contains("frankfurt"), "{said}");
+    shows(0.5);
 }
 
 #[test]

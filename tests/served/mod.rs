@@ -28,7 +28,7 @@ pub(crate) use wire::{Client, Seen, over_tcp};
 use std::time::Duration;
 
 /// For what a machine under load may be late with, where no bound is being tested.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// Four standard errors of a share `p` in `n` draws.
 pub(crate) fn bound(p: f64, n: usize) -> f64 {
