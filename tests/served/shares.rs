@@ -48,36 +48,31 @@ fn w1_w2_w3_shares_follow_the_weights_of_those_that_are_up() {
     assert_shares(&counts("w.example.com."), &[(&webs[0], 1.0 / 3.0), (&webs[1], 2.0 / 3.0)]);
 }
 
-/// Washington and London as in GP1, biases from outside; St John's, Reykjavik and the Azores are in the database.
-fn near(bias_w: i32, bias_l: i32) -> String {
+/// Who answers St John's and Reykjavik in both families and the Azores, for each pair of biases on Washington and London.
+fn nearest(biases: &[(i32, i32)]) -> Vec<String> {
     let database = concat!(env!("CARGO_MANIFEST_DIR"), "/geoip-fixtures/city.mmdb");
-    let site = Site::with_zone(
-        &format!("[geoip]\ndatabases = [\"{database}\"]"),
-        &zone(
-            "n = { route = \"n\" }",
-            &format!(
-                "[endpoints.w]\nA = \"192.0.2.1\"\nat = \"38.90,-77.01\"\n\
-                 [endpoints.l]\nA = \"192.0.2.2\"\nat = \"51.50,-0.16\"\n\
-                 [routes.n]\npolicy = \"geoproximity\"\nto = [ {{ endpoint = \"w\", bias = {bias_w} }}, \
-                 {{ endpoint = \"l\", bias = {bias_l} }} ]"
-            ),
-        ),
-    );
-    let server = site.start();
-    // St John's, Reykjavik, the Azores, each in the other family where the database has it.
+    let mut names = String::new();
+    let mut rest = "[endpoints.w]\nA = \"192.0.2.1\"\nat = \"38.90,-77.01\"\n[endpoints.l]\nA = \"192.0.2.2\"\n\
+                    at = \"51.50,-0.16\"\n"
+        .to_owned();
+    for (number, (w, l)) in biases.iter().enumerate() {
+        names.push_str(&format!("n{number} = {{ route = \"n{number}\" }}\n"));
+        rest.push_str(&format!(
+            "[routes.n{number}]\npolicy = \"geoproximity\"\nto = [ {{ endpoint = \"w\", bias = {w} }}, \
+             {{ endpoint = \"l\", bias = {l} }} ]\n"
+        ));
+    }
+    let server = Site::with_zone(&format!("[geoip]\ndatabases = [\"{database}\"]"), &zone(&names, &rest)).start();
     let clients = ["24.137.64.0/24", "2605:8d80::/48", "5.23.64.0/24", "2a0d:3344:100::/48", "82.155.0.0/24"];
-    clients.map(|client| if server.a("n.example.com.", client) == "192.0.2.1" { 'W' } else { 'L' }).iter().collect()
+    let answer = |number: usize, client| match server.a(&format!("n{number}.example.com."), client).as_str() {
+        "192.0.2.1" => 'W',
+        _ => 'L',
+    };
+    (0..biases.len()).map(|number| clients.iter().map(|client| answer(number, client)).collect()).collect()
 }
 
 #[test]
-fn gp1_st_johns_goes_to_washington_and_reykjavik_and_the_azores_to_london() {
-    assert_eq!(near(0, 0), "WWLLL");
-}
-
-#[test]
-fn gp2_st_johns_turns_between_the_forty_first_and_the_forty_second_percent_of_bias() {
-    assert_eq!(near(0, 41), "WWLLL");
-    assert_eq!(near(0, 42), "LLLLL");
-    assert_eq!(near(-41, 0), "WWLLL");
-    assert_eq!(near(-42, 0), "LLLLL");
+fn gp1_gp2_st_johns_is_washingtons_and_turns_to_london_between_41_and_42_percent_of_bias() {
+    let biases = [(0, 0), (0, 41), (0, 42), (-41, 0), (-42, 0)];
+    assert_eq!(nearest(&biases), ["WWLLL", "WWLLL", "LLLLL", "WWLLL", "LLLLL"]);
 }
