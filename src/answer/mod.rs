@@ -65,7 +65,7 @@ pub fn answer_in_place(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer:
     }
     let prefer_sender = snapshot.inputs.model.server.prefer == Prefer::Resolver;
     let client = Client::new(question.edns.and_then(|edns| edns.ecs), peer.address, prefer_sender);
-    let ending = Resolution::new(snapshot, question.qtype, client, draw).run(name, &mut reply);
+    let ending = Resolution::new(snapshot, question.qtype, client, draw).run(&name, &mut reply);
     Some(match ending {
         Ending::Done(rcode) => reply.finish(rcode),
         Ending::Full => reply.truncate(),

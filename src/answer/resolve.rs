@@ -63,15 +63,14 @@ impl<'a> Resolution<'a> {
     }
 
     /// Answers for `name` and all that it leads to.
-    pub(super) fn run(mut self, name: Lowered, reply: &mut Reply<'_>) -> Ending {
-        let mut lowered = name;
-        let mut owner = HEADER;
+    pub(super) fn run(mut self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
+        let mut next = self.step(name, HEADER, reply);
         loop {
-            match self.step(&lowered, owner, reply) {
+            match next {
                 Ok(Next::End(ending)) => return ending,
                 Ok(Next::Name(at)) => {
-                    lowered = Lowered::new(reply.written(at));
-                    owner = at;
+                    let name = Lowered::new(reply.written(at));
+                    next = self.step(&name, at, reply);
                 }
                 Err(Full) => return Ending::Full,
             }
@@ -139,7 +138,7 @@ impl<'a> Resolution<'a> {
     ) -> Result<(), Full> {
         let zone = &self.snapshot.plan.zones[node.zone()];
         let soa = if by_policy { zone.policy_nodata.view() } else { zone.negative.view() };
-        reply.push(Section::Authority, soa, owner + name.len() - usize::from(zone.apex_len), 0)
+        reply.push(Section::Authority, soa, owner + name.octets() - usize::from(zone.apex_len), 0)
     }
 
     fn find(&self, node: Node<'a>, reply: &mut Reply<'_>) -> Found<'a> {
@@ -195,7 +194,7 @@ impl<'a> Resolution<'a> {
 
 /// NS of the cut in authority, addresses of its servers in additional (protocol 12).
 fn referral(node: Node<'_>, cut: &Cut, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
-    let cut_owner = owner + name.len() - node.name_len();
+    let cut_owner = owner + name.octets() - node.name_len();
     reply.push(Section::Authority, cut.ns.view(), cut_owner, 0)?;
     reply.push_records(Section::Additional, &cut.in_domain)?;
     // Addresses that others can tell as well are left out rather than truncating for them.

@@ -1,5 +1,6 @@
 //! Random bits for weighted picks and rotations: one generator a worker, so that no query waits for another.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Wang Yi's wyrand: 64 bits of state, one multiplication a draw. Shares need an even spread, not secrecy: a client
@@ -10,13 +11,8 @@ pub(crate) struct Draw(u64);
 impl Draw {
     /// Seeded by the system, so that workers and restarts differ.
     pub(crate) fn new() -> Self {
-        let mut seed = [0; 8];
-        if aws_lc_rs::rand::fill(&mut seed).is_err() {
-            // Without the system's generator, hasher keys still differ from process to process and call to call.
-            use std::hash::{BuildHasher, Hasher};
-            seed = std::hash::RandomState::new().build_hasher().finish().to_ne_bytes();
-        }
-        Self(u64::from_ne_bytes(seed))
+        // The keys of a hasher come from the system's generator and differ from call to call.
+        Self(RandomState::new().build_hasher().finish())
     }
 
     /// 64 uniformly random bits.

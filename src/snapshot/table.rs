@@ -12,6 +12,8 @@ use crate::wire::{Name, RecordType};
 const MAX_LABELS: usize = 127;
 /// Octets of a name at most.
 const MAX_NAME: usize = 255;
+/// A name, and a word behind its last octet.
+const PADDED: usize = 264;
 /// An odd number with bits everywhere: the multiplier of the folded product.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Octets of a cache line.
@@ -19,45 +21,67 @@ const LINE: usize = 64;
 /// No name here.
 const EMPTY: u32 = u32::MAX;
 
-/// A name in lower case with its labels found and its suffixes hashed.
+/// A name in lower case, its labels found and itself hashed.
 #[derive(Debug)]
 pub struct Lowered {
-    octets: [u8; MAX_NAME],
+    /// Zeros behind the name, so that whole words can be read anywhere in it.
+    octets: [u8; PADDED],
+    starts: [u8; MAX_LABELS + 1],
     len: u8,
-    starts: [u8; MAX_LABELS],
     labels: u8,
-    hashes: [u64; MAX_LABELS + 1],
+    hash: u64,
 }
 
 impl Lowered {
     /// Takes a whole uncompressed name, as checked when it was read; anything else is the root.
     pub fn new(wire: &[u8]) -> Self {
         let mut lowered =
-            Self { octets: [0; MAX_NAME], len: 1, starts: [0; MAX_LABELS], labels: 0, hashes: [0; MAX_LABELS + 1] };
+            Self { octets: [0; PADDED], starts: [0; MAX_LABELS + 1], len: 1, labels: 0, hash: MULTIPLIER };
         if wire.len() > MAX_NAME {
             return lowered;
         }
-        // Length octets are at most 63 and so never letters.
-        for (to, from) in lowered.octets.iter_mut().zip(wire) {
-            *to = from.to_ascii_lowercase();
+        lowered.octets[..wire.len()].copy_from_slice(wire);
+        let (words, _) = lowered.octets[..wire.len().next_multiple_of(8)].as_chunks_mut();
+        for word in words {
+            // Length octets are at most 63 and so never letters.
+            *word = lower(u64::from_le_bytes(*word)).to_le_bytes();
         }
         let (mut at, mut labels) = (0, 0);
-        while let Some(&len) = wire.get(at).filter(|&&len| len != 0) {
+        while let Some(&len) = wire.get(at).filter(|&&len| len != 0 && labels < MAX_LABELS) {
             lowered.starts[labels] = at as u8;
             labels += 1;
             at += 1 + usize::from(len);
         }
         lowered.len = (at + 1) as u8;
         lowered.labels = labels as u8;
-        let mut hash = MULTIPLIER;
-        lowered.hashes[labels] = hash;
-        for label in (0..labels).rev() {
-            let start = usize::from(lowered.starts[label]);
-            let end = start + 1 + usize::from(lowered.octets[start]);
-            hash = extend(hash, &lowered.octets[start..end]);
-            lowered.hashes[label] = hash;
-        }
+        lowered.hash = (0..labels).rev().fold(MULTIPLIER, |hash, label| lowered.extend(hash, label));
         lowered
+    }
+
+    /// The hashes of the name and all its ancestors, by the labels left out.
+    fn hashes(&self) -> [u64; MAX_LABELS + 1] {
+        let mut hashes = [MULTIPLIER; MAX_LABELS + 1];
+        for label in (0..self.labels()).rev() {
+            hashes[label] = self.extend(hashes[label + 1], label);
+        }
+        hashes
+    }
+
+    /// One label, length octet included, after all that stand to its right.
+    fn extend(&self, mut hash: u64, label: usize) -> u64 {
+        let mut at = usize::from(self.starts[label]);
+        let mut left = 1 + usize::from(self.octets[at]);
+        loop {
+            let word = self.octets.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |w| u64::from_le_bytes(*w));
+            let word = if left < 8 { word & ((1 << (left * 8)) - 1) } else { word };
+            let product = u128::from(hash ^ word) * u128::from(MULTIPLIER);
+            hash = (product as u64) ^ (product >> 64) as u64;
+            if left <= 8 {
+                return hash;
+            }
+            at += 8;
+            left -= 8;
+        }
     }
 
     /// Labels, the root's excluded.
@@ -65,32 +89,28 @@ impl Lowered {
         self.labels.into()
     }
 
-    /// Octets, the root label included.
-    pub fn len(&self) -> usize {
+    /// Octets, the root label included: 1 to 255.
+    pub fn octets(&self) -> usize {
         self.len.into()
-    }
-
-    /// Never: even the root has an octet.
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     /// The ancestor without the first `skip` labels.
     pub fn suffix(&self, skip: usize) -> &[u8] {
-        let start = if skip < self.labels() { usize::from(self.starts[skip]) } else { self.len() - 1 };
-        &self.octets[start..self.len()]
+        let start = if skip < self.labels() { usize::from(self.starts[skip]) } else { self.octets() - 1 };
+        &self.octets[start..self.octets()]
     }
 }
 
-/// One label, length octet included, after all that stand to its right.
-fn extend(mut hash: u64, label: &[u8]) -> u64 {
-    for chunk in label.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        let product = u128::from(hash ^ u64::from_le_bytes(word)) * u128::from(MULTIPLIER);
-        hash = (product as u64) ^ (product >> 64) as u64;
-    }
-    hash
+/// Eight ASCII octets in lower case; others stay as they are.
+fn lower(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    // The high bit of each octet tells whether its low seven bits are above 'Z', or at least 'A'.
+    let low = word & !HIGH;
+    let above_z = low + (0x7f - b'Z' as u64) * ONES;
+    let from_a = low + (0x80 - b'A' as u64) * ONES;
+    let capital = (from_a ^ above_z) & !word & HIGH;
+    word | (capital >> 2)
 }
 
 /// Every name that exists, with what stands there.
@@ -127,7 +147,7 @@ impl NameTable {
         for (name, contents) in names {
             let lowered = Lowered::new(name.as_wire());
             let line = builder.add(lowered.suffix(0), contents);
-            let hash = lowered.hashes[0];
+            let hash = lowered.hash;
             let mut slot = hash as usize & mask;
             while slots[slot].1 != EMPTY {
                 slot = (slot + 1) & mask;
@@ -139,7 +159,8 @@ impl NameTable {
         }
         let mut table = Self { slots, mask, octets: builder.octets, origin: 0, rare: builder.rare, len };
         for (name, line) in wildcards {
-            let parent = table.find(&Lowered::new(name.as_wire()), 1);
+            let name = Lowered::new(name.as_wire());
+            let parent = table.find(name.hashes()[1], name.suffix(1));
             if let Some(rare) = parent.and_then(|parent| table.record(parent).rare()) {
                 table.rare[rare as usize].wildcard = Some(line);
             }
@@ -166,15 +187,14 @@ impl NameTable {
         Node { table: self, record: self.record(line), line }
     }
 
-    fn find(&self, name: &Lowered, skip: usize) -> Option<u32> {
-        let hash = name.hashes[skip];
+    fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
         let mut slot = hash as usize & self.mask;
         loop {
             let (found, line) = self.slots[slot];
             if line == EMPTY {
                 return None;
             }
-            if found == tag(hash) && self.record(line).name() == name.suffix(skip) {
+            if found == tag(hash) && self.record(line).name() == name {
                 return Some(line);
             }
             slot = (slot + 1) & self.mask;
@@ -183,7 +203,11 @@ impl NameTable {
 
     /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
     pub fn closest(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
-        (0..=name.labels()).find_map(|skip| Some((self.node(self.find(name, skip)?), skip)))
+        if let Some(line) = self.find(name.hash, name.suffix(0)) {
+            return Some((self.node(line), 0));
+        }
+        let hashes = name.hashes();
+        (1..=name.labels()).find_map(|skip| Some((self.node(self.find(hashes[skip], name.suffix(skip))?), skip)))
     }
 
     /// How many names there are.
@@ -290,11 +314,16 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn name() -> impl Strategy<Value = Name> {
-        proptest::collection::vec("[abAB]{1,10}", 0..4)
+        proptest::collection::vec("[abAB]{1,20}", 0..4)
             .prop_map(|labels| Name::absolute(&format!("{}.", labels.join("."))).unwrap())
     }
 
     proptest! {
+        #[test]
+        fn p1_lowering_words_is_lowering_octets(octets: [u8; 8]) {
+            prop_assert_eq!(lower(u64::from_le_bytes(octets)).to_le_bytes(), octets.map(|o| o.to_ascii_lowercase()));
+        }
+
         #[test]
         fn the_closest_name_is_what_walking_up_finds(
             names in proptest::collection::btree_set(name(), 0..40), asked in name(),

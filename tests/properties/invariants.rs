@@ -11,7 +11,7 @@ use rhumb::wire::RecordType;
 use super::{Case, Kind};
 use crate::harness::{Ask, Draws, Fixture, Reply};
 
-fn ask(case: &Case, draws: &mut Draws) -> Ask {
+pub fn ask(case: &Case, draws: &mut Draws) -> Ask {
     let (name, _) = draws.pick(&case.names).clone();
     let mut ask = Ask::a(&name).draw(draws.bits());
     ask.sender = case.sender(draws);

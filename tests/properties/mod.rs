@@ -4,6 +4,7 @@
 //! function of its seed, so that a failure comes again.
 
 mod agree;
+mod allocation;
 mod invariants;
 mod models;
 
