@@ -184,6 +184,20 @@ fn g10_a_drain_that_leaves_a_client_with_nothing_is_refused_unless_forced() {
 }
 
 #[test]
+fn g10_a_drain_is_refused_whichever_clients_it_leaves_with_nothing() {
+    let place = Place::new();
+    let (above, _) = ZONE.split_once("[routes.web]").unwrap();
+    let fenced = "[routes.web]\npolicy = \"geolocation\"\nfence = true\n\
+                  to = [ { where = \"net:81.2.69.0/24\", endpoint = \"one\" }, { where = \"default\", endpoint = \"two\" } ]\n";
+    place.write(&format!("{above}{fenced}"));
+    let control = place.start();
+    for endpoint in ["one", "two"] {
+        let refused = control.drain(&Subject::Endpoint(endpoint.into()), None, None, false);
+        assert!(matches!(refused, Err(DrainError::Empties(_))), "{endpoint}: {refused:?}");
+    }
+}
+
+#[test]
 fn unknown_names_are_answered_with_the_nearest_one() {
     let place = Place::new();
     let control = place.start();

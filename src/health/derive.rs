@@ -143,7 +143,9 @@ mod tests {
         check.disabled = true;
         check.inverted = true;
         sample::add_target(&mut model, check, "a.example");
-        assert_eq!(last(&model, &[Down]), Up);
+        for raw in [Up, Down, Unchecked] {
+            assert_eq!(last(&model, &[raw]), Up, "{raw}");
+        }
     }
 
     #[test]

@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn g5_a_verdict_is_young_for_an_hour_and_not_when_its_age_is_unknown() {
-        let hour = YOUNG_MS;
+        let hour = 3_600_000;
         assert!(kept(10).is_young(10 + hour - 1));
         assert!(!kept(10).is_young(10 + hour));
         assert!(kept(1000).is_young(10));

@@ -95,6 +95,24 @@ mod tests {
         assert_eq!(minus_log2(u64::MAX), 0);
     }
 
+    /// Worked out by another implementation of SipHash-2-4 (its reference vectors agree).
+    #[test]
+    fn w10_the_hash_is_the_published_one() {
+        let v4 = Network::of(Ipv4Addr::new(81, 2, 69, 200).into());
+        let v6 = Network::of(IpAddr::from([0x2001, 0xdb8, 0x102, 0x3ff, 0, 0, 0, 9]));
+        assert_eq!(hash("web", "a", v4), 0xfd6e_7272_3145_2d1f);
+        assert_eq!(hash("web", "a", v6), 0x193d_218a_a761_7ca9);
+    }
+
+    #[test]
+    fn w10_a_clients_network_is_its_24_or_its_56() {
+        let of = |text: &str| text.parse().map(Network::of).ok();
+        assert_eq!(of("81.2.69.1"), of("81.2.69.254"));
+        assert_ne!(of("81.2.69.1"), of("81.2.68.1"));
+        assert_eq!(of("2001:db8:1:200::1"), of("2001:db8:1:2ff::1"));
+        assert_ne!(of("2001:db8:1:200::1"), of("2001:db8:1:300::1"));
+    }
+
     fn share(members: &[(&str, u16)], nth: usize) -> (f64, Vec<usize>) {
         let n = 20_000;
         let picks: Vec<usize> = (0..n)

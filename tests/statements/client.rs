@@ -92,13 +92,13 @@ fn e2_a_rule_longer_than_24_is_a_warning() {
 
 #[test]
 fn e2_a_listed_network_matches_only_what_it_contains() {
-    let fixture = setup("{ where = \"net:99.1.2.0/23\", endpoint = \"e1\" }, ").build();
-    assert_eq!(asked(&fixture, "99.1.2.0/23"), (nth(1), 23));
-    assert_eq!(asked(&fixture, "99.1.3.0/24"), (nth(1), 23));
+    let fixture = setup("{ where = \"net:99.1.4.0/23\", endpoint = \"e1\" }, ").build();
+    assert_eq!(asked(&fixture, "99.1.4.0/23"), (nth(1), 23));
+    assert_eq!(asked(&fixture, "99.1.5.0/24"), (nth(1), 23));
     // The shorter prefix begins at the same address and is not contained: another decision, no wider than itself.
-    let (answer, scope) = asked(&fixture, "99.1.0.0/22");
+    let (answer, scope) = asked(&fixture, "99.1.4.0/22");
     assert_eq!(answer, nth(2));
-    assert!(scope > 22, "the reply must not cover 99.1.2.0/23: {scope}");
+    assert!(scope > 22, "the reply must not cover 99.1.4.0/23: {scope}");
 }
 
 #[test]
@@ -123,6 +123,25 @@ fn e2_a_chain_has_the_longest_scope_of_its_steered_names() {
     assert_eq!((reply.sorted(), reply.scope()), (vec![nth(1)], 24));
     let reply = fixture.ask(&Ask::a("x.wild.example.com.").subnet("81.2.69.0/24"));
     assert_eq!((reply.only(), reply.scope()), (nth(1), 24));
+}
+
+#[test]
+fn e2_a_chain_of_two_steered_names_has_the_longer_scope_whichever_comes_first() {
+    let rest = "[endpoints.fine]\nCNAME = \"wide\"\n[endpoints.coarse]\nCNAME = \"narrow\"\n[endpoints.e1]\nA = \"192.0.2.1\"\n\
+                [routes.to-wide]\npolicy = \"geolocation\"\nto = [{ where = \"net:81.2.69.0/24\", endpoint = \"fine\" }, \
+                { where = \"default\", endpoint = \"fine\" }]\n\
+                [routes.to-narrow]\npolicy = \"geolocation\"\nto = [{ where = \"net:81.0.0.0/8\", endpoint = \"coarse\" }, \
+                { where = \"default\", endpoint = \"coarse\" }]\n\
+                [routes.wide]\npolicy = \"geolocation\"\nto = [{ where = \"net:81.0.0.0/8\", endpoint = \"e1\" }, \
+                { where = \"default\", endpoint = \"e1\" }]\n\
+                [routes.narrow]\npolicy = \"geolocation\"\nto = [{ where = \"net:81.2.69.0/24\", endpoint = \"e1\" }, \
+                { where = \"default\", endpoint = \"e1\" }]";
+    let records = "a = { route = \"to-wide\" }\nb = { route = \"to-narrow\" }\nwide = { route = \"wide\" }\nnarrow = { route = \"narrow\" }";
+    let fixture = Setup::new(records, rest).build();
+    for name in ["a.example.com.", "b.example.com."] {
+        let reply = fixture.ask(&Ask::a(name).subnet("81.2.69.0/24"));
+        assert_eq!((reply.answer.len(), reply.scope()), (2, 24), "{name}");
+    }
 }
 
 #[test]
@@ -192,10 +211,11 @@ fn e4_source_0_is_decided_by_the_sender_with_scope_0() {
     assert_eq!((reply.only(), reply.scope()), (nth(1), 0));
 }
 
-const NOBODYS: [&str; 13] = [
-    "127.0.0.0/24",
-    "10.1.2.0/24",
+const NOBODYS: [&str; 15] = [
+    "127.255.0.0/24",
+    "10.254.2.0/24",
     "172.16.5.0/24",
+    "172.31.255.0/24",
     "192.168.7.0/24",
     "169.254.1.0/24",
     "192.0.2.0/24",
@@ -205,6 +225,7 @@ const NOBODYS: [&str; 13] = [
     "::1/128",
     "fd00:1:2::/56",
     "fe80::/64",
+    "febf::/64",
     "2001:db8:1::/48",
 ];
 
@@ -270,7 +291,9 @@ fn e7_a_senders_ipv4_address_inside_ipv6_is_the_one_looked_up() {
     for sender in wrapped {
         assert_eq!(fixture.ask(&Ask::a(WWW).sender(sender)).only(), nth(1), "{sender}");
     }
-    for sender in ["::ffff:99.1.2.3", "64:ff9b::99.1.2.3", "2002:6301:203::1", "64:ff9c::81.2.69.5"] {
+    for sender in
+        ["::ffff:99.1.2.3", "64:ff9b::99.1.2.3", "2002:6301:203::1", "64:ff9c::81.2.69.5", "64:ff9b:1::81.2.69.5"]
+    {
         assert_eq!(fixture.ask(&Ask::a(WWW).sender(sender)).only(), nth(2), "{sender}");
     }
 }

@@ -79,6 +79,29 @@ fn g4_all_down_nodata_is_an_explicit_exception_of_ten_seconds_at_most() {
 }
 
 #[test]
+fn g4_a_node_that_its_parent_lets_in_does_not_end_in_its_own_all_down() {
+    let rest = format!(
+        "{}[routes.web]\npolicy = \"failover\"\nto = [{{ route = \"pool\" }}, {{ endpoint = \"s\" }}]\n\
+         [routes.pool]\npolicy = \"failover\"\nall_down = \"nodata\"\nto = [{{ endpoint = \"p\" }}]",
+        endpoints(&["p", "s"])
+    );
+    let answer =
+        |down: &[&str]| Setup::new("www = { route = \"web\" }", &rest).down(down).build().ask(&Ask::a(WWW)).only();
+    assert_eq!(answer(&["p"]), nth(2));
+    assert_eq!(answer(&["p", "s"]), nth(1));
+}
+
+#[test]
+fn g4_a_multivalue_node_that_fails_open_answers_every_address() {
+    let rest = "[checks.c]\ntype = \"tcp\"\nport = 80\n[endpoints.p]\nA = [\"192.0.2.1\", \"192.0.2.2\"]\ncheck = \"c\"\n\
+                [endpoints.s]\nA = \"192.0.2.3\"\ncheck = \"c\"\n[routes.web]\npolicy = \"multivalue\"\nmin_healthy = 2\n\
+                to = [{ endpoint = \"p\" }, { endpoint = \"s\" }]";
+    let setup = Setup::new("www = { route = \"web\" }", rest).down_address("p", "192.0.2.2");
+    assert_eq!(setup.build().ask(&Ask::a(WWW)).sorted(), [nth(1), nth(3)]);
+    assert_eq!(setup.down(&["s"]).build().ask(&Ask::a(WWW)).sorted(), [nth(1), nth(2), nth(3)]);
+}
+
+#[test]
 fn g5_unchecked_counts_as_up() {
     let fixture = setup(&["p", "s"], FAILOVER).unchecked("p").build();
     assert_eq!(fixture.ask(&Ask::a(WWW)).only(), nth(1));
@@ -105,6 +128,9 @@ fn g6_a_member_without_the_type_is_no_member_for_it() {
     let fixture = Setup::new("www = { route = \"web\" }", rest).build();
     assert_eq!(fixture.ask(&Ask::a(WWW)).only(), nth(1));
     assert_eq!(fixture.ask(&Ask::aaaa(WWW)).only(), "2001:db8::2");
+    let rest = rest.replace("::2\"\n", "::2\"\ncheck = \"c\"\n");
+    let setup = Setup::new("www = { route = \"web\" }", &format!("[checks.c]\ntype = \"tcp\"\nport = 80\n{rest}"));
+    assert_eq!(setup.down(&["s"]).build().ask(&Ask::aaaa(WWW)).only(), "2001:db8::2", "nor where the node fails open");
 }
 
 #[test]
@@ -122,6 +148,10 @@ fn g6_a_and_aaaa_from_different_members_is_a_warning_that_names_both() {
         "[endpoints.four]\nA = \"192.0.2.1\"\n[endpoints.both]\nA = \"192.0.2.2\"\nAAAA = \"2001:db8::2\"\n";
     let route = "[routes.web]\npolicy = \"geolocation\"\nto = [{ where = \"country:DE\", endpoint = \"four\" }, \
                  { where = \"default\", endpoint = \"both\" }]";
+    let loaded = load(&zone("www = { route = \"web\" }", &format!("{endpoints}{route}")));
+    assert_warning(&loaded, &["AAAA", "four", "both"]);
+    let route = "[routes.web]\npolicy = \"geolocation\"\nto = [{ where = \"default\", endpoint = \"both\" }, \
+                 { where = \"country:DE\", endpoint = \"four\" }]";
     let loaded = load(&zone("www = { route = \"web\" }", &format!("{endpoints}{route}")));
     assert_warning(&loaded, &["AAAA", "four", "both"]);
 }

@@ -29,6 +29,10 @@ fn l1_the_lowest_latency_then_the_next_lowest_then_the_lowest_again() {
     assert_eq!(answer(&["s"]), nth(3));
     assert_eq!(answer(&["s", "t"]), nth(1));
     assert_eq!(answer(&["p", "s", "t"]), nth(2));
+    let gap = "81.2.69.0/24,east,30\n81.2.69.0/24,west,20\ncountry:DE,south,1\n";
+    let answer = |down: &[&str]| setup(gap, "").down(down).build().a(WWW, "81.2.69.0/24");
+    assert_eq!(answer(&[]), nth(2), "what nobody measured and nobody can estimate comes last");
+    assert_eq!(answer(&["p", "s"]), nth(3));
 }
 
 #[test]

@@ -143,6 +143,8 @@ fn gl5_a_duplicate_location_is_an_error() {
     assert_error(&faults("geolocation", &wheres, ""), &["country:DE"]);
     let wheres = ["\"default\"", "\"default\""];
     assert_error(&faults("geolocation", &wheres, ""), &["default"]);
+    let wheres = ["\"place:EU27\"", "\"place:EEA\"", "\"default\""];
+    assert_error(&faults("geolocation", &wheres, ""), &["country:AT"]);
 }
 
 #[test]
@@ -156,6 +158,13 @@ fn gl6_subdivisions_of_any_country() {
     .build();
     assert_eq!(fixture.a(WWW, "81.2.69.0/24"), nth(1));
     assert_eq!(fixture.a(WWW, "81.2.70.0/24"), nth(2));
+    for code in ["AT-9", "GB-ENG"] {
+        let wheres = [&format!("\"subdivision:{code}\"")[..], "\"default\""];
+        let fixture = Setup::new("www = { route = \"web\" }", &rest("geolocation", &wheres, ""))
+            .place("81.2.69.0/24", in_subdivision(code, None))
+            .build();
+        assert_eq!(fixture.a(WWW, "81.2.69.0/24"), nth(1), "{code}");
+    }
 }
 
 /// A failover over a fenced geolocation with an inner failover, and a rest.

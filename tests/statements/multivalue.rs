@@ -67,6 +67,11 @@ fn m2_exactly_those_that_are_up() {
     let names = ["a", "b", "c", "d", "e", "f", "g", "h", "-i"];
     let fixture = setup(&names, "").down(&names[..8]).build();
     assert_eq!(sorted(&fixture, 7), [nth(9)]);
+    let rest = "[checks.c]\ntype = \"tcp\"\nport = 80\n[endpoints.p]\nA = [\"192.0.2.1\", \"192.0.2.2\"]\ncheck = \"c\"\n\
+                [endpoints.s]\nA = \"192.0.2.3\"\n[routes.web]\npolicy = \"multivalue\"\n\
+                to = [{ endpoint = \"p\" }, { endpoint = \"s\" }]";
+    let fixture = Setup::new("www = { route = \"web\" }", rest).down_address("p", "192.0.2.2").build();
+    assert_eq!(sorted(&fixture, 7), [nth(1), nth(3)]);
 }
 
 #[test]
@@ -93,6 +98,9 @@ fn m4_an_answer_that_cannot_fit_1232_octets_is_a_warning() {
     let members: Vec<_> = (0..8).map(|n| format!("{{ endpoint = \"e{n}\" }}")).collect();
     let rest = format!("{endpoints}[routes.web]\npolicy = \"multivalue\"\nto = [{}]", members.join(", "));
     assert_warning(&load(&zone("www = { route = \"web\" }", &rest)), &["1232"]);
+    let few = rest.replace("multivalue\"", "multivalue\"\nmax_answers = 4");
+    let loaded = load(&zone("www = { route = \"web\" }", &few));
+    assert!(!loaded.diagnostics.iter().any(|d| d.message.contains("1232")), "{:#?}", loaded.diagnostics);
 }
 
 #[test]

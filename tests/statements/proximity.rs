@@ -72,8 +72,19 @@ fn gp5_down_goes_to_the_next_and_all_down_to_the_nearest() {
 }
 
 #[test]
+fn gp5_past_the_depth_of_a_region_down_goes_to_the_nearest_to_the_nearest() {
+    let members = [(L, 0), (W, 0), ("45.50,-73.57", 0)];
+    let shallow = |down: &[&str]| setup(&members, &[ST_JOHNS]).server("depth = 1").down(down).build();
+    let answer = |down: &[&str]| shallow(down).a(WWW, "81.2.1.0/24");
+    assert_eq!(answer(&[]), nth(3));
+    assert_eq!(answer(&["e3"]), nth(2));
+    assert_eq!(answer(&["e3", "e2"]), nth(1));
+}
+
+#[test]
 fn gp6_no_place_known_is_the_first_member() {
-    let setup = setup(&[(L, 0), (W, 0)], &[ST_JOHNS]);
+    // London is nearer to where the meridian of Greenwich crosses the equator than Washington is.
+    let setup = setup(&[(W, 0), (L, 0)], &[ST_JOHNS]);
     let fixture = setup.build();
     assert_eq!(fixture.a(WWW, "99.1.2.0/24"), nth(1));
     assert_eq!(fixture.ask(&Ask::a(WWW)).only(), nth(1));

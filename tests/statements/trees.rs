@@ -51,6 +51,9 @@ fn t1_a_percentage_is_by_weight_in_weighted_nodes() {
                   to = [{ endpoint = \"a\", weight = 60 }, { endpoint = \"b\", weight = 20 }, { endpoint = \"c\", weight = 20 }]\n";
     assert_eq!(answer(routes, &["b", "c"]), nth(1));
     assert_eq!(answer(routes, &["a"]), nth(4));
+    let exactly = routes.replace("50%", "60%");
+    assert_eq!(answer(&exactly, &["b", "c"]), nth(1));
+    assert_eq!(answer(&exactly.replace("60%", "61%"), &["b", "c"]), nth(4));
 }
 
 #[test]
@@ -116,7 +119,9 @@ fn t4_a_leaf_without_a_check_keeps_its_branch_up_and_is_a_warning() {
     );
     let setup = Setup::new("www = { route = \"web\" }", &text).down(&["a"]);
     assert_eq!(setup.build().ask(&Ask::a(WWW)).only(), nth(3));
-    assert_warning(&load(&zone("www = { route = \"web\" }", &text)), &["p", "check"]);
+    assert_warning(&load(&zone("www = { route = \"web\" }", &text)), &["`p` is never left"]);
+    let last = text.replace("{ endpoint = \"p\" }, { endpoint = \"a\" }", "{ endpoint = \"a\" }, { endpoint = \"p\" }");
+    assert_warning(&load(&zone("www = { route = \"web\" }", &last)), &["`p` keeps", "for ever"]);
 }
 
 #[test]
@@ -151,6 +156,9 @@ fn t6_a_loop_is_an_error_that_spells_it_out() {
                   [routes.one]\npolicy = \"simple\"\nto = [{ route = \"two\" }]\n\
                   [routes.two]\npolicy = \"failover\"\nto = [{ endpoint = \"a\" }, { route = \"one\" }]\n";
     assert_error(&faults(routes), &["one", "two"]);
+    let by_last_resort = "[routes.web]\npolicy = \"simple\"\nto = [{ route = \"one\" }]\n\
+                          [routes.one]\npolicy = \"simple\"\nlast_resort = { route = \"web\" }\nto = [{ endpoint = \"a\" }]\n";
+    assert_error(&faults(by_last_resort), &["one", "web"]);
 }
 
 #[test]

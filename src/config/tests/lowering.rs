@@ -110,6 +110,34 @@ fn g5_a_changed_check_has_another_definition_and_a_changed_name_of_a_zone_file_h
     assert_ne!(definition(&before, both), definition(&changed, both), "what it counts changed");
     let tcp = "example.com/tcp|example.com/b|192.0.2.3";
     assert_eq!(definition(&before, tcp), definition(&changed, tcp));
+    for (old, new) in [("port = 5432", "port = 5433"), ("port = 5432", "port = 5432\nexpect = \"ok\"")] {
+        assert_ne!(definition(&before, tcp), definition(&one(&CHECKED.replace(old, new)), tcp), "{new}");
+    }
+}
+
+#[test]
+fn h1_h2_h4_what_a_check_does_not_say_is_as_documented() {
+    let model = one("www = { route = \"web\" }\n[endpoints.a]\nA = \"192.0.2.1\"\ncheck = \"https\"\n[checks.https]\n\
+                     type = \"https\"\n[routes.web]\npolicy = \"simple\"\nto = [{ endpoint = \"a\" }]\n");
+    let check = &model.checks[0];
+    assert_eq!((check.interval.as_millis(), check.timeout.as_millis()), (5000, 2000));
+    assert_eq!((check.fall, check.rise), (3, 2));
+    assert!(!check.inverted && !check.disabled && !check.allow_private);
+    let CheckKind::Http { status, verify, .. } = &check.kind else { panic!("{check:?}") };
+    assert_eq!((&status[..], *verify), (&[(200, 399)][..], true));
+}
+
+#[test]
+fn h6_addresses_of_both_families_are_probed() {
+    let model = one(
+        "www = { route = \"web\" }\n[endpoints.a]\nA = \"192.0.2.1\"\nAAAA = [\"2001:db8::1\", \"2001:db8::2\"]\n\
+                     check = \"http\"\n[checks.http]\ntype = \"http\"\n[routes.web]\npolicy = \"simple\"\nto = [{ endpoint = \"a\" }]\n",
+    );
+    for address in ["192.0.2.1", "2001:db8::1", "2001:db8::2"] {
+        let subject = &probe(&model, &format!("example.com/http|example.com/a|{address}")).1.subject;
+        assert_eq!(*subject, Subject::Address(address.parse().unwrap()));
+    }
+    assert_eq!(model.probes.len(), 3);
 }
 
 #[test]

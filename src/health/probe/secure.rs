@@ -117,3 +117,23 @@ impl ServerCertVerifier for Believing {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::server::Identity;
+    use super::*;
+
+    #[test]
+    fn h4_days_are_whole_and_below_zero_from_the_first_second_after_the_end() {
+        let identity = Identity::new("localhost", 2020);
+        // The first moment of 31 December 2020.
+        let end = UNIX_EPOCH + Duration::from_secs(1_609_372_800);
+        let (day, second) = (Duration::from_secs(86_400), Duration::from_secs(1));
+        let left = |now: SystemTime| days_left(identity.der(), now);
+        assert_eq!([left(end - day), left(end - day + second), left(end)], [Some(1), Some(0), Some(0)]);
+        assert_eq!([left(end + second), left(end + day + second)], [Some(-1), Some(-2)]);
+        assert_eq!(days_left(b"no certificate", end), None);
+    }
+}

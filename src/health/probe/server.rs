@@ -125,6 +125,11 @@ impl Identity {
         Self { certificate: certificate.der().clone(), key: PrivateKeyDer::try_from(key.serialize_der()).unwrap() }
     }
 
+    /// The certificate as it is shown.
+    pub(super) fn der(&self) -> &[u8] {
+        &self.certificate
+    }
+
     /// A store that believes it.
     pub(super) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();

@@ -232,6 +232,17 @@ async fn h5_without_a_name_host_is_the_address_and_another_address_can_be_told()
     assert!(head.contains(&format!("host: 192.0.2.7:{}\r\n", to.port())), "{head}");
 }
 
+#[test]
+fn h5_another_address_stands_alone_on_the_default_port_of_its_scheme() {
+    let host = |tls: bool, port: u16| {
+        let settings = Settings { tls, host: Some("192.0.2.7"), ..Settings::default() };
+        let http = Http::new(&settings.check(), None, &Secure::with_roots(RootCertStore::empty())).unwrap();
+        http.headers(SocketAddr::from(([192, 0, 2, 1], port)))[HOST].to_str().unwrap().to_owned()
+    };
+    assert_eq!([host(false, 80), host(false, 443)], ["192.0.2.7", "192.0.2.7:443"]);
+    assert_eq!([host(true, 443), host(true, 80)], ["192.0.2.7", "192.0.2.7:80"]);
+}
+
 #[tokio::test]
 async fn h6_the_probe_goes_to_the_endpoints_address_with_the_checks_name_as_sni() {
     let identity = Identity::new("localhost", 2190);
