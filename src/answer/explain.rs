@@ -248,6 +248,7 @@ fn lead(snapshot: &Snapshot, owner: &Name, rtype: RecordType) -> Option<(Option<
         Some(cname) if rtype != RecordType::CNAME => Some((None, Name::from_wire(cname.first_data()).ok())),
         Some(_) => None,
         None if node.rrset(rtype).is_some() => None,
+        None if rtype == RecordType::ANY && node.first_rrset().is_some() => None,
         None => Some((node.steer(), None)),
     }
 }
@@ -297,12 +298,15 @@ fn decide(
     let conditions = Conditions { model, up: &up, drained: &inputs.drained };
     let asked = match *steer.types {
         [RecordType::CNAME] => RecordType::CNAME,
+        // The engine answers ANY with one type (RFC 8482).
+        [first, ..] if rtype == RecordType::ANY => first,
         _ => rtype,
     };
     let mut evaluator = Evaluator::new(conditions, asked, steer.matches(region)).traced();
+    // The snapshot was compiled, so every outcome is within the limit.
     let outcome = evaluator.outcome(steer.root);
     let steps = evaluator.into_steps();
-    let picked = picked(&outcome, draw, network);
+    let picked = outcome.and_then(|outcome| picked(&outcome, draw, network));
     let text = picked.as_ref().map_or(Vec::new(), |(rtype, records)| {
         records.iter().map(|data| format!("{rtype} {}", format_rdata(*rtype, data))).collect()
     });

@@ -76,7 +76,7 @@ impl<'a> Reply<'a> {
             identity: identity.filter(|_| edns.nsid),
             error: None,
         });
-        let room = limit.checked_sub(opt.as_ref().map_or(0, Opt::longest))?;
+        let room = limit.checked_sub(opt.as_ref().map_or(0, Opt::len))?;
         if end > room {
             return None;
         }
@@ -156,10 +156,10 @@ impl<'a> Reply<'a> {
 }
 
 impl Opt<'_> {
-    /// Octets that it can come to.
-    fn longest(&self) -> usize {
+    /// Octets that it comes to beside records; extended errors go out without any.
+    fn len(&self) -> usize {
         let identity = self.identity.map_or(0, |text| 4 + text.len());
-        OPT_FIXED + self.ecs.map_or(0, |_| 4 + 20) + identity + 6
+        OPT_FIXED + self.ecs.map_or(0, |ecs| 4 + ecs.len()) + identity
     }
 
     fn write(&self, high_rcode: u8, out: &mut [u8]) -> usize {

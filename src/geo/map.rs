@@ -160,7 +160,10 @@ impl Map {
 
     /// Octets that the tables take.
     pub fn size(&self) -> usize {
-        (self.v4.slots.len() + self.v4.leaves.len() + self.v6.index.len()) * 4 + self.v6.starts.len() * 12
+        (self.v4.slots.len() + self.v4.leaves.len() + self.v6.index.len()) * size_of::<u32>()
+            + self.v6.starts.len() * (size_of::<u64>() + size_of::<u32>())
+            + self.exceptions.len() * size_of::<((u64, u8, bool), Region)>()
+            + self.long.len() * size_of::<LongRange>()
     }
 }
 

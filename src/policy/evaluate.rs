@@ -70,12 +70,24 @@ pub struct Evaluator<'a> {
     eligible: HashMap<(RouteId, bool), bool>,
     forced: bool,
     steps: Option<Vec<Step>>,
+    /// Branches that may still be made; shared trees multiply, so the limit stops them while they are made.
+    budget: usize,
 }
 
 impl<'a> Evaluator<'a> {
     /// `matches` are those of the tree's client-dependent nodes for this region.
     pub fn new(conditions: Conditions<'a>, rtype: RecordType, matches: HashMap<RouteId, Match>) -> Self {
-        Self { conditions, rtype, matches, up: HashMap::new(), eligible: HashMap::new(), forced: false, steps: None }
+        let budget = conditions.model.server.limits.variants;
+        Self {
+            conditions,
+            rtype,
+            matches,
+            up: HashMap::new(),
+            eligible: HashMap::new(),
+            forced: false,
+            steps: None,
+            budget,
+        }
     }
 
     /// Keeps a record of every node met.
@@ -84,11 +96,17 @@ impl<'a> Evaluator<'a> {
         self
     }
 
-    /// What this tree answers now.
-    pub fn outcome(&mut self, root: RouteId) -> Outcome {
+    /// What this tree answers now; `None` when that has more branches than `limits.variants`.
+    pub fn outcome(&mut self, root: RouteId) -> Option<Outcome> {
         let mut branches = Branches::default();
         self.resolve(root, true, false, Share::ALL, &mut branches);
-        branches.finish()
+        (self.budget > 0).then(|| branches.finish())
+    }
+
+    /// Ends a branch, as long as the budget lasts.
+    fn end(&mut self, share: Share, leaf: Leaf, out: &mut Branches) {
+        self.budget = self.budget.saturating_sub(1);
+        out.push(share, leaf);
     }
 
     /// Whether the outcome needs drained members, for nothing else is left (G10).
@@ -107,11 +125,14 @@ impl<'a> Evaluator<'a> {
 
     /// Answers a node whatever its state. `stop`: no parent can go on instead.
     fn resolve(&mut self, id: RouteId, stop: bool, forced: bool, share: Share, out: &mut Branches) {
+        if self.budget == 0 {
+            return;
+        }
         let route = self.route(id);
         let considered = self.considered(id);
         if considered.is_empty() && route.no_match == Some(NoMatch::Nodata) {
             self.record(id, false, false, forced);
-            return out.push(share, Leaf::Nodata);
+            return self.end(share, Leaf::Nodata, out);
         }
         if self.holds(id, forced) {
             let up: Vec<usize> =
@@ -131,7 +152,8 @@ impl<'a> Evaluator<'a> {
             return self.follow(target, None, false, forced, share, out);
         }
         if stop && route.all_down == AllDown::Nodata {
-            return out.push(share, Leaf::Nodata);
+            self.record(id, true, false, forced);
+            return self.end(share, Leaf::Nodata, out);
         }
         let considered = self.considered(id);
         let all: Vec<usize> =
@@ -139,7 +161,7 @@ impl<'a> Evaluator<'a> {
         if all.is_empty() {
             if forced {
                 // No member has the type at all: a load that could come here is refused (G6).
-                return out.push(share, Leaf::Nodata);
+                return self.end(share, Leaf::Nodata, out);
             }
             self.forced = true;
             return self.fail_open(id, stop, true, share, out);
@@ -185,7 +207,7 @@ impl<'a> Evaluator<'a> {
                         }
                     }
                 }
-                out.push(share, answer(self.rtype, records, route.max_answers));
+                self.end(share, answer(self.rtype, records, route.max_answers), out);
             }
             Policy::Weighted => match &route.sticky {
                 None => self.split(route, candidates, open, forced, share, out),
@@ -198,7 +220,7 @@ impl<'a> Evaluator<'a> {
                             (route.members[at].name.clone(), weight, branches.finish())
                         })
                         .collect();
-                    out.push(share, Leaf::Sticky(StickyPick { salt: salt.clone(), members }));
+                    self.end(share, Leaf::Sticky(StickyPick { salt: salt.clone(), members }), out);
                 }
             },
             Policy::Latency if route.tolerance > 0 => {
@@ -259,7 +281,7 @@ impl<'a> Evaluator<'a> {
             Target::Endpoint(id) => {
                 let records = self.answer_records(id, member);
                 let (rtype, take) = (self.answer_type(id), records.len());
-                out.push(share, answer(rtype, records, take));
+                self.end(share, answer(rtype, records, take), out);
             }
         }
     }

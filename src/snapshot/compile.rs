@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::plan::Plan;
+use super::plan::{Plan, Steer};
 use super::steered::SteeredAnswers;
 use super::{Inputs, Snapshot};
+use crate::config::model::{EndpointId, ProbeId};
 use crate::policy::Conditions;
 
 /// Why no snapshot could be made: a limit of `rhumb.toml` was passed.
@@ -85,14 +86,36 @@ pub fn compile(inputs: &Inputs, generation: u64, previous: Option<&Snapshot>) ->
     };
     let up = inputs.verdicts.up();
     let conditions = Conditions { model, up: &up, drained: &inputs.drained };
+    let before = previous.filter(|old| Arc::ptr_eq(&old.plan, &plan)).map(|old| (old, Changes::between(old, inputs)));
     let mut steered = Vec::with_capacity(plan.steers.len());
     for (number, steer) in plan.steers.iter().enumerate() {
-        let fresh = SteeredAnswers::evaluate(steer, conditions)?;
-        let before = previous.filter(|old| Arc::ptr_eq(&old.plan, &plan)).map(|old| &old.steered[number]);
-        steered.push(match before {
-            Some(before) if **before == fresh => before.clone(),
-            _ => Arc::new(fresh),
+        let same = before.as_ref().filter(|(_, changes)| !changes.concern(steer));
+        steered.push(match same {
+            Some((old, _)) => old.steered[number].clone(),
+            None => Arc::new(SteeredAnswers::evaluate(steer, conditions)?),
         });
     }
     Ok(Snapshot { generation, inputs: inputs.clone(), plan, steered })
+}
+
+/// What differs in health and drains since a snapshot of the same plan.
+struct Changes {
+    probes: Vec<ProbeId>,
+    endpoints: Vec<EndpointId>,
+}
+
+impl Changes {
+    fn between(old: &Snapshot, inputs: &Inputs) -> Self {
+        let ids = (0..inputs.model.probes.len()).map(|id| ProbeId(id as u32));
+        let flipped = |&id: &ProbeId| old.inputs.verdicts.get(id).is_up() != inputs.verdicts.get(id).is_up();
+        Self {
+            probes: ids.filter(flipped).collect(),
+            endpoints: old.inputs.drained.symmetric_difference(&inputs.drained).copied().collect(),
+        }
+    }
+
+    fn concern(&self, steer: &Steer) -> bool {
+        self.probes.iter().any(|probe| steer.probes.contains(probe))
+            || self.endpoints.iter().any(|endpoint| steer.endpoints.contains(endpoint))
+    }
 }

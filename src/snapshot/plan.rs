@@ -1,13 +1,13 @@
 //! What depends on files and databases only: names, plain answers, questions and their maps.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::compile::CompileError;
 use super::ready::{Ready, Records};
 use super::record::Contents;
 use super::table::NameTable;
-use crate::config::model::{Model, RouteId, Soa, Target};
+use crate::config::model::{Endpoint, EndpointId, Health, Model, ProbeId, RouteId, Soa, Target};
 use crate::geo::Places;
 use crate::policy::{Context, Question, Regions};
 use crate::wire::{Name, RecordType};
@@ -67,6 +67,10 @@ pub struct Steer {
     pub regions: Option<Arc<Regions>>,
     /// The types that it answers, ascending; CNAME alone for all.
     pub types: Vec<RecordType>,
+    /// Every endpoint that it can come to.
+    pub endpoints: BTreeSet<EndpointId>,
+    /// Every probe that it listens to.
+    pub probes: BTreeSet<ProbeId>,
 }
 
 impl Plan {
@@ -101,7 +105,7 @@ impl Plan {
 /// Every name of every zone. Where zones lie within each other the deepest one speaks, and at its apex the next one
 /// above it keeps what a parent says: the delegation, and DS.
 fn names(model: &Model, steering: &mut Steering<'_>) -> Result<Vec<(Name, Contents)>, CompileError> {
-    let apexes: HashSet<&Name> = model.zones.iter().map(|zone| &zone.apex).collect();
+    let apexes: HashMap<&Name, usize> = model.zones.iter().enumerate().map(|(at, zone)| (&zone.apex, at)).collect();
     let mut placed: Vec<(Name, Contents)> = Vec::new();
     let mut numbers: HashMap<Name, usize> = HashMap::new();
     let mut parents: Vec<(Name, Contents)> = Vec::new();
@@ -110,7 +114,7 @@ fn names(model: &Model, steering: &mut Steering<'_>) -> Result<Vec<(Name, Conten
             let mut contents = contents(number as u32, &tree, steering)?;
             let inner = std::iter::successors(Some(name.clone()), Name::parent)
                 .take_while(|above| *above != zone.apex)
-                .find(|above| apexes.contains(above));
+                .find(|above| apexes.contains_key(above));
             match inner {
                 Some(apex) if apex == name => parents.push((name, contents)),
                 Some(_) => {}
@@ -121,6 +125,18 @@ fn names(model: &Model, steering: &mut Steering<'_>) -> Result<Vec<(Name, Conten
                     numbers.insert(name.clone(), placed.len());
                     placed.push((name, contents));
                 }
+            }
+        }
+    }
+    // What lies between an apex and the zone around it exists, whether or not that zone delegates (RFC 8020).
+    for zone in &model.zones {
+        let above: Vec<Name> = std::iter::successors(zone.apex.parent(), Name::parent).collect();
+        let around = above.iter().enumerate().find_map(|(depth, name)| Some((depth, *apexes.get(name)?)));
+        let Some((depth, number)) = around else { continue };
+        for name in &above[..depth] {
+            if !numbers.contains_key(name) {
+                numbers.insert(name.clone(), placed.len());
+                placed.push((name.clone(), Contents { zone: number as u32, ..Contents::default() }));
             }
         }
     }
@@ -192,7 +208,17 @@ impl Steering<'_> {
         let question = Arc::new(question);
         let regions = self.regions(root, &question)?;
         let number = self.steers.len() as u32;
-        self.steers.push(Steer { root, ttl, question, routes, regions, types: types_below(self.model, root) });
+        let below = Below::of(self.model, root);
+        self.steers.push(Steer {
+            root,
+            ttl,
+            question,
+            routes,
+            regions,
+            types: below.types,
+            endpoints: below.endpoints,
+            probes: below.probes,
+        });
         self.numbers.insert((root, ttl), number);
         Ok(number)
     }
@@ -235,14 +261,45 @@ fn routes_below(model: &Model, root: RouteId) -> Vec<RouteId> {
     found
 }
 
-/// The types of all endpoints that a tree can come to.
-fn types_below(model: &Model, root: RouteId) -> Vec<RecordType> {
-    let routes = routes_below(model, root).into_iter().map(|id| model.route(id));
-    let targets = routes.flat_map(|route| route.members.iter().map(|member| member.target).chain(route.last_resort));
-    let endpoints = targets.filter_map(|target| match target {
-        Target::Endpoint(id) => Some(model.endpoint(id)),
-        Target::Route(_) => None,
-    });
-    let types: BTreeSet<RecordType> = endpoints.flat_map(|endpoint| endpoint.records.iter().map(|r| r.rtype)).collect();
-    if types.contains(&RecordType::CNAME) { vec![RecordType::CNAME] } else { types.into_iter().collect() }
+/// What a tree can come to, and what it listens to.
+#[derive(Default)]
+struct Below {
+    types: Vec<RecordType>,
+    endpoints: BTreeSet<EndpointId>,
+    probes: BTreeSet<ProbeId>,
+}
+
+impl Below {
+    fn of(model: &Model, root: RouteId) -> Self {
+        let mut below = Self::default();
+        for route in routes_below(model, root).into_iter().map(|id| model.route(id)) {
+            for member in &route.members {
+                below.listen(&member.health);
+            }
+            for target in route.members.iter().map(|member| member.target).chain(route.last_resort) {
+                if let Target::Endpoint(id) = target {
+                    below.endpoints.insert(id);
+                }
+            }
+        }
+        let endpoints: Vec<&Endpoint> = below.endpoints.iter().map(|&id| model.endpoint(id)).collect();
+        for endpoint in &endpoints {
+            below.listen(&endpoint.health);
+        }
+        let types: BTreeSet<RecordType> =
+            endpoints.iter().flat_map(|endpoint| endpoint.records.iter().map(|r| r.rtype)).collect();
+        below.types =
+            if types.contains(&RecordType::CNAME) { vec![RecordType::CNAME] } else { types.into_iter().collect() };
+        below
+    }
+
+    fn listen(&mut self, health: &Health) {
+        match health {
+            Health::Unchecked => {}
+            Health::Whole(probe) => {
+                self.probes.insert(*probe);
+            }
+            Health::PerAddress(probes) => self.probes.extend(probes.iter().map(|&(_, probe)| probe)),
+        }
+    }
 }

@@ -63,7 +63,10 @@ impl SteeredAnswers {
             let mut by_region = Vec::with_capacity(regions);
             for region in 0..regions {
                 let mut evaluator = Evaluator::new(conditions, rtype, steer.matches(region as u16));
-                let outcome = evaluator.outcome(steer.root);
+                let outcome = evaluator.outcome(steer.root).ok_or_else(|| CompileError::TooManyVariants {
+                    route: conditions.model.route(steer.root).name.clone(),
+                    limit: conditions.model.server.limits.variants,
+                })?;
                 forced |= evaluator.was_forced();
                 let next = outcomes.len() as u32;
                 let number = *numbers.entry(outcome).or_insert_with_key(|outcome| {
@@ -73,11 +76,6 @@ impl SteeredAnswers {
                 by_region.push(number);
             }
             types.push(SteeredType { rtype, by_region: by_region.into(), outcomes: outcomes.into() });
-        }
-        let limit = conditions.model.server.limits.variants;
-        if variants.ready.len() > limit.saturating_mul(regions.max(1)) {
-            let route = conditions.model.route(steer.root).name.clone();
-            return Err(CompileError::TooManyVariants { route, limit });
         }
         Ok(Self { types: types.into(), forced, variants: variants.ready.into() })
     }

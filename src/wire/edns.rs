@@ -76,6 +76,15 @@ impl Ecs {
         Some(Self::Subnet { address, source })
     }
 
+    /// Octets of the option's data.
+    #[allow(clippy::len_without_is_empty, reason = "an option is never empty")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Empty => 4,
+            Self::Subnet { source, .. } => 4 + usize::from(*source).div_ceil(8),
+        }
+    }
+
     /// Writes the option's data for a reply with this scope; returns its length, at most 20.
     pub fn write(&self, scope: u8, out: &mut [u8; 20]) -> usize {
         *out = [0; 20];

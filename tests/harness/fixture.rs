@@ -147,6 +147,12 @@ impl Setup {
 
     #[track_caller]
     pub fn build(&self) -> Fixture {
+        Fixture::compiled(self.inputs())
+    }
+
+    /// What the files and the state of the world come to, not yet compiled.
+    #[track_caller]
+    pub fn inputs(&self) -> Inputs {
         let files: Vec<_> = self.files.iter().map(|(name, text)| (&name[..], &text[..])).collect();
         let loaded = load_files(&self.server, &files);
         assert_loads(&loaded);
@@ -170,7 +176,7 @@ impl Setup {
             set(probes_of(&member.health, None), Verdict::Down);
         }
         let drained = self.drained.iter().map(|endpoint| find(&model, endpoint).0).collect();
-        Fixture::compiled(Inputs { model: Arc::new(model), places: Arc::new(paint(&self.places)), verdicts, drained })
+        Inputs { model: Arc::new(model), places: Arc::new(paint(&self.places)), verdicts, drained }
     }
 }
 

@@ -167,3 +167,30 @@ fn g10_no_drained_endpoint_is_answered_while_another_one_is_there() {
         }
     }
 }
+
+#[test]
+fn g1_a_flip_of_health_recompiles_what_depends_on_it_and_nothing_is_missed() {
+    for seed in 6_000..6_040 {
+        let case = Case::new(seed, 6, Kind::Any);
+        let mut draws = Draws::new(seed);
+        let mut fixture = Fixture::compiled(case.inputs.clone());
+        for _ in 0..6 {
+            let mut verdicts = fixture.inputs.verdicts.clone();
+            verdicts.0.resize(case.inputs.model.probes.len(), Verdict::Unchecked);
+            if !verdicts.0.is_empty() {
+                let flipped = draws.below(verdicts.0.len());
+                verdicts.0[flipped] = random_verdict(&mut draws);
+            }
+            let mut drained = fixture.inputs.drained.clone();
+            if draws.one_in(3) {
+                let endpoint = EndpointId(draws.below(case.inputs.model.endpoints.len()) as u32);
+                if !drained.remove(&endpoint) {
+                    drained.insert(endpoint);
+                }
+            }
+            fixture = fixture.with(verdicts, drained);
+            let fresh = Fixture::compiled(fixture.inputs.clone());
+            assert_eq!(fixture.snapshot.steered, fresh.snapshot.steered, "seed {seed}");
+        }
+    }
+}

@@ -162,3 +162,30 @@ fn p15_an_unknown_type_is_kept_as_it_is() {
     assert_eq!(reply.answer[0].rdata, [1, 2, 3]);
     assert_loads(&load(&zone("odd = { TYPE65280 = '\\# 0' }", "")));
 }
+
+#[test]
+fn p8_names_between_a_zone_and_a_zone_within_it_exist() {
+    let inner =
+        "zone = \"k.j.example.com\"\n[records]\n\"@\" = { NS = \"ns1.example.com.\" }\nwww = { A = \"192.0.2.9\" }\n";
+    let fixture = Setup::new("www = { A = \"192.0.2.8\" }", "").file("inner.toml", inner).build();
+    fixture.ask(&Ask::a("j.example.com.")).assert_nodata();
+    assert_eq!(fixture.ask(&Ask::a("www.k.j.example.com.")).only(), "192.0.2.9");
+    let soa = fixture.ask(&Ask::a("none.k.j.example.com.")).assert_nxdomain().clone();
+    assert_eq!(soa.owner, name("k.j.example.com."));
+    let soa = fixture.ask(&Ask::a("none.j.example.com.")).assert_nxdomain().clone();
+    assert_eq!(soa.owner, name("example.com."));
+}
+
+#[test]
+fn p12_where_zones_lie_within_each_other_ds_is_asked_above_the_cut() {
+    let records = "sub = { NS = \"ns.sub\", DS = \"12345 13 2 \
+                   49FD46E6C4B45C55D4AC69CBD3CD34AC1AFE51DE49FD46E6C4B45C55D4AC69CB\" }\n\"ns.sub\" = { A = \"192.0.2.7\" }";
+    let inner = "zone = \"sub.example.com\"\n[records]\n\"@\" = { NS = \"ns\" }\nns = { A = \"192.0.2.7\" }\n";
+    let fixture = Setup::new(records, "").file("inner.toml", inner).build();
+    let reply = fixture.ask(&Ask::of("sub.example.com.", RecordType::DS));
+    assert!(reply.aa);
+    assert_eq!(reply.answer.len(), 1);
+    let reply = fixture.ask(&Ask::of("sub.example.com.", RecordType::NS));
+    assert!(reply.aa, "the inner zone speaks for itself");
+    assert_eq!(reply.answer.len(), 1);
+}

@@ -66,3 +66,22 @@ fn p16_the_order_of_an_rrset_rotates() {
     }
     assert_eq!(first.len(), 3);
 }
+
+#[test]
+fn p7_a_reply_that_fits_to_the_octet_is_not_truncated() {
+    // Header 12, question 21, record 12 + 1 + 255 + …: the text is cut so that 1,232 octets are left with this option.
+    for (subnet, option) in [(Some("203.0.114.0/24"), 11), (Some("2001:4860::/56"), 15), (None, 0usize)] {
+        let room: usize = 1232 - 12 - (5 + 12 + 1 + 4) - 12 - 11 - option;
+        let texts = room.div_ceil(256);
+        let fits = "x".repeat(room - texts);
+        let records = format!("fits = {{ TXT = \"{fits}\" }}\nover = {{ TXT = \"{fits}x\" }}");
+        let fixture = Setup::new(&records, "").build();
+        let ask = |name| match subnet {
+            Some(net) => txt(name).payload(1232).subnet(net),
+            None => txt(name).payload(1232),
+        };
+        let reply = fixture.ask(&ask("fits"));
+        assert_eq!((reply.tc, reply.bytes.len()), (false, 1232), "{subnet:?}");
+        assert!(fixture.ask(&ask("over")).tc, "{subnet:?}");
+    }
+}

@@ -217,3 +217,20 @@ fn t7_a_last_resort_may_be_a_route() {
     assert_eq!(answer(routes, &["a", "b", "c"]), nth(2));
     assert_eq!(answer(routes, &[]), nth(1));
 }
+
+#[test]
+fn t6_a_shared_tree_that_multiplies_beyond_the_limit_is_refused_and_not_tried() {
+    // Thirteen levels of four shared members each are 4^13 ways down.
+    let mut routes = String::from("[routes.web]\npolicy = \"simple\"\nto = \"l0-0\"\n");
+    for level in 0..13 {
+        for at in 0..4 {
+            let to: Vec<String> = match level {
+                12 => ["a", "b", "c", "d"].iter().map(|name| format!("{{ endpoint = \"{name}\" }}")).collect(),
+                _ => (0..4).map(|below| format!("{{ route = \"l{}-{below}\" }}", level + 1)).collect(),
+            };
+            routes += &format!("[routes.l{level}-{at}]\npolicy = \"weighted\"\nto = [{}]\n", to.join(", "));
+        }
+    }
+    let error = rhumb::snapshot::compile(&setup(&routes).inputs(), 1, None).expect_err("it is refused");
+    assert!(error.to_string().contains("limits.variants"), "{error}");
+}
