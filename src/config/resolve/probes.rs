@@ -13,6 +13,7 @@ use crate::config::model::{
     Check, CheckId, CheckKind, Endpoint, EndpointId, Health, Probe, ProbeId, ProbeTarget, Subject,
 };
 use crate::wire::RecordType;
+use crate::world;
 
 /// Fixed, so that verdicts survive a restart.
 const DEFINITION_KEY: [u8; 16] = *b"rhumb definition";
@@ -269,7 +270,7 @@ impl<'m> Prober<'m> {
     /// H12.
     fn refuse_private(&self, findings: &mut Findings, id: CheckId, address: IpAddr, named_at: Site) {
         let check = &self.checks[id.index()];
-        let Some(what) = private(address).filter(|_| !check.allow_private) else { return };
+        let Some(what) = world::inward(address).filter(|_| !check.allow_private) else { return };
         findings
             .error(named_at, code::PRIVATE_ADDRESS, format!("check `{}` would ask {address}, {what}", check.name))
             .label("refused")
@@ -320,22 +321,6 @@ fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
         }
     }
     addresses
-}
-
-/// Why an address must not be asked unless that is said: what answers there is the machine itself or its host.
-fn private(address: IpAddr) -> Option<&'static str> {
-    const METADATA_V4: [Ipv4Addr; 3] =
-        [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
-    const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    match address.to_canonical() {
-        IpAddr::V4(v4) if METADATA_V4.contains(&v4) => Some("a metadata address"),
-        IpAddr::V6(METADATA_V6) => Some("a metadata address"),
-        address if address.is_loopback() => Some("a loopback address"),
-        address if address.is_unspecified() => Some("the unspecified address"),
-        IpAddr::V4(v4) if v4.is_link_local() => Some("a link-local address"),
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("a link-local address"),
-        _ => None,
-    }
 }
 
 /// A check's definition as a number (G5). The name is left out: it is in the key.
