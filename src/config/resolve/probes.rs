@@ -323,12 +323,23 @@ fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
     addresses
 }
 
-/// A check's definition as a number (G5). The name is left out: it is in the key.
+/// A check's definition as a number (G5). The name is left out: it is in the key. So are the times and thresholds: they
+/// say how fast a verdict changes, not what it is about.
 fn digest(check: &Check, below: &[u64]) -> u64 {
-    let Check { name: _, kind, interval, timeout, fall, rise, inverted, disabled, allow_private: _, target, port } =
-        check;
-    let text =
-        format!("{kind:?} {interval:?} {timeout:?} {fall} {rise} {inverted} {disabled} {target:?} {port:?} {below:?}");
+    let Check {
+        name: _,
+        kind,
+        interval: _,
+        timeout: _,
+        fall: _,
+        rise: _,
+        inverted,
+        disabled,
+        allow_private: _,
+        target,
+        port,
+    } = check;
+    let text = format!("{kind:?} {inverted} {disabled} {target:?} {port:?} {below:?}");
     let mut hasher = SipHasher24::new_with_key(&DEFINITION_KEY);
     hasher.write(text.as_bytes());
     hasher.finish()
