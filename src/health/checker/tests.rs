@@ -321,6 +321,46 @@ async fn g5_an_edit_of_times_or_thresholds_leaves_a_down_endpoint_down_over_relo
 }
 
 #[tokio::test(start_paused = true)]
+async fn g5_a_check_edited_and_edited_back_within_the_hour_has_its_verdict_again() {
+    // The edited checks come to no verdict of their own.
+    let stand = Stand::new(model([0]), None, |_, run| if run > 3 { Act::Hang } else { Act::Fail });
+    pass_time(SECOND * 5).await;
+    assert_eq!(stand.verdict(0), Verdict::Down);
+    let since = stand.checker.report()[0].since_ms;
+    let edited = |definition| {
+        let mut model = model([0]);
+        model.probes[0].definition = definition;
+        model
+    };
+    for definition in [2, 3] {
+        stand.checker.apply(Arc::new(edited(definition)));
+        assert_eq!(stand.verdict(0), Verdict::Unchecked);
+    }
+    assert_eq!(stand.checker.verdicts_for(&edited(1)).0, [Verdict::Down]);
+    stand.checker.apply(Arc::new(edited(1)));
+    assert_eq!((stand.verdict(0), stand.checker.report()[0].since_ms), (Verdict::Down, since));
+}
+
+#[tokio::test(start_paused = true)]
+async fn g5_each_of_two_definitions_that_take_turns_has_its_own_verdict() {
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let says = Arc::clone(&fails);
+    let act = move |_, _| if says.load(std::sync::atomic::Ordering::Relaxed) { Act::Fail } else { Act::Pass };
+    let stand = Stand::new(model([0]), None, act);
+    pass_time(SECOND * 5).await;
+    let mut other = model([0]);
+    other.probes[0].definition = 2;
+    fails.store(false, std::sync::atomic::Ordering::Relaxed);
+    stand.checker.apply(Arc::new(other.clone()));
+    pass_time(SECOND).await;
+    assert_eq!(stand.verdict(0), Verdict::Up);
+    stand.checker.apply(Arc::new(model([0])));
+    assert_eq!(stand.verdict(0), Verdict::Down);
+    stand.checker.apply(Arc::new(other));
+    assert_eq!(stand.verdict(0), Verdict::Up);
+}
+
+#[tokio::test(start_paused = true)]
 async fn h7_disabled_and_calculated_probes_ask_nothing() {
     let mut model = model([0, 1]);
     model.checks[1].disabled = true;
