@@ -1,11 +1,11 @@
 //! What runs: (check, endpoint, address) or (check, target), and calculated checks over them (H6, H7).
 
+mod definition;
+
 use std::collections::HashMap;
-use std::hash::Hasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use siphasher::sip::SipHasher24;
-
+use self::definition::definition;
 use super::names::{Kind, Miss, Names};
 use crate::config::code;
 use crate::config::findings::{Findings, Site, Written};
@@ -14,9 +14,6 @@ use crate::config::model::{
 };
 use crate::wire::RecordType;
 use crate::world;
-
-/// Fixed, so that verdicts survive a restart.
-const DEFINITION_KEY: [u8; 16] = *b"rhumb definition";
 
 /// Calculated checks nested deeper than this are an error: the stack is finite.
 const DEEPEST: usize = 256;
@@ -159,7 +156,7 @@ impl<'m> Prober<'m> {
             if let Ok(address) = target.host.parse() {
                 self.refuse_private(findings, id, address, named_at);
             }
-            let definition = digest(check, &[]);
+            let definition = definition(check, &[]);
             return Some(Health::Whole(self.add(id, endpoint, Subject::Target(target.clone()), definition)));
         }
         let addresses = endpoint.map(|endpoint| addresses(&self.endpoints[endpoint.index()])).unwrap_or_default();
@@ -175,7 +172,7 @@ impl<'m> Prober<'m> {
                 .help("give the check a `target = \"name-or-address\"`");
             return None;
         }
-        let definition = digest(check, &[]);
+        let definition = definition(check, &[]);
         let mut each = Vec::with_capacity(addresses.len());
         for address in addresses {
             self.refuse_private(findings, id, address, named_at);
@@ -233,7 +230,7 @@ impl<'m> Prober<'m> {
             })
             .collect();
         let below: Vec<u64> = probes.iter().flatten().map(|probe| self.probes[probe.index()].definition).collect();
-        let definition = digest(&self.checks[id.index()], &below);
+        let definition = definition(&self.checks[id.index()], &below);
         let subject = at.map_or_else(|| "calculated".to_owned(), |address| address.to_string());
         let key = self.key(id, endpoint, &subject);
         self.intern(
@@ -321,26 +318,4 @@ fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
         }
     }
     addresses
-}
-
-/// A check's definition as a number (G5). The name is left out: it is in the key. So are the times and thresholds: they
-/// say how fast a verdict changes, not what it is about.
-fn digest(check: &Check, below: &[u64]) -> u64 {
-    let Check {
-        name: _,
-        kind,
-        interval: _,
-        timeout: _,
-        fall: _,
-        rise: _,
-        inverted,
-        disabled,
-        allow_private: _,
-        target,
-        port,
-    } = check;
-    let text = format!("{kind:?} {inverted} {disabled} {target:?} {port:?} {below:?}");
-    let mut hasher = SipHasher24::new_with_key(&DEFINITION_KEY);
-    hasher.write(text.as_bytes());
-    hasher.finish()
 }
