@@ -61,8 +61,8 @@ pub struct Checker {
 struct Table {
     model: Arc<Model>,
     running: HashMap<String, Running>,
-    /// Verdicts without a probe: of an earlier run of the server, or of probes that went. They are taken up again
-    /// while young, so that an edit and its undoing end where they began.
+    /// Verdicts without a probe: of an earlier run of the server, of probes that went, or of checks as they were before
+    /// an edit. They are taken up again while young, so that an edit and its undoing end where they began.
     leftover: KeptVerdicts,
 }
 
@@ -147,9 +147,14 @@ impl Checker {
                 Some(running) if running.spec.definition == spec.definition => {
                     begin.push((spec, Arc::clone(&running.cell)));
                 }
-                _ => {
-                    let kept = table.leftover.remove(&spec.key);
-                    let kept = kept.filter(|kept| kept.definition == spec.definition && kept.is_young(now_ms));
+                other => {
+                    let kept = table.left(&spec.key, spec.definition, now_ms).cloned();
+                    match other.and_then(|running| running.kept()) {
+                        Some(ended) => _ = table.leftover.insert(spec.key.clone(), ended),
+                        None if kept.is_some() => _ = table.leftover.remove(&spec.key),
+                        // What was before the edits may yet come back.
+                        None => {}
+                    }
                     begin.push((spec, Arc::new(Cell::new(kept.as_ref()))));
                 }
             }
@@ -234,17 +239,15 @@ impl Table {
     }
 
     fn raw(&self, probe: &Probe, now_ms: u64) -> Verdict {
-        if let Some(running) = self.running.get(&probe.key) {
-            return if running.spec.definition == probe.definition {
-                running.cell.verdict()
-            } else {
-                Verdict::Unchecked
-            };
+        match self.running.get(&probe.key) {
+            Some(running) if running.spec.definition == probe.definition => running.cell.verdict(),
+            _ => self.left(&probe.key, probe.definition, now_ms).map_or(Verdict::Unchecked, |kept| kept.verdict),
         }
-        match self.leftover.get(&probe.key) {
-            Some(kept) if kept.definition == probe.definition && kept.is_young(now_ms) => kept.verdict,
-            _ => Verdict::Unchecked,
-        }
+    }
+
+    /// What is left over for a probe, if it counts for this definition now.
+    fn left(&self, key: &str, definition: u64, now_ms: u64) -> Option<&Kept> {
+        self.leftover.get(key).filter(|kept| kept.definition == definition && kept.is_young(now_ms))
     }
 
     fn report_of(&self, probe: &Probe, verdict: Verdict) -> ProbeReport {

@@ -9,11 +9,10 @@
 //! it was (G5).
 //!
 //! [`state`] and [`derive()`] are pure; `schedule` says when, `runner` does it, [`probe`] asks, `resolve` finds the
-//! addresses of names, [`guard`] says where not to go, [`store`] keeps.
+//! addresses of names, [`store`] keeps.
 
 mod checker;
 mod derive;
-pub mod guard;
 pub mod probe;
 mod report;
 mod resolve;

@@ -14,13 +14,14 @@ use tokio::time::Instant;
 
 use super::Verdict;
 use super::probe::{self, Ask, Build, Outcome, Stage};
+use super::report;
 use super::report::{Tally, unix_ms};
 use super::resolve::{Names, Unresolved};
 use super::schedule::Rhythm;
 use super::state::{Event, Machine, Thresholds};
 use super::store::Kept;
-use super::{guard, report};
 use crate::config::model::{Check, Subject};
+use crate::world;
 
 /// Addresses of one name that are tried in one run, when this machine cannot reach the first ones.
 const ADDRESSES_TRIED: usize = 4;
@@ -166,12 +167,11 @@ impl Runner {
             Err(Unresolved::Name(reason)) => return (Outcome::fail(reason, None), None),
             Err(Unresolved::Resolver(reason)) => return (Outcome::NoResult(reason), None),
         };
-        let refusal = |address: &IpAddr| if check.allow_private { None } else { guard::refusal(*address) };
+        let refusal = |address: &IpAddr| if check.allow_private { None } else { world::inward(*address) };
         if let Some(kind) = addresses.first().and_then(refusal)
             && addresses.iter().all(|address| refusal(address).is_some())
         {
-            let text =
-                format!("{} is a {kind} address: `allow_private = true` on the check lets it be probed", addresses[0]);
+            let text = format!("{} is {kind}: `allow_private = true` on the check lets it be probed", addresses[0]);
             return (Outcome::Refused(text), None);
         }
         let Some(port) = probe::port(check, &self.spec.subject) else {

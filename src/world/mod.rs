@@ -1,6 +1,7 @@
-//! What the world looks like: continents, countries, subdivisions, the clouds' regions, and distance.
+//! What the world looks like: continents, countries, subdivisions, the clouds' regions, distance, and which addresses
+//! are not out in it.
 //!
-//! Comes in: nothing but codes. Goes out: names, centres of population, coordinates. Every table is a
+//! Comes in: nothing but codes and addresses. Goes out: names, centres of population, coordinates. Every table is a
 //! constant, sorted by its code, and no function here can fail in any other way than "no such code".
 //!
 //! `countries.rs` and `subdivisions.rs` are written by `generate.py` from GeoNames (CC BY 4.0, see
@@ -11,6 +12,7 @@ mod code;
 mod countries;
 mod distance;
 mod place;
+mod special;
 mod subdivisions;
 #[cfg(test)]
 mod table_tests;
@@ -21,5 +23,6 @@ pub use code::{Continent, CountryCode, SubdivisionCode};
 pub use countries::{COUNTRIES, Country, country};
 pub use distance::{LatLon, distance_m};
 pub use place::Place;
+pub use special::inward;
 pub use subdivisions::{SUBDIVISIONS, Subdivision, subdivision};
 pub use unions::{EEA, EU27};

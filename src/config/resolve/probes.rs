@@ -1,11 +1,11 @@
 //! What runs: (check, endpoint, address) or (check, target), and calculated checks over them (H6, H7).
 
+mod definition;
+
 use std::collections::HashMap;
-use std::hash::Hasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use siphasher::sip::SipHasher24;
-
+use self::definition::definition;
 use super::names::{Kind, Miss, Names};
 use crate::config::code;
 use crate::config::findings::{Findings, Site, Written};
@@ -13,9 +13,7 @@ use crate::config::model::{
     Check, CheckId, CheckKind, Endpoint, EndpointId, Health, Probe, ProbeId, ProbeTarget, Subject,
 };
 use crate::wire::RecordType;
-
-/// Fixed, so that verdicts survive a restart.
-const DEFINITION_KEY: [u8; 16] = *b"rhumb definition";
+use crate::world;
 
 /// Calculated checks nested deeper than this are an error: the stack is finite.
 const DEEPEST: usize = 256;
@@ -158,7 +156,7 @@ impl<'m> Prober<'m> {
             if let Ok(address) = target.host.parse() {
                 self.refuse_private(findings, id, address, named_at);
             }
-            let definition = digest(check, &[]);
+            let definition = definition(check, &[]);
             return Some(Health::Whole(self.add(id, endpoint, Subject::Target(target.clone()), definition)));
         }
         let addresses = endpoint.map(|endpoint| addresses(&self.endpoints[endpoint.index()])).unwrap_or_default();
@@ -174,7 +172,7 @@ impl<'m> Prober<'m> {
                 .help("give the check a `target = \"name-or-address\"`");
             return None;
         }
-        let definition = digest(check, &[]);
+        let definition = definition(check, &[]);
         let mut each = Vec::with_capacity(addresses.len());
         for address in addresses {
             self.refuse_private(findings, id, address, named_at);
@@ -232,7 +230,7 @@ impl<'m> Prober<'m> {
             })
             .collect();
         let below: Vec<u64> = probes.iter().flatten().map(|probe| self.probes[probe.index()].definition).collect();
-        let definition = digest(&self.checks[id.index()], &below);
+        let definition = definition(&self.checks[id.index()], &below);
         let subject = at.map_or_else(|| "calculated".to_owned(), |address| address.to_string());
         let key = self.key(id, endpoint, &subject);
         self.intern(
@@ -269,7 +267,7 @@ impl<'m> Prober<'m> {
     /// H12.
     fn refuse_private(&self, findings: &mut Findings, id: CheckId, address: IpAddr, named_at: Site) {
         let check = &self.checks[id.index()];
-        let Some(what) = private(address).filter(|_| !check.allow_private) else { return };
+        let Some(what) = world::inward(address).filter(|_| !check.allow_private) else { return };
         findings
             .error(named_at, code::PRIVATE_ADDRESS, format!("check `{}` would ask {address}, {what}", check.name))
             .label("refused")
@@ -320,31 +318,4 @@ fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
         }
     }
     addresses
-}
-
-/// Why an address must not be asked unless that is said: what answers there is the machine itself or its host.
-fn private(address: IpAddr) -> Option<&'static str> {
-    const METADATA_V4: [Ipv4Addr; 3] =
-        [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
-    const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    match address.to_canonical() {
-        IpAddr::V4(v4) if METADATA_V4.contains(&v4) => Some("a metadata address"),
-        IpAddr::V6(METADATA_V6) => Some("a metadata address"),
-        address if address.is_loopback() => Some("a loopback address"),
-        address if address.is_unspecified() => Some("the unspecified address"),
-        IpAddr::V4(v4) if v4.is_link_local() => Some("a link-local address"),
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("a link-local address"),
-        _ => None,
-    }
-}
-
-/// A check's definition as a number (G5). The name is left out: it is in the key.
-fn digest(check: &Check, below: &[u64]) -> u64 {
-    let Check { name: _, kind, interval, timeout, fall, rise, inverted, disabled, allow_private: _, target, port } =
-        check;
-    let text =
-        format!("{kind:?} {interval:?} {timeout:?} {fall} {rise} {inverted} {disabled} {target:?} {port:?} {below:?}");
-    let mut hasher = SipHasher24::new_with_key(&DEFINITION_KEY);
-    hasher.write(text.as_bytes());
-    hasher.finish()
 }

@@ -12,6 +12,7 @@ use super::super::probe::{Ask, Outcome, Stage};
 use super::super::resolve::tests::Listed;
 use super::super::sample;
 use super::*;
+use crate::config;
 use crate::config::model::{Check, ProbeId};
 
 /// What a scripted probe does.
@@ -251,6 +252,112 @@ async fn g5_a_changed_definition_is_unchecked_and_changed_times_are_not() {
     assert_eq!(stand.checker.verdicts_for(&faster).0, [Verdict::Unchecked]);
     stand.checker.apply(Arc::new(faster));
     assert_eq!(stand.verdict(0), Verdict::Unchecked);
+}
+
+/// One endpoint at subject 0, and a calculated check over its check, as files say it.
+fn loaded(settings: &str) -> Model {
+    let directory = tempfile::tempdir().unwrap();
+    let zone = format!(
+        r#"
+zone = "example.com"
+[records]
+"@" = {{ NS = "ns.example.net." }}
+www = {{ route = "web" }}
+[endpoints.a]
+A = "{}"
+check = "both"
+[checks.tcp]
+type = "tcp"
+port = {}
+{settings}
+[checks.both]
+type = "calculated"
+of = ["tcp"]
+at_least = 1
+[routes.web]
+policy = "simple"
+to = "a"
+"#,
+        subject(0).ip(),
+        subject(0).port()
+    );
+    fs::create_dir(directory.path().join("zones")).unwrap();
+    fs::write(directory.path().join("zones/example.com.toml"), zone).unwrap();
+    let server = directory.path().join("rhumb.toml");
+    fs::write(&server, "zones = \"zones\"\n").unwrap();
+    let loaded = config::load(Some(&server), &config::Overrides::default());
+    loaded.model.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+}
+
+#[tokio::test(start_paused = true)]
+async fn g5_an_edit_of_times_or_thresholds_leaves_a_down_endpoint_down_over_reloads_and_restarts() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = || Some(Store::new(directory.path()));
+    let edits = [
+        "interval = \"7s\"",
+        "timeout = \"1s\"",
+        "fall = 30",
+        "rise = 5",
+        "interval = \"60s\"\ntimeout = \"3s\"\nfall = 1\nrise = 9",
+        "",
+    ];
+    let stand = Stand::new(loaded(""), store(), act(true));
+    pass_time(SECOND * 5).await;
+    let down = [Verdict::Down; 2];
+    assert_eq!(stand.checker.verdicts().0, down, "the probe and what is calculated of it");
+    for edit in edits {
+        let edited = loaded(edit);
+        assert_eq!(stand.checker.verdicts_for(&edited).0, down, "{edit}");
+        stand.checker.apply(Arc::new(edited));
+        assert_eq!(stand.checker.verdicts().0, down, "{edit}");
+    }
+    stand.checker.shutdown().await;
+    for edit in edits {
+        let stand = Stand::new(loaded(edit), store(), |_, _| Act::Hang);
+        assert_eq!(stand.checker.verdicts().0, down, "{edit}");
+    }
+    let other = loaded("expect = \"ok\"");
+    assert_eq!(stand.checker.verdicts_for(&other).0, [Verdict::Unchecked; 2], "another question");
+}
+
+#[tokio::test(start_paused = true)]
+async fn g5_a_check_edited_and_edited_back_within_the_hour_has_its_verdict_again() {
+    // The edited checks come to no verdict of their own.
+    let stand = Stand::new(model([0]), None, |_, run| if run > 3 { Act::Hang } else { Act::Fail });
+    pass_time(SECOND * 5).await;
+    assert_eq!(stand.verdict(0), Verdict::Down);
+    let since = stand.checker.report()[0].since_ms;
+    let edited = |definition| {
+        let mut model = model([0]);
+        model.probes[0].definition = definition;
+        model
+    };
+    for definition in [2, 3] {
+        stand.checker.apply(Arc::new(edited(definition)));
+        assert_eq!(stand.verdict(0), Verdict::Unchecked);
+    }
+    assert_eq!(stand.checker.verdicts_for(&edited(1)).0, [Verdict::Down]);
+    stand.checker.apply(Arc::new(edited(1)));
+    assert_eq!((stand.verdict(0), stand.checker.report()[0].since_ms), (Verdict::Down, since));
+}
+
+#[tokio::test(start_paused = true)]
+async fn g5_each_of_two_definitions_that_take_turns_has_its_own_verdict() {
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let says = Arc::clone(&fails);
+    let act = move |_, _| if says.load(std::sync::atomic::Ordering::Relaxed) { Act::Fail } else { Act::Pass };
+    let stand = Stand::new(model([0]), None, act);
+    pass_time(SECOND * 5).await;
+    let mut other = model([0]);
+    other.probes[0].definition = 2;
+    fails.store(false, std::sync::atomic::Ordering::Relaxed);
+    stand.checker.apply(Arc::new(other.clone()));
+    pass_time(SECOND).await;
+    assert_eq!(stand.verdict(0), Verdict::Up);
+    stand.checker.apply(Arc::new(model([0])));
+    assert_eq!(stand.verdict(0), Verdict::Down);
+    stand.checker.apply(Arc::new(other));
+    assert_eq!(stand.verdict(0), Verdict::Up);
 }
 
 #[tokio::test(start_paused = true)]

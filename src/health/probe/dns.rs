@@ -134,7 +134,7 @@ impl Ask for Dns {
     async fn ask(&self, to: SocketAddr, stage: &Stage) -> Outcome {
         match self.exchange(to, stage).await {
             Ok(outcome) => outcome,
-            Err(error) => fault::outcome("no answer", &error),
+            Err(error) => fault::outcome("no answer", &error, to),
         }
     }
 }

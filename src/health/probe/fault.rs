@@ -2,13 +2,13 @@
 
 use std::error::Error;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use super::Outcome;
 
-/// Errors of the system that say nothing of the subject: no route, no source address or port, no descriptors, no
-/// memory, a local filter. A refusal, a reset, a time-out and an unreachable host are the subject's.
-const LOCAL: [i32; 12] = [
-    libc::ENETUNREACH,
+/// Errors of the system that say nothing of the subject: no source address or port, no descriptors, no memory, a
+/// local filter. A refusal, a reset and a time-out are the subject's.
+const LOCAL: [i32; 10] = [
     libc::ENETDOWN,
     libc::EADDRNOTAVAIL,
     libc::EADDRINUSE,
@@ -18,18 +18,56 @@ const LOCAL: [i32; 12] = [
     libc::ENOBUFS,
     libc::ENOMEM,
     libc::EAGAIN,
+    // No ICMP error becomes this one.
     libc::EPERM,
-    libc::EACCES,
 ];
 
-/// The outcome of a run that ended in `error` while it was doing `what`.
-pub(super) fn outcome(what: &str, error: &(dyn Error + 'static)) -> Outcome {
+/// Whose fault a code of the system is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Subject,
+    Machine,
+    /// Linux gives the same code when its own table has no way there and when a router on the way says so by ICMP.
+    AskRouting,
+}
+
+/// The outcome of a run that ended in `error` while it was doing `what` with `to`.
+pub(super) fn outcome(what: &str, error: &(dyn Error + 'static), to: SocketAddr) -> Outcome {
+    judged(what, error, to, has_route)
+}
+
+fn judged(
+    what: &str,
+    error: &(dyn Error + 'static),
+    to: SocketAddr,
+    has_route: impl FnOnce(SocketAddr) -> bool,
+) -> Outcome {
     let (code, text) = root(error);
     let text = format!("{what}: {text}");
-    match code {
-        Some(code) if LOCAL.contains(&code) => Outcome::NoResult(text),
-        _ => Outcome::fail(text, None),
+    let whose = code.map_or(Whose::Subject, |code| whose(code, to.ip()));
+    if whose == Whose::Machine || (whose == Whose::AskRouting && !has_route(to)) {
+        Outcome::NoResult(text)
+    } else {
+        Outcome::fail(text, None)
     }
+}
+
+fn whose(code: i32, to: IpAddr) -> Whose {
+    match code {
+        libc::ENETUNREACH | libc::EHOSTUNREACH => Whose::AskRouting,
+        // A router says "prohibited" by this code in ICMPv6 only (RFC 4443 section 3.1, codes 1, 5 and 6).
+        libc::EACCES if to.is_ipv6() => Whose::AskRouting,
+        libc::EACCES => Whose::Machine,
+        code if LOCAL.contains(&code) => Whose::Machine,
+        _ => Whose::Subject,
+    }
+}
+
+/// Whether this machine knows a way to `to`. Connecting a UDP socket looks it up in the local table and sends nothing.
+/// A machine that cannot even ask is at fault itself.
+fn has_route(to: SocketAddr) -> bool {
+    let any = if to.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
+    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(to)).is_ok()
 }
 
 /// The innermost cause: the system's code if there is one, and its text.
@@ -54,24 +92,4 @@ fn root(error: &(dyn Error + 'static)) -> (Option<i32>, String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn h13_faults_of_this_machine_are_no_result_and_those_of_the_subject_fail() {
-        for code in [libc::ENETUNREACH, libc::EADDRNOTAVAIL, libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
-            let error = io::Error::other(io::Error::from_raw_os_error(code));
-            assert!(matches!(outcome("connecting", &error), Outcome::NoResult(_)), "{code}");
-        }
-        for code in [libc::ECONNREFUSED, libc::ECONNRESET, libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::EPIPE] {
-            let error = io::Error::from_raw_os_error(code);
-            assert!(matches!(outcome("connecting", &error), Outcome::Fail(_)), "{code}");
-        }
-    }
-
-    #[test]
-    fn the_innermost_cause_is_the_one_that_is_told() {
-        let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
-        assert_eq!(outcome("handshake", &error), Outcome::fail("handshake: cannot decrypt peer's message", None));
-    }
-}
+mod tests;

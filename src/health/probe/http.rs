@@ -143,7 +143,7 @@ impl Ask for Http {
         let request = client.request(self.method.clone(), url).headers(self.headers(to));
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return fault::outcome("no response", &error),
+            Err(error) => return fault::outcome("no response", &error, to),
         };
         let certificate = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
         let days = certificate.and_then(|certificate| days_left(certificate, SystemTime::now()));
@@ -162,7 +162,7 @@ impl Ask for Http {
                     days,
                 )
             }
-            Err(error) => fault::outcome("reading the body failed", &error),
+            Err(error) => fault::outcome("reading the body failed", &error, to),
         }
     }
 }

@@ -25,12 +25,12 @@ impl Ask for Tcp {
         stage.set("connecting");
         let mut stream = match TcpStream::connect(to).await {
             Ok(stream) => stream,
-            Err(error) => return fault::outcome("no connection", &error),
+            Err(error) => return fault::outcome("no connection", &error, to),
         };
         if let Some(send) = &self.send {
             stage.set("sending");
             if let Err(error) = stream.write_all(send.as_bytes()).await {
-                return fault::outcome("sending failed", &error);
+                return fault::outcome("sending failed", &error, to);
             }
         }
         let Some(expect) = &self.expect else { return Outcome::pass("connected", None) };
@@ -43,7 +43,7 @@ impl Ask for Tcp {
                     return Outcome::fail(format!("{expect:?} did not come, but {}", excerpt(&got[..length])), None);
                 }
                 Ok(more) => length += more,
-                Err(error) => return fault::outcome("reading failed", &error),
+                Err(error) => return fault::outcome("reading failed", &error, to),
             }
             if contains(&got[..length], expect) {
                 return Outcome::pass("the expected text came", None);

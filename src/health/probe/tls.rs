@@ -34,7 +34,7 @@ impl Ask for Tls {
         stage.set("connecting");
         let stream = match TcpStream::connect(to).await {
             Ok(stream) => stream,
-            Err(error) => return fault::outcome("no connection", &error),
+            Err(error) => return fault::outcome("no connection", &error, to),
         };
         stage.set("shaking hands");
         let name = self.name.clone().unwrap_or_else(|| ServerName::IpAddress(to.ip().into()));
@@ -44,7 +44,7 @@ impl Ask for Tls {
                 let days = certificate.and_then(|certificate| days_left(certificate, SystemTime::now()));
                 Outcome::pass("the handshake completed", days)
             }
-            Err(error) => fault::outcome("handshake failed", &error),
+            Err(error) => fault::outcome("handshake failed", &error, to),
         }
     }
 }
