@@ -198,6 +198,22 @@ fn g10_a_drain_is_refused_whichever_clients_it_leaves_with_nothing() {
 }
 
 #[test]
+fn g10_a_drain_that_was_forced_on_some_clients_is_no_leave_to_empty_others() {
+    let place = Place::new();
+    let (above, _) = ZONE.split_once("[routes.web]").unwrap();
+    let fenced = "[routes.web]\npolicy = \"geolocation\"\nfence = true\n\
+                  to = [ { where = \"net:81.2.69.0/24\", endpoint = \"one\" }, { where = \"default\", endpoint = \"two\" } ]\n";
+    place.write(&format!("{above}{fenced}"));
+    let control = place.start();
+    let (one, two) = (Subject::Endpoint("one".into()), Subject::Endpoint("two".into()));
+    control.drain(&one, None, None, true).unwrap();
+    let refused = control.drain(&two, None, None, false);
+    assert!(matches!(refused, Err(DrainError::Empties(_))), "{refused:?}");
+    let again = control.drain(&one, None, Some("disks".into()), false);
+    assert!(again.is_ok_and(|drained| drained.forced.is_empty()), "it leaves nobody with less than before");
+}
+
+#[test]
 fn unknown_names_are_answered_with_the_nearest_one() {
     let place = Place::new();
     let control = place.start();
