@@ -263,3 +263,23 @@ fn r5_a_faulty_zone_alone_keeps_its_form_where_the_unit_is_a_zone() {
     let said = control.status().last_load.diagnostics.join("\n");
     assert!(said.contains("not taken") && said.contains("example.test.toml:14"), "{said}");
 }
+
+#[test]
+fn r8_a_change_that_panics_costs_itself_and_is_told_of() {
+    let place = Place::new();
+    let control = place.start();
+    assert!(control.ask(|reply| Request::Fail { reply }).is_err());
+    control.drain(&Subject::Endpoint("one".into()), None, None, false).unwrap();
+    let poisoned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _held = control.shared.checker();
+        panic!("with the checker in hand");
+    }));
+    assert!(poisoned.is_err());
+    control.reload(None).unwrap();
+    let status = control.status();
+    assert_eq!(status.counters["changes_failed"], 1);
+    assert!(status.notes.join("\n").contains("could not be worked on"), "{:?}", status.notes);
+    let checking = control.shared.checker().is_some();
+    control.stop();
+    assert!(checking && control.shared.checker().is_none(), "the checker is stopped all the same");
+}
