@@ -16,8 +16,8 @@ use super::report::{Counters, Facts};
 use super::serial::Used;
 use super::watch::{Interest, Watch};
 use super::{Current, DrainError, Drained, Options, ReloadError, Reloaded, Subject};
-use crate::config::Model;
 use crate::config::model::EndpointId;
+use crate::config::{Model, Wanted};
 use crate::health::{Checker, Store, Switches};
 use crate::snapshot::{Inputs, Snapshot, compile};
 
@@ -90,6 +90,13 @@ pub(super) enum Request {
     },
 }
 
+/// What a reading that was refused depends on.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    pub(super) sources: Arc<load::Sources>,
+    pub(super) wanted: Wanted,
+}
+
 /// Everything that changes.
 pub(super) struct Publisher {
     pub(super) shared: Arc<Shared>,
@@ -107,7 +114,14 @@ pub(super) struct Publisher {
     pub(super) held: Option<(u64, u64)>,
     /// Readings held so far.
     pub(super) holds: u64,
+    /// Of the databases that are served.
     pub(super) stamps: Vec<Stamp>,
+    /// What the last refused reading depends on: it is tried again when any of that changes.
+    pub(super) awaited: Option<Awaited>,
+    /// Of the server file and all databases as last looked at.
+    pub(super) seen: Vec<Stamp>,
+    /// What was told of files that are not watched.
+    pub(super) unwatched: Vec<String>,
     pub(super) files: Debounce,
     pub(super) verdicts: Debounce,
     pub(super) retired: VecDeque<(Instant, Arc<Snapshot>)>,
@@ -271,18 +285,47 @@ impl Publisher {
         self.shared.facts.store(Arc::new(facts));
     }
 
-    /// Takes up directories that were replaced or have appeared.
+    /// Takes up directories that were replaced or have appeared, and looks itself at the few files that everything else
+    /// hangs on. Both what is served and what was refused last count.
     pub(super) fn follow_files(&mut self) {
         let current = self.current();
         let server = &current.inputs.model.server;
-        let mut files: Vec<PathBuf> = current.sources.iter().map(|(path, _)| path.clone()).collect();
-        files.extend(server.databases.iter().cloned());
-        files.extend(load::server_files(self.options.server_file.as_deref()));
-        let interest = Interest::new([&server.zones], &files);
-        let Some(watch) = &mut self.watch else { return };
-        if watch.follow(interest) {
+        let mut looked_at = load::server_files(self.options.server_file.as_deref());
+        looked_at.extend(server.databases.iter().cloned());
+        let mut directories = vec![&server.zones];
+        let mut read: Vec<PathBuf> = current.sources.iter().map(|(path, _)| path.clone()).collect();
+        if let Some(awaited) = &self.awaited {
+            looked_at.extend(awaited.wanted.databases.iter().cloned());
+            directories.push(&awaited.wanted.zones);
+            read.extend(awaited.sources.iter().map(|(path, _)| path.clone()));
+        }
+        let seen = load::stamps(&looked_at);
+        let interest = Interest::new(directories, read.iter().chain(&looked_at));
+        let is_other = |stamp: &Stamp| self.seen.iter().any(|known| known.0 == stamp.0 && known.1 != stamp.1);
+        let mut is_due = seen.iter().any(is_other);
+        self.seen = seen;
+        if let Some(watch) = &mut self.watch {
+            is_due |= watch.follow(interest);
+            self.note_unwatched();
+        }
+        if is_due {
             self.files.note(Instant::now());
         }
+    }
+
+    fn note_unwatched(&mut self) {
+        let problems = self.watch.as_ref().map(Watch::problems).unwrap_or_default();
+        if problems == self.unwatched {
+            return;
+        }
+        let before = std::mem::replace(&mut self.unwatched, problems.clone());
+        for problem in problems.iter().filter(|problem| !before.contains(problem)) {
+            tracing::warn!("{problem}");
+        }
+        self.tell(|facts| {
+            facts.notes.retain(|note| !before.contains(note));
+            facts.notes.extend(problems);
+        });
     }
 }
 
