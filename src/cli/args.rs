@@ -472,6 +472,7 @@ impl Global {
             admin: self.admin.clone(),
             workers: serve.workers,
             demo: serve.demo,
+            ..Overrides::default()
         }
     }
 }

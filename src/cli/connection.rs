@@ -8,10 +8,7 @@ use serde::de::DeserializeOwned;
 use super::Failure;
 use super::args::{Access, Global};
 use crate::admin::{Address, Client, ClientError, Token};
-use crate::config::model::Server;
-
-/// Where a server file is looked for when none is named, in this order.
-const SERVER_FILES: [&str; 2] = ["rhumb.toml", "/etc/rhumb/rhumb.toml"];
+use crate::config::{self, model::Server};
 
 /// A client and a runtime for it, on this thread.
 pub(crate) struct Connection {
@@ -95,9 +92,8 @@ impl AdminKeys {
         if let Some(path) = named {
             return Self::read(path);
         }
-        let usual = SERVER_FILES.iter().map(Path::new).find(|path| path.exists());
         // A file that nobody named and that cannot be read says nothing; the server itself reports it.
-        Ok(usual.and_then(|path| Self::read(path).ok()).unwrap_or_default())
+        Ok(config::server_file(None).and_then(|path| Self::read(&path).ok()).unwrap_or_default())
     }
 
     fn read(path: &Path) -> anyhow::Result<Self> {

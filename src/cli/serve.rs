@@ -38,6 +38,7 @@ pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Re
         admin: global.admin.clone(),
         workers: serve.workers,
         demo: serve.demo,
+        ..Overrides::default()
     };
     let outcome = runtime.block_on(until_told_to_stop(global, output, overrides));
     // Probes and look-ups at work need not hold up the end.

@@ -52,6 +52,9 @@ pub struct Overrides {
     pub workers: Option<usize>,
     /// `--demo`: checks with `allow_private` are taken as they are; nothing else changes.
     pub demo: bool,
+    /// A geo database that does not exist is a warning and no error; the model names it all the same. For a restart of
+    /// a server that has served before (reliability 4).
+    pub without_databases: bool,
 }
 
 /// One load, whole or faulty.
@@ -63,10 +66,28 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// Every file that was read, with its text: for rendering, watching and the last good copy.
     pub sources: Vec<(PathBuf, String)>,
+    /// The directory of zone files and the geo databases that the server file names; of a faulty load as well, so that
+    /// they can be waited for.
+    pub wanted: Wanted,
 }
 
-/// Where the server file is looked for when none is named.
-const SERVER_FILES: [&str; 2] = ["rhumb.toml", "/etc/rhumb/rhumb.toml"];
+/// Files beside the texts that a load depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The directory of zone files.
+    pub zones: PathBuf,
+    /// Geo databases.
+    pub databases: Vec<PathBuf>,
+}
+
+/// Where the server file is looked for when none is named, in this order.
+pub(crate) const SERVER_FILES: [&str; 2] = ["rhumb.toml", "/etc/rhumb/rhumb.toml"];
+
+/// The server file that a load reads: the named one, else the first of the usual ones that exists.
+pub(crate) fn server_file(named: Option<&Path>) -> Option<PathBuf> {
+    let usual = || SERVER_FILES.iter().map(PathBuf::from).find(|path| path.exists());
+    named.map(Path::to_owned).or_else(usual)
+}
 
 /// Reads the server file (`None`: `./rhumb.toml`, else `/etc/rhumb/rhumb.toml`, else the defaults), then every zone
 /// and shared file, and resolves them together. All faults are gathered.
@@ -80,15 +101,15 @@ pub fn load_keeping(server_file: Option<&Path>, overrides: &Overrides, kept: &Ha
     let mut findings = Findings::default();
     let mut files = Files::new(kept);
     let mut server = Server::default();
-    let default_file = || SERVER_FILES.iter().map(Path::new).find(|path| path.exists());
     let mut latencies = Vec::new();
     let mut cx = Context { findings: &mut findings, files: &mut files, zones: PathBuf::new() };
-    if let Some(path) = server_file.or_else(default_file)
-        && let Some(text) = cx.files.read(cx.findings, path, None)
+    if let Some(path) = self::server_file(server_file)
+        && let Some(text) = cx.files.read(cx.findings, &path, None)
     {
-        latencies = parse::server(&mut cx, path, &text, &mut server);
+        latencies = parse::server(&mut cx, &path, &text, overrides.without_databases, &mut server);
     }
     lay_over(&mut findings, overrides, &mut server);
+    let wanted = Wanted { zones: server.zones.clone(), databases: server.databases.clone() };
 
     let mut cx = Context { findings: &mut findings, files: &mut files, zones: server.zones.clone() };
     let paths = files::list_zones(cx.findings, &server.zones, kept);
@@ -117,7 +138,7 @@ pub fn load_keeping(server_file: Option<&Path>, overrides: &Overrides, kept: &Ha
 
     let model = resolve::resolve(&mut findings, &units, &broken, server, latencies);
     let model = (findings.count() == 0).then_some(model);
-    Loaded { model, diagnostics: findings.finish(), sources: files.into_sources() }
+    Loaded { model, diagnostics: findings.finish(), sources: files.into_sources(), wanted }
 }
 
 /// Flags go before the file.

@@ -77,9 +77,7 @@ impl Publisher {
         let drained = Self::drained(&current.inputs.model, &switches);
         let inputs = Inputs { drained, ..current.inputs.clone() };
         let snapshot = self.next(&inputs).map_err(DrainError::Failed)?;
-        let known = Arc::clone(&self.shared.facts.load());
-        let emptied: Vec<String> =
-            snapshot.forced().into_iter().filter(|route| !known.forced.contains(route)).collect();
+        let emptied = snapshot.forced_since(&self.shared.snapshot.load());
         if !emptied.is_empty() && !force {
             return Err(DrainError::Empties(emptied));
         }

@@ -1,6 +1,6 @@
 //! What a load would take away, where that looks like an accident: an empty mount, a cut-off file (reliability 2).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::config::model::{Model, RouteId, Target, Zone};
 use crate::wire::{Name, RecordType};
@@ -14,6 +14,7 @@ const NAMES: usize = 10;
 pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
     let kept: BTreeMap<&Name, &Zone> = new.zones.iter().map(|zone| (&zone.apex, zone)).collect();
     let mut said = Vec::new();
+    let (mut types_before, mut types_after) = (Types::of(old), Types::of(new));
     let gone: Vec<String> =
         old.zones.iter().filter(|zone| !kept.contains_key(&zone.apex)).map(|zone| zone.apex.to_string()).collect();
     let all_gone = !gone.is_empty() && new.zones.is_empty();
@@ -27,22 +28,22 @@ pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
         if gone.len() >= NAMES && gone.len() * 2 > before.len() {
             said.push(format!("{} of {} names of {} are gone: {}", gone.len(), before.len(), zone.apex, some(&gone)));
         }
-        said.extend(emptied(old, zone, new, after));
+        said.extend(emptied(&mut types_before, zone, &mut types_after, after));
     }
     said
 }
 
 /// RRsets that a steered name had and has no more, while the name itself is still steered.
-fn emptied(old: &Model, before: &Zone, new: &Model, after: &Zone) -> Vec<String> {
+fn emptied(old: &mut Types<'_>, before: &Zone, new: &mut Types<'_>, after: &Zone) -> Vec<String> {
     let now: BTreeMap<&Name, RouteId> = after.steered.iter().map(|s| (&s.owner, s.route)).collect();
     let lost = before.steered.iter().filter_map(|steered| {
         let route = *now.get(&steered.owner)?;
-        let (had, has) = (types(old, steered.route), types(new, route));
+        let (had, has) = (old.below(steered.route), new.below(route));
         // A CNAME answers every type.
         let lost: Vec<String> = if has.contains(&RecordType::CNAME) {
             Vec::new()
         } else {
-            had.difference(&has).map(ToString::to_string).collect()
+            had.difference(has).map(ToString::to_string).collect()
         };
         (!lost.is_empty())
             .then(|| format!("the steered name {} would have no {} any more", steered.owner, lost.join(", ")))
@@ -50,15 +51,34 @@ fn emptied(old: &Model, before: &Zone, new: &Model, after: &Zone) -> Vec<String>
     lost.collect()
 }
 
+/// What the trees of a model answer, each worked out once: many names share a tree.
+struct Types<'m> {
+    model: &'m Model,
+    known: HashMap<RouteId, BTreeSet<RecordType>>,
+}
+
+impl<'m> Types<'m> {
+    fn of(model: &'m Model) -> Self {
+        Self { model, known: HashMap::new() }
+    }
+
+    fn below(&mut self, root: RouteId) -> &BTreeSet<RecordType> {
+        self.known.entry(root).or_insert_with(|| types(self.model, root))
+    }
+}
+
+/// Trees share branches, so that a route may be met by very many ways: it counts once.
 fn types(model: &Model, root: RouteId) -> BTreeSet<RecordType> {
     let mut types = BTreeSet::new();
     let mut routes = vec![root];
+    let mut met = HashSet::from([root]);
     while let Some(id) = routes.pop() {
         let route = model.route(id);
         for target in route.members.iter().map(|member| member.target).chain(route.last_resort) {
             match target {
                 Target::Endpoint(endpoint) => types.extend(model.endpoint(endpoint).records.iter().map(|r| r.rtype)),
-                Target::Route(route) => routes.push(route),
+                Target::Route(below) if met.insert(below) => routes.push(below),
+                Target::Route(_) => {}
             }
         }
     }
@@ -135,5 +155,20 @@ mod tests {
         assert_eq!(said.len(), 1);
         assert!(said[0].contains("no AAAA any more"), "{said:?}");
         assert!(removals(&old, &old).is_empty());
+    }
+
+    #[test]
+    fn r2_trees_that_share_branches_at_every_level_are_walked_once() {
+        const LEVELS: usize = 40;
+        let mut model = model(&[("a.test", BOTH)]);
+        // Below each level the next one, twice: as many ways as 2 to the power of the levels.
+        let leaf = model.routes[0].clone();
+        for level in 1..=LEVELS as u32 {
+            let mut route = leaf.clone();
+            route.members = vec![leaf.members[0].clone(), leaf.members[0].clone()];
+            route.members.iter_mut().for_each(|member| member.target = Target::Route(RouteId(level - 1)));
+            model.routes.push(route);
+        }
+        assert_eq!(types(&model, RouteId(LEVELS as u32)), BTreeSet::from([RecordType::A]));
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
+use toml::de::DeTable;
 
 use super::load::Sources;
 use crate::config::{self, Loaded, Model, Overrides};
@@ -52,14 +53,16 @@ impl LastGood {
     /// Loads these texts whatever the files say now. The zone files are laid out in a directory of their own, since
     /// files that were added or that cannot be listed must not matter; paths in the result are the original ones.
     pub(super) fn load(&self, state: &Path, overrides: &Overrides) -> io::Result<Loaded> {
-        let directory = self.lay_out(&state.join(DIRECTORY)).or_else(|_| {
-            // A state directory that cannot be written is no reason not to serve.
-            self.lay_out(&std::env::temp_dir().join(format!("rhumb-{}", std::process::id())))
-        })?;
+        // Nobody else's: what is laid out there is served. It is removed at the end, since texts are read whole.
+        let private = |place: &Path| tempfile::Builder::new().prefix("rhumb-zones-").tempdir_in(place);
+        // A state directory that cannot be written is no reason not to serve.
+        let place = private(&state.join(DIRECTORY)).or_else(|_| private(&std::env::temp_dir()))?;
+        let directory = place.path().to_owned();
+        self.lay_out(&directory)?;
         let outside = |path: &&(PathBuf, String)| !path.0.starts_with(&self.zones);
         let kept: HashMap<PathBuf, String> = self.sources.iter().filter(outside).cloned().collect();
         let zones = Some(directory.clone());
-        let overrides = Overrides { zones, ..overrides.clone() };
+        let overrides = Overrides { zones, without_databases: true, ..overrides.clone() };
         let mut loaded = config::load_keeping(self.server_file.as_deref(), &overrides, &kept);
         let original = |path: &mut PathBuf| {
             if let Ok(inner) = path.strip_prefix(&directory) {
@@ -78,12 +81,7 @@ impl LastGood {
         Ok(loaded)
     }
 
-    fn lay_out(&self, under: &Path) -> io::Result<PathBuf> {
-        let directory = under.join("zones");
-        if directory.exists() {
-            fs::remove_dir_all(&directory)?;
-        }
-        fs::create_dir_all(&directory)?;
+    fn lay_out(&self, directory: &Path) -> io::Result<()> {
         for (path, text) in &self.sources {
             let Ok(inner) = path.strip_prefix(&self.zones) else { continue };
             let copy = directory.join(inner);
@@ -94,7 +92,7 @@ impl LastGood {
             // The serial comes from this time unless it is given; the last one used then counts (config: serial).
             File::options().write(true).open(&copy)?.set_modified(UNIX_EPOCH)?;
         }
-        Ok(directory)
+        Ok(())
     }
 }
 
@@ -106,10 +104,8 @@ pub(super) fn state_directory(server_file: Option<&Path>, overrides: &Overrides)
     }
     let named = server_file.and_then(|file| {
         let text = fs::read_to_string(file).ok()?;
-        let value = text.lines().take_while(|line| !line.trim_start().starts_with('[')).find_map(|line| {
-            let (key, value) = line.split_once('=')?;
-            (key.trim() == "state").then(|| value.trim().trim_matches(['"', '\'']).to_owned())
-        })?;
+        let (table, _) = DeTable::parse_recoverable(&text);
+        let value = table.get_ref().get("state")?.get_ref().as_str()?.to_owned();
         Some(file.parent().unwrap_or(Path::new("")).join(value))
     });
     named.unwrap_or_else(|| config::model::Server::default().state)
@@ -145,8 +141,36 @@ mod tests {
         fs::write(&file, "workers = = 2\nstate = \"kept\"\n[listen]\nstate = \"no\"\n").unwrap();
         let none = Overrides::default();
         assert_eq!(state_directory(Some(&file), &none), directory.path().join("kept"));
+        for (text, named) in [
+            ("state = \"st\" # beside this file", "st"),
+            ("'state' = 'st'\n[listen", "st"),
+            ("zones = \"state\"\n\"state\" = \"s#t\"\nworkers = {", "s#t"),
+            ("state = \"\"\"s\\u0074\"\"\"\nreload = zone\n", "st"),
+        ] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(state_directory(Some(&file), &none), directory.path().join(named), "{text}");
+        }
         assert_eq!(state_directory(None, &none), PathBuf::from("state"));
         let flag = Overrides { state: Some("flag".into()), ..none };
         assert_eq!(state_directory(Some(&file), &flag), PathBuf::from("flag"));
+    }
+
+    #[test]
+    fn texts_are_laid_out_where_nobody_else_can_put_any_and_are_gone_afterwards() {
+        let state = tempfile::tempdir().unwrap();
+        let zone = "zone = \"a.test\"\n[records]\n\"@\" = { NS = \"ns.elsewhere.test.\" }\n";
+        let kept =
+            LastGood { server_file: None, zones: "zones".into(), sources: vec![("zones/a.toml".into(), zone.into())] };
+        kept.save(state.path()).unwrap();
+        // What somebody has left in the way is not read.
+        fs::create_dir(state.path().join(DIRECTORY).join("zones")).unwrap();
+        fs::write(state.path().join(DIRECTORY).join("zones/b.toml"), "zone = ").unwrap();
+        let loaded = kept.load(state.path(), &Overrides::default()).unwrap();
+        assert_eq!(loaded.model.unwrap().zones[0].file, Path::new("zones/a.toml"));
+        let left: Vec<_> =
+            fs::read_dir(state.path().join(DIRECTORY)).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("rhumb-zones-")), "{left:?}");
+        // Without a directory of its own the system's is used.
+        assert!(kept.load(Path::new("/dev/null"), &Overrides::default()).unwrap().model.is_some());
     }
 }

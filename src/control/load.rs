@@ -10,13 +10,10 @@ use std::time::SystemTime;
 use siphasher::sip::SipHasher24;
 
 use crate::config::model::ReloadUnit;
-use crate::config::{self, Diagnostic, Loaded, Model, Overrides, Severity};
+use crate::config::{self, Diagnostic, Loaded, Model, Overrides, Severity, Wanted};
 
 /// Files with their texts.
 pub(super) type Sources = Vec<(PathBuf, String)>;
-
-/// Where the server file is looked for, as [`config::load`] does.
-const SERVER_FILES: [&str; 2] = ["rhumb.toml", "/etc/rhumb/rhumb.toml"];
 
 /// What one reading brought.
 #[derive(Debug)]
@@ -27,17 +24,13 @@ pub(super) struct Reading {
     pub(super) sources: Arc<Sources>,
     /// Of the texts and their paths: equal digests mean that nothing was edited.
     pub(super) digest: u64,
-}
-
-/// The server file that is used, if there is one.
-pub(super) fn server_file(given: Option<&Path>) -> Option<PathBuf> {
-    let usual = || SERVER_FILES.iter().map(PathBuf::from).find(|path| path.exists());
-    given.map(Path::to_owned).or_else(usual)
+    /// What else it depends on.
+    pub(super) wanted: Wanted,
 }
 
 /// Every place where a server file may appear.
 pub(super) fn server_files(given: Option<&Path>) -> Vec<PathBuf> {
-    given.map_or_else(|| SERVER_FILES.iter().map(PathBuf::from).collect(), |given| vec![given.to_owned()])
+    given.map_or_else(|| config::SERVER_FILES.iter().map(PathBuf::from).collect(), |given| vec![given.to_owned()])
 }
 
 /// Reads everything. With `reload = "zone"` (`unit`), faulty files are replaced by their `served` form where they have
@@ -51,7 +44,8 @@ pub(super) fn read(file: Option<&Path>, overrides: &Overrides, unit: ReloadUnit,
 }
 
 fn reading(loaded: Loaded, digest: u64) -> Reading {
-    Reading { model: loaded.model, diagnostics: loaded.diagnostics, sources: Arc::new(loaded.sources), digest }
+    let Loaded { model, diagnostics, sources, wanted } = loaded;
+    Reading { model, diagnostics, sources: Arc::new(sources), digest, wanted }
 }
 
 /// Puts the served form in the place of faulty files, and then of those that are faulty because of that, until the
@@ -129,7 +123,7 @@ pub(super) fn line(diagnostic: &Diagnostic, sources: &[(PathBuf, String)]) -> St
 /// What tells one form of a file from another without reading it.
 pub(super) type Stamp = (PathBuf, Option<(SystemTime, u64)>);
 
-/// The stamps of databases: they are too large to be read for comparing.
+/// The stamps of files that are too large, or too often looked at, to be read for comparing.
 pub(super) fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
     let stamp = |path: &PathBuf| {
         let meta = fs::metadata(path).ok()?;

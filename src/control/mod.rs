@@ -315,8 +315,9 @@ impl Control {
     fn ask<T>(&self, request: impl FnOnce(mpsc::Sender<T>) -> Request) -> Result<T, String> {
         let (reply, answer) = mpsc::channel();
         self.publisher.0.send(request(reply)).map_err(|_| STOPPING.to_owned())?;
-        answer.recv().map_err(|_| STOPPING.to_owned())
+        answer.recv().map_err(|_| UNANSWERED.to_owned())
     }
 }
 
 const STOPPING: &str = "the server is stopping";
+const UNANSWERED: &str = "the server is stopping, or it failed at this change: its log says which";

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -16,8 +16,8 @@ use super::report::{Counters, Facts};
 use super::serial::Used;
 use super::watch::{Interest, Watch};
 use super::{Current, DrainError, Drained, Options, ReloadError, Reloaded, Subject};
-use crate::config::Model;
 use crate::config::model::EndpointId;
+use crate::config::{Model, Wanted};
 use crate::health::{Checker, Store, Switches};
 use crate::snapshot::{Inputs, Snapshot, compile};
 
@@ -33,6 +33,9 @@ const RETIRE_AFTER: Duration = Duration::from_secs(3);
 /// Directories that were not there are looked for, and ends of drains checked against the clock, this often.
 const TICK: Duration = Duration::from_secs(1);
 
+/// From a step that failed to the next one.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
 /// What the handle and the publisher share.
 pub(super) struct Shared {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
@@ -45,6 +48,13 @@ pub(super) struct Shared {
     pub(super) checker: Mutex<Option<Checker>>,
     /// Seconds since 1970 UTC.
     pub(super) started: u64,
+}
+
+impl Shared {
+    /// Whoever panicked with it in their hands left it whole: it is only ever taken out.
+    pub(super) fn checker(&self) -> MutexGuard<'_, Option<Checker>> {
+        self.checker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What may be asked of the publisher.
@@ -70,9 +80,21 @@ pub(super) enum Request {
     FilesChanged,
     /// A verdict has changed.
     VerdictsChanged,
+    /// For tests: panics.
+    #[cfg(test)]
+    Fail {
+        reply: mpsc::Sender<()>,
+    },
     Stop {
         reply: Option<mpsc::Sender<()>>,
     },
+}
+
+/// What a reading that was refused depends on.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    pub(super) sources: Arc<load::Sources>,
+    pub(super) wanted: Wanted,
 }
 
 /// Everything that changes.
@@ -92,29 +114,24 @@ pub(super) struct Publisher {
     pub(super) held: Option<(u64, u64)>,
     /// Readings held so far.
     pub(super) holds: u64,
+    /// Of the databases that are served.
     pub(super) stamps: Vec<Stamp>,
+    /// What the last refused reading depends on: it is tried again when any of that changes.
+    pub(super) awaited: Option<Awaited>,
+    /// Of the server file and all databases as last looked at.
+    pub(super) seen: Vec<Stamp>,
+    /// What was told of files that are not watched.
+    pub(super) unwatched: Vec<String>,
     pub(super) files: Debounce,
     pub(super) verdicts: Debounce,
     pub(super) retired: VecDeque<(Instant, Arc<Snapshot>)>,
 }
 
 impl Publisher {
-    /// Runs until told to stop.
+    /// Runs until told to stop. A panic costs the request that it came of and nothing else.
     pub(super) fn run(mut self) {
         loop {
-            match self.requests.recv_timeout(self.patience()) {
-                Ok(Request::Reload { force, reply }) => {
-                    // Who asked may have given up waiting; the reload stands.
-                    let _ = reply.send(self.reload(force));
-                }
-                Ok(Request::Drain { subject, span, reason, force, reply }) => {
-                    let _ = reply.send(self.drain(&subject, span, reason, force));
-                }
-                Ok(Request::Undrain { subject, reply }) => {
-                    let _ = reply.send(self.undrain(&subject));
-                }
-                Ok(Request::FilesChanged) => self.files.note(Instant::now()),
-                Ok(Request::VerdictsChanged) => self.verdicts.note(Instant::now()),
+            let asked = match self.requests.recv_timeout(self.patience()) {
                 Ok(Request::Stop { reply }) => {
                     self.stop();
                     if let Some(reply) = reply {
@@ -122,23 +139,68 @@ impl Publisher {
                     }
                     return;
                 }
-                Err(RecvTimeoutError::Timeout) => self.follow_files(),
+                Ok(request) => Some(request),
+                Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return self.stop(),
-            }
-            let now = Instant::now();
-            if self.files.take(now) {
-                self.follow_files();
-                // A refusal is in the log and in the status.
-                let _ = self.reload(None);
-            }
-            if self.verdicts.take(now) {
-                self.publish_verdicts();
-            }
-            self.expire_drains();
-            while self.retired.front().is_some_and(|(since, _)| since.elapsed() >= RETIRE_AFTER) {
-                self.retired.pop_front();
+            };
+            // What is served is swapped in whole, so that no step leaves half of a change behind.
+            if catch_unwind(AssertUnwindSafe(|| self.step(asked))).is_err() {
+                self.note_failure();
             }
         }
+    }
+
+    fn step(&mut self, asked: Option<Request>) {
+        match asked {
+            Some(Request::Reload { force, reply }) => {
+                // Who asked may have given up waiting; the reload stands.
+                let _ = reply.send(self.reload(force));
+            }
+            Some(Request::Drain { subject, span, reason, force, reply }) => {
+                let _ = reply.send(self.drain(&subject, span, reason, force));
+            }
+            Some(Request::Undrain { subject, reply }) => {
+                let _ = reply.send(self.undrain(&subject));
+            }
+            Some(Request::FilesChanged) => self.files.note(Instant::now()),
+            Some(Request::VerdictsChanged) => self.verdicts.note(Instant::now()),
+            #[cfg(test)]
+            #[allow(clippy::panic, reason = "a test asks for it")]
+            Some(Request::Fail { reply }) => {
+                drop(reply);
+                panic!("a test asked for it");
+            }
+            // The loop ends there and has no step.
+            Some(Request::Stop { .. }) => {}
+            None => self.follow_files(),
+        }
+        let now = Instant::now();
+        if self.files.take(now) {
+            self.follow_files();
+            // A refusal is in the log and in the status.
+            let _ = self.reload(None);
+        }
+        if self.verdicts.take(now) {
+            self.publish_verdicts();
+        }
+        self.expire_drains();
+        while self.retired.front().is_some_and(|(since, _)| since.elapsed() >= RETIRE_AFTER) {
+            self.retired.pop_front();
+        }
+    }
+
+    fn note_failure(&self) {
+        const FAILED: &str = "a change could not be worked on to its end";
+        let times = self.shared.counters.failed_step();
+        let note =
+            format!("{FAILED} ({times} since the start): the log has its last words, and this is a fault of rhumb");
+        tracing::error!("{note}");
+        self.tell(|facts| {
+            facts.notes.retain(|known| !known.starts_with(FAILED));
+            facts.notes.push(note);
+        });
+        // What fails at each step must not take a processor.
+        std::thread::sleep(AFTER_FAILURE);
     }
 
     fn patience(&self) -> Duration {
@@ -151,7 +213,7 @@ impl Publisher {
 
     fn stop(&mut self) {
         self.watch = None;
-        let checker = self.shared.checker.lock().map(|mut checker| checker.take()).unwrap_or_default();
+        let checker = self.shared.checker().take();
         if let Some(checker) = checker {
             self.options.runtime.block_on(checker.shutdown());
         }
@@ -213,8 +275,7 @@ impl Publisher {
     }
 
     pub(super) fn with_checker<T>(&self, ask: impl FnOnce(&Checker) -> T) -> Option<T> {
-        let checker = self.shared.checker.lock().ok()?;
-        checker.as_ref().map(ask)
+        self.shared.checker().as_ref().map(ask)
     }
 
     /// Changes what `status` tells.
@@ -224,18 +285,47 @@ impl Publisher {
         self.shared.facts.store(Arc::new(facts));
     }
 
-    /// Takes up directories that were replaced or have appeared.
+    /// Takes up directories that were replaced or have appeared, and looks itself at the few files that everything else
+    /// hangs on. Both what is served and what was refused last count.
     pub(super) fn follow_files(&mut self) {
         let current = self.current();
         let server = &current.inputs.model.server;
-        let mut files: Vec<PathBuf> = current.sources.iter().map(|(path, _)| path.clone()).collect();
-        files.extend(server.databases.iter().cloned());
-        files.extend(load::server_files(self.options.server_file.as_deref()));
-        let interest = Interest::new([&server.zones], &files);
-        let Some(watch) = &mut self.watch else { return };
-        if watch.follow(interest) {
+        let mut looked_at = load::server_files(self.options.server_file.as_deref());
+        looked_at.extend(server.databases.iter().cloned());
+        let mut directories = vec![&server.zones];
+        let mut read: Vec<PathBuf> = current.sources.iter().map(|(path, _)| path.clone()).collect();
+        if let Some(awaited) = &self.awaited {
+            looked_at.extend(awaited.wanted.databases.iter().cloned());
+            directories.push(&awaited.wanted.zones);
+            read.extend(awaited.sources.iter().map(|(path, _)| path.clone()));
+        }
+        let seen = load::stamps(&looked_at);
+        let interest = Interest::new(directories, read.iter().chain(&looked_at));
+        let is_other = |stamp: &Stamp| self.seen.iter().any(|known| known.0 == stamp.0 && known.1 != stamp.1);
+        let mut is_due = seen.iter().any(is_other);
+        self.seen = seen;
+        if let Some(watch) = &mut self.watch {
+            is_due |= watch.follow(interest);
+            self.note_unwatched();
+        }
+        if is_due {
             self.files.note(Instant::now());
         }
+    }
+
+    fn note_unwatched(&mut self) {
+        let problems = self.watch.as_ref().map(Watch::problems).unwrap_or_default();
+        if problems == self.unwatched {
+            return;
+        }
+        let before = std::mem::replace(&mut self.unwatched, problems.clone());
+        for problem in problems.iter().filter(|problem| !before.contains(problem)) {
+            tracing::warn!("{problem}");
+        }
+        self.tell(|facts| {
+            facts.notes.retain(|note| !before.contains(note));
+            facts.notes.extend(problems);
+        });
     }
 }
 

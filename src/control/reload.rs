@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::guard;
 use super::load::{self, Reading, Sources};
-use super::publisher::{Publisher, unix_now};
+use super::publisher::{Awaited, Publisher, unix_now};
 use super::serial;
 use super::start::keep;
 use super::{LoadStatus, ReloadError, Reloaded};
 use crate::config::model::Server;
-use crate::config::{Diagnostic, Model, Severity};
+use crate::config::{Diagnostic, Model, Severity, Wanted};
 use crate::geo;
 use crate::snapshot::Inputs;
 
@@ -19,9 +19,9 @@ impl Publisher {
         let server = &current.inputs.model.server;
         let file = self.options.server_file.as_deref();
         let reading = load::read(file, &self.options.overrides, server.reload, Some(&current.sources));
-        let Reading { model, mut diagnostics, sources, digest } = reading;
+        let Reading { model, mut diagnostics, sources, digest, wanted } = reading;
         let Some(mut model) = model else {
-            return Err(self.refuse(digest, diagnostics, sources, None));
+            return Err(self.refuse(digest, wanted, diagnostics, sources, None));
         };
         let stamps = load::stamps(&model.server.databases);
         if digest == self.digest && stamps == self.stamps {
@@ -44,7 +44,7 @@ impl Publisher {
                     let said = Diagnostic::general(Severity::Error, "removes-too-much", what);
                     Diagnostic { help: Some(help.clone()), ..said }
                 }));
-                return Err(self.refuse(digest, diagnostics, sources, Some(number)));
+                return Err(self.refuse(digest, wanted, diagnostics, sources, Some(number)));
             }
         }
 
@@ -59,7 +59,7 @@ impl Publisher {
                 }
                 Err(error) => {
                     diagnostics.push(Diagnostic::general(Severity::Error, "bad-database", error.to_string()));
-                    return Err(self.refuse(digest, diagnostics, sources, None));
+                    return Err(self.refuse(digest, wanted, diagnostics, sources, None));
                 }
             }
         };
@@ -78,7 +78,7 @@ impl Publisher {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 diagnostics.push(Diagnostic::general(Severity::Error, "limit", error));
-                return Err(self.refuse(digest, diagnostics, sources, None));
+                return Err(self.refuse(digest, wanted, diagnostics, sources, None));
             }
         };
         let generation = self.publish(snapshot, Arc::clone(&sources));
@@ -113,6 +113,7 @@ impl Publisher {
     fn refuse(
         &mut self,
         digest: u64,
+        wanted: Wanted,
         diagnostics: Vec<Diagnostic>,
         sources: Arc<Sources>,
         force: Option<u64>,
@@ -128,6 +129,8 @@ impl Publisher {
             tracing::error!("the files were not taken: generation {} goes on", self.current().generation);
         }
         self.refused = Some(digest);
+        self.awaited = Some(Awaited { sources: Arc::clone(&sources), wanted });
+        self.follow_files();
         self.shared.counters.refused_load();
         let status = status(false, force, &diagnostics, &sources);
         self.tell(|facts| {
@@ -137,7 +140,7 @@ impl Publisher {
     }
 
     fn taken(&mut self, diagnostics: &[Diagnostic], sources: &Sources) {
-        self.refused = None;
+        (self.refused, self.awaited) = (None, None);
         self.shared.counters.taken_load();
         let status = status(true, None, diagnostics, sources);
         self.tell(|facts| facts.last_load = status);
@@ -145,7 +148,10 @@ impl Publisher {
 
     fn remember(&mut self, model: &Model, sources: &Sources, databases: Option<Vec<geo::DatabaseInfo>>) {
         let mut notes = self.shared.facts.load().notes.clone();
-        notes.retain(|note| !note.starts_with("the files have errors") && !note.starts_with("served without"));
+        let is_over = |note: &str| {
+            note.starts_with("the files have errors") || (databases.is_some() && note.starts_with("served without"))
+        };
+        notes.retain(|note| !is_over(note));
         keep(&self.options, model, sources, &self.store, &self.serials, &mut notes);
         self.tell(|facts| {
             facts.notes = notes;

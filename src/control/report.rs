@@ -31,6 +31,7 @@ type Source = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
 pub(super) struct Counters {
     loads_taken: AtomicU64,
     loads_refused: AtomicU64,
+    failed_steps: AtomicU64,
     sources: Mutex<Vec<Source>>,
 }
 
@@ -47,11 +48,17 @@ impl Counters {
         self.loads_refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How many there are, this one included.
+    pub(super) fn failed_step(&self) -> u64 {
+        self.failed_steps.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     fn read(&self) -> BTreeMap<String, u64> {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let own = [
             ("loads_taken", self.loads_taken.load(Ordering::Relaxed)),
             ("loads_refused", self.loads_refused.load(Ordering::Relaxed)),
+            ("changes_failed", self.failed_steps.load(Ordering::Relaxed)),
         ];
         let all = sources.iter().flat_map(|source| source()).chain(own);
         all.map(|(name, count)| (name.to_owned(), count)).collect()
@@ -67,7 +74,7 @@ impl fmt::Debug for Counters {
 pub(super) fn status(shared: &Shared) -> Status {
     let current = shared.current.load_full();
     let facts = shared.facts.load_full();
-    let (probes, counts, problems) = match &*shared.checker.lock().unwrap_or_else(PoisonError::into_inner) {
+    let (probes, counts, problems) = match &*shared.checker() {
         Some(checker) => (checker.report(), checker.counts(), checker.problems()),
         None => Default::default(),
     };

@@ -12,14 +12,14 @@ use super::debounce::Debounce;
 use super::last_good::{self, LastGood};
 use super::load::{self, Reading, Sources};
 use super::publisher::{
-    FILES_MOST, FILES_QUIET, Publisher, Request, Shared, VERDICTS_MOST, VERDICTS_QUIET, compiled, unix_now,
+    Awaited, FILES_MOST, FILES_QUIET, Publisher, Request, Shared, VERDICTS_MOST, VERDICTS_QUIET, compiled, unix_now,
 };
 use super::report::{Counters, Facts};
 use super::serial::{self, Used};
 use super::watch::Watch;
 use super::{Current, LoadStatus, Options, StartError};
 use crate::config::model::ReloadUnit;
-use crate::config::{Model, Overrides};
+use crate::config::{self, Diagnostic, Model, Overrides};
 use crate::geo::{self, DatabaseInfo, Places};
 use crate::health::{self, Checker, Store, Switches};
 use crate::snapshot::Inputs;
@@ -34,13 +34,15 @@ pub(super) struct First {
     digest: u64,
     /// Of files that were refused in favour of the last good configuration.
     refused: Option<u64>,
+    /// What those files depend on.
+    awaited: Option<Awaited>,
     last_load: LoadStatus,
     notes: Vec<String>,
 }
 
 /// Publishes the first snapshot and starts the publisher.
 pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc::Sender<Request>), StartError> {
-    let First { mut model, sources, digest, refused, last_load, mut notes } = first;
+    let First { mut model, sources, digest, refused, awaited, last_load, mut notes } = first;
     let store = Store::new(&model.server.state);
     let mut serials: Used = store.load(SERIALS, "serials are those of the files").unwrap_or_else(|fault| {
         notes.push(fault.to_string());
@@ -94,6 +96,9 @@ pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc
         held: None,
         holds: 0,
         stamps,
+        awaited,
+        seen: Vec::new(),
+        unwatched: Vec::new(),
         files: Debounce::new(FILES_QUIET, FILES_MOST),
         verdicts: Debounce::new(VERDICTS_QUIET, VERDICTS_MOST),
         retired: VecDeque::new(),
@@ -110,9 +115,9 @@ pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc
 
 /// The files, or where they are faulty the last good configuration.
 pub(super) fn first(options: &Options) -> Result<First, StartError> {
-    let file = load::server_file(options.server_file.as_deref());
+    let file = config::server_file(options.server_file.as_deref());
     let reading = load::read(options.server_file.as_deref(), &options.overrides, ReloadUnit::All, None);
-    let Reading { model, diagnostics, sources, digest } = reading;
+    let Reading { model, diagnostics, sources, digest, wanted } = reading;
     let said: Vec<String> =
         diagnostics.iter().map(|d| format!("{}: {}", d.severity, load::line(d, &sources))).collect();
     let last_load =
@@ -121,15 +126,20 @@ pub(super) fn first(options: &Options) -> Result<First, StartError> {
         for diagnostic in &diagnostics {
             tracing::warn!("{}", load::line(diagnostic, &sources));
         }
-        return Ok(First { model, sources, digest, refused: None, last_load, notes: Vec::new() });
+        return Ok(First { model, sources, digest, refused: None, awaited: None, last_load, notes: Vec::new() });
     }
     let refusal = || StartError::Config { diagnostics: diagnostics.clone(), sources: sources.to_vec() };
     let state = last_good::state_directory(file.as_deref(), &options.overrides);
-    let kept = kept_form(&state, &options.overrides).ok_or_else(refusal)?;
-    let (model, kept) = kept;
-    for diagnostic in &diagnostics {
-        tracing::error!("{}", load::line(diagnostic, &sources));
+    let kept = last_good(&state);
+    let awaited = Some(Awaited { sources: Arc::clone(&sources), wanted });
+    // The files themselves, if databases are all that is missing.
+    let whole = kept.as_ref().and_then(|_| without_databases(options));
+    if let Some(Reading { model: Some(model), sources, digest, .. }) = whole {
+        tell(&diagnostics, &sources);
+        return Ok(First { model, sources, digest, refused: Some(digest), awaited, last_load, notes: Vec::new() });
     }
+    let (model, kept) = kept.and_then(|kept| kept_form(&kept, &state, &options.overrides)).ok_or_else(refusal)?;
+    tell(&diagnostics, &sources);
     let note = format!("the files have errors: the last good configuration is served, kept in {}", state.display());
     tracing::error!("{note}");
     // No text has this digest, so that the files are taken as soon as they are whole.
@@ -138,20 +148,36 @@ pub(super) fn first(options: &Options) -> Result<First, StartError> {
         sources: Arc::new(kept),
         digest: !digest,
         refused: Some(digest),
+        awaited,
         last_load: LoadStatus { from_last_good: true, ..last_load },
         notes: vec![note],
     })
 }
 
-fn kept_form(state: &Path, overrides: &Overrides) -> Option<(Model, Sources)> {
-    let kept = match LastGood::read(state) {
-        // Another directory than the one that was asked for would be a surprise and no rescue.
-        Ok(kept) => kept.filter(|kept| overrides.zones.as_ref().is_none_or(|zones| *zones == kept.zones))?,
-        Err(fault) => {
-            tracing::error!("{fault}");
-            return None;
-        }
-    };
+fn tell(faults: &[Diagnostic], sources: &Sources) {
+    for fault in faults {
+        tracing::error!("{}", load::line(fault, sources));
+    }
+}
+
+fn last_good(state: &Path) -> Option<LastGood> {
+    LastGood::read(state).unwrap_or_else(|fault| {
+        tracing::error!("{fault}");
+        None
+    })
+}
+
+fn without_databases(options: &Options) -> Option<Reading> {
+    let overrides = Overrides { without_databases: true, ..options.overrides.clone() };
+    let reading = load::read(options.server_file.as_deref(), &overrides, ReloadUnit::All, None);
+    reading.model.is_some().then_some(reading)
+}
+
+fn kept_form(kept: &LastGood, state: &Path, overrides: &Overrides) -> Option<(Model, Sources)> {
+    // Another directory than the one that was asked for would be a surprise and no rescue.
+    if overrides.zones.as_ref().is_some_and(|zones| *zones != kept.zones) {
+        return None;
+    }
     match kept.load(state, overrides) {
         Ok(loaded) => loaded.model.map(|model| (model, loaded.sources)),
         Err(error) => {
@@ -195,7 +221,7 @@ pub(super) fn keep(
 ) {
     const UNWRITTEN: &str = "the state directory";
     notes.retain(|note| !note.starts_with(UNWRITTEN));
-    let file = load::server_file(options.server_file.as_deref());
+    let file = config::server_file(options.server_file.as_deref());
     let kept = LastGood::new(file, model, sources).save(store.directory());
     if let Err(error) = kept.and_then(|()| store.save(SERIALS, serials)) {
         let note = format!(
@@ -211,15 +237,17 @@ fn watch(shared: &Shared, sender: &mpsc::Sender<Request>) -> Option<Watch> {
     let sender = sender.clone();
     // After the publisher has gone there is nobody to tell.
     let tell = move || drop(sender.send(Request::FilesChanged));
-    let watch = Watch::new(tell).map_err(|error| format!("files are read on `rhumb reload` only: {error}"));
-    let problem = watch.as_ref().map_or_else(|error| Some(error.clone()), |watch| watch.problem.clone());
-    if let Some(problem) = problem {
-        tracing::warn!("{problem}");
-        let mut facts = Facts::clone(&shared.facts.load());
-        facts.notes.push(problem);
-        shared.facts.store(Arc::new(facts));
+    match Watch::new(tell) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            let problem = format!("most files are read on `rhumb reload` only: {error}");
+            tracing::warn!("{problem}");
+            let mut facts = Facts::clone(&shared.facts.load());
+            facts.notes.push(problem);
+            shared.facts.store(Arc::new(facts));
+            None
+        }
     }
-    watch.ok()
 }
 
 fn forward(options: &Options, mut changes: watch::Receiver<u64>, sender: mpsc::Sender<Request>) {

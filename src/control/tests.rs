@@ -198,6 +198,22 @@ fn g10_a_drain_is_refused_whichever_clients_it_leaves_with_nothing() {
 }
 
 #[test]
+fn g10_a_drain_that_was_forced_on_some_clients_is_no_leave_to_empty_others() {
+    let place = Place::new();
+    let (above, _) = ZONE.split_once("[routes.web]").unwrap();
+    let fenced = "[routes.web]\npolicy = \"geolocation\"\nfence = true\n\
+                  to = [ { where = \"net:81.2.69.0/24\", endpoint = \"one\" }, { where = \"default\", endpoint = \"two\" } ]\n";
+    place.write(&format!("{above}{fenced}"));
+    let control = place.start();
+    let (one, two) = (Subject::Endpoint("one".into()), Subject::Endpoint("two".into()));
+    control.drain(&one, None, None, true).unwrap();
+    let refused = control.drain(&two, None, None, false);
+    assert!(matches!(refused, Err(DrainError::Empties(_))), "{refused:?}");
+    let again = control.drain(&one, None, Some("disks".into()), false);
+    assert!(again.is_ok_and(|drained| drained.forced.is_empty()), "it leaves nobody with less than before");
+}
+
+#[test]
 fn unknown_names_are_answered_with_the_nearest_one() {
     let place = Place::new();
     let control = place.start();
@@ -246,4 +262,115 @@ fn r5_a_faulty_zone_alone_keeps_its_form_where_the_unit_is_a_zone() {
     assert_eq!(weight(&control), 90);
     let said = control.status().last_load.diagnostics.join("\n");
     assert!(said.contains("not taken") && said.contains("example.test.toml:14"), "{said}");
+}
+
+#[test]
+fn r8_a_change_that_panics_costs_itself_and_is_told_of() {
+    let place = Place::new();
+    let control = place.start();
+    assert!(control.ask(|reply| Request::Fail { reply }).is_err());
+    control.drain(&Subject::Endpoint("one".into()), None, None, false).unwrap();
+    let poisoned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _held = control.shared.checker();
+        panic!("with the checker in hand");
+    }));
+    assert!(poisoned.is_err());
+    control.reload(None).unwrap();
+    let status = control.status();
+    assert_eq!(status.counters["changes_failed"], 1);
+    assert!(status.notes.join("\n").contains("could not be worked on"), "{:?}", status.notes);
+    let checking = control.shared.checker().is_some();
+    control.stop();
+    assert!(checking && control.shared.checker().is_none(), "the checker is stopped all the same");
+}
+
+const DATABASE: &str = "[geoip]\ndatabases = [\"places.mmdb\"]\n";
+
+impl Place {
+    fn put_database(&self, name: &str) {
+        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/geoip-fixtures/city.mmdb"), self.path(name)).unwrap();
+    }
+}
+
+#[test]
+fn r4_a_database_that_is_gone_stops_a_first_start_only_and_is_taken_up_when_it_is_back() {
+    let place = Place::new();
+    place.server(DATABASE);
+    assert!(matches!(Control::start(place.options()), Err(StartError::Config { .. })));
+    place.put_database("places.mmdb");
+    place.start().stop();
+    fs::remove_file(place.path("places.mmdb")).unwrap();
+    // An edit of the meantime is served: only the database is missing.
+    place.write(&ZONE.replace("90", "70"));
+    let control = place.start();
+    let status = control.status();
+    assert_eq!(weight(&control), 70);
+    assert!(!status.last_load.ok && !status.last_load.from_last_good);
+    assert!(status.notes.join("\n").contains("served without a database"), "{:?}", status.notes);
+    place.put_database("places.mmdb");
+    place.until("the database is taken", || control.status().last_load.ok && control.status().databases.len() == 1);
+    assert!(!control.status().notes.join("\n").contains("served without"), "{:?}", control.status().notes);
+}
+
+#[test]
+fn r4_broken_files_and_a_database_that_is_gone_leave_the_last_good_configuration() {
+    let place = Place::new();
+    place.server(DATABASE);
+    place.put_database("places.mmdb");
+    place.start().stop();
+    fs::remove_file(place.path("places.mmdb")).unwrap();
+    place.write("zone = ");
+    let control = place.start();
+    assert_eq!(weight(&control), 90);
+    assert!(control.status().last_load.from_last_good);
+}
+
+#[test]
+fn r5_what_a_refused_load_names_is_waited_for() {
+    let place = Place::new();
+    let control = place.start();
+    // Neither is in a directory that was of any interest before.
+    for directory in ["a", "b"] {
+        fs::create_dir(place.path(directory)).unwrap();
+    }
+    fs::write(
+        place.path("rhumb.toml"),
+        "zones = \"b/zones\"\nstate = \"state\"\n[geoip]\ndatabases = [\"a/places.mmdb\"]\n",
+    )
+    .unwrap();
+    place.until("the load is refused", || !control.status().last_load.ok);
+    place.put_database("a/places.mmdb");
+    place.until("it is tried again", || {
+        let said = control.status().last_load.diagnostics.join("\n");
+        !said.contains("places.mmdb") && said.contains("b/zones")
+    });
+    fs::create_dir(place.path("b/zones")).unwrap();
+    fs::write(place.path("b/zones/example.test.toml"), ZONE.replace("90", "40")).unwrap();
+    place.until("the load is taken", || weight(&control) == 40);
+}
+
+#[test]
+fn files_that_a_mounted_configuration_switches_by_a_link_are_followed() {
+    let place = Place::new();
+    let data = |name: &str, weight: &str| {
+        fs::create_dir_all(place.path(name).join("zones")).unwrap();
+        let server = "zones = \"zones\"\nstate = \"state\"\n";
+        fs::write(place.path(name).join("rhumb.toml"), format!("{server}# {weight}\n")).unwrap();
+        fs::write(place.path(name).join("zones/example.test.toml"), ZONE.replace("90", weight)).unwrap();
+    };
+    let link = |to: &str, from: &str| {
+        std::os::unix::fs::symlink(to, place.path("link")).unwrap();
+        fs::rename(place.path("link"), place.path(from)).unwrap();
+    };
+    fs::remove_dir_all(place.path("zones")).unwrap();
+    fs::remove_file(place.path("rhumb.toml")).unwrap();
+    data("..one", "90");
+    data("..two", "30");
+    link("..one", "..data");
+    link("..data/zones", "zones");
+    link("..data/rhumb.toml", "rhumb.toml");
+    let control = place.start();
+    assert_eq!(weight(&control), 90);
+    link("..two", "..data");
+    place.until("the other configuration is served", || weight(&control) == 30);
 }

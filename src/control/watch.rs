@@ -33,10 +33,14 @@ impl Interest {
         }
     }
 
-    /// Hidden files and backups are editors' own affair, except the link that a mounted configuration is switched by.
+    /// Hidden files and backups are editors' own affair. A mounted configuration is switched by a link beside its files
+    /// and directories, which are links into it themselves and do not change.
     fn covers(&self, path: &Path) -> bool {
         let name = path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
-        let is_private = (name.starts_with(b".") && name != b"..data") || name.ends_with(b"~");
+        if name == b"..data" {
+            return path.parent().is_some_and(|parent| self.to_watch().contains(parent));
+        }
+        let is_private = name.starts_with(b".") || name.ends_with(b"~");
         let inside = path.parent().is_some_and(|parent| self.directories.contains(parent));
         self.files.contains(path) || self.directories.contains(path) || (inside && !is_private)
     }
@@ -53,8 +57,10 @@ pub(super) struct Watch {
     watcher: Box<dyn Watcher + Send>,
     interest: Arc<Mutex<Interest>>,
     watched: BTreeMap<PathBuf, Identity>,
-    /// Why changes may be noticed late or only when told, if so.
-    pub(super) problem: Option<String>,
+    /// Why files are looked at from time to time only, if so.
+    polling: Option<String>,
+    /// Directories that cannot be watched now, as told.
+    unwatched: Option<String>,
 }
 
 /// Which directory it is: a path may come to name another one.
@@ -81,7 +87,12 @@ impl Watch {
                 Box::new(PollWatcher::new(handler(), Config::default().with_poll_interval(POLL))?)
             }
         };
-        Ok(Self { watcher, interest, watched: BTreeMap::new(), problem })
+        Ok(Self { watcher, interest, watched: BTreeMap::new(), polling: problem, unwatched: None })
+    }
+
+    /// Why changes may be noticed late or only when told, if so.
+    pub(super) fn problems(&self) -> Vec<String> {
+        self.polling.iter().chain(&self.unwatched).cloned().collect()
     }
 
     /// Follows this and nothing else from now on. Directories that were replaced, or were not there before, are taken
@@ -101,6 +112,7 @@ impl Watch {
             let _ = self.watcher.unwatch(&path);
             self.watched.remove(&path);
         }
+        self.unwatched = None;
         for path in wanted {
             let Some(identity) = identity(&path) else { continue };
             if self.watched.contains_key(&path) {
@@ -112,7 +124,8 @@ impl Watch {
                     self.watched.insert(path, identity);
                 }
                 Err(error) => {
-                    self.problem = Some(format!("changes in {} are noticed on reload only: {error}", path.display()));
+                    let what = path.display();
+                    self.unwatched = Some(format!("changes in {what} are noticed late or on reload only: {error}"));
                 }
             }
         }
@@ -200,6 +213,8 @@ mod tests {
         let interest = Interest::new([&PathBuf::from("/z")], [&PathBuf::from("/etc/rhumb.toml")]);
         let covers = |path: &str| interest.covers(Path::new(path));
         assert!(covers("/z/a.toml") && covers("/z") && covers("/etc/rhumb.toml") && covers("/z/..data"));
+        assert!(covers("/etc/..data") && covers("/..data"), "beside a file and beside a directory");
+        assert!(!covers("/etc/..2026") && !covers("/usr/..data"));
         assert!(!covers("/z/.a.toml.swp") && !covers("/z/a.toml~") && !covers("/etc/passwd"));
     }
 }

@@ -54,9 +54,29 @@ pub struct Snapshot {
 impl Snapshot {
     /// Full names of routes that answer some client with drained endpoints, since nothing else is left (G10).
     pub fn forced(&self) -> Vec<String> {
-        let forced = self.plan.steers.iter().zip(&self.steered).filter(|(_, answers)| answers.forced);
+        self.names(|_, answers| answers.forced)
+    }
+
+    /// Those of [`Self::forced`] where that came upon some client since `before`, a snapshot of the same files.
+    pub fn forced_since(&self, before: &Self) -> Vec<String> {
+        let is_comparable = Arc::ptr_eq(&self.plan, &before.plan);
+        self.names(|number, answers| match before.steered.get(number) {
+            Some(before) if is_comparable => answers.is_forced_further(before),
+            _ => answers.forced,
+        })
+    }
+
+    /// Of steered names that `are` so, by their number and answers.
+    fn names(&self, are: impl Fn(usize, &SteeredAnswers) -> bool) -> Vec<String> {
+        let of = self
+            .plan
+            .steers
+            .iter()
+            .zip(&self.steered)
+            .enumerate()
+            .filter(|(number, (_, answers))| are(*number, answers));
         let mut names: Vec<String> =
-            forced.map(|(steer, _)| self.inputs.model.route(steer.root).name.clone()).collect();
+            of.map(|(_, (steer, _))| self.inputs.model.route(steer.root).name.clone()).collect();
         names.dedup();
         names
     }

@@ -18,6 +18,8 @@ pub struct SteeredAnswers {
     pub types: Box<[SteeredType]>,
     /// Some client is answered with drained endpoints, since nothing else is left (G10).
     pub forced: bool,
+    /// For whom that is so: types and regions, ascending.
+    forced_for: Box<[(RecordType, u16)]>,
     variants: Box<[Ready]>,
 }
 
@@ -54,7 +56,7 @@ impl SteeredAnswers {
     /// Evaluates every region and type of a tree.
     pub fn evaluate(steer: &Steer, conditions: Conditions<'_>) -> Result<Self, CompileError> {
         let mut variants = Variants { ttl: steer.ttl, numbers: HashMap::new(), ready: Vec::new() };
-        let mut forced = false;
+        let mut forced_for = Vec::new();
         let regions = steer.regions.as_ref().map_or(1, |regions| regions.count());
         let mut types = Vec::new();
         for &rtype in &steer.types {
@@ -67,7 +69,9 @@ impl SteeredAnswers {
                     route: conditions.model.route(steer.root).name.clone(),
                     limit: conditions.model.server.limits.variants,
                 })?;
-                forced |= evaluator.was_forced();
+                if evaluator.was_forced() {
+                    forced_for.push((rtype, region as u16));
+                }
                 let next = outcomes.len() as u32;
                 let number = *numbers.entry(outcome).or_insert_with_key(|outcome| {
                     outcomes.push(variants.choice(outcome));
@@ -77,7 +81,17 @@ impl SteeredAnswers {
             }
             types.push(SteeredType { rtype, by_region: by_region.into(), outcomes: outcomes.into() });
         }
-        Ok(Self { types: types.into(), forced, variants: variants.ready.into() })
+        Ok(Self {
+            types: types.into(),
+            forced: !forced_for.is_empty(),
+            forced_for: forced_for.into(),
+            variants: variants.ready.into(),
+        })
+    }
+
+    /// Whether some client gets drained endpoints that did not in `before`, which has the same regions.
+    pub(super) fn is_forced_further(&self, before: &Self) -> bool {
+        self.forced_for.iter().any(|client| before.forced_for.binary_search(client).is_err())
     }
 
     /// The answers of a type.

@@ -13,7 +13,14 @@ use crate::config::walk::{self, Fields};
 use crate::world::{Continent, Place};
 
 /// Reads the server file over `server`, which holds the defaults. Rows of the latency table come beside it.
-pub(crate) fn server(cx: &mut Context<'_, '_>, path: &Path, text: &Text, server: &mut Server) -> Vec<LatencyRow> {
+/// `without_databases`: one that does not exist is no error.
+pub(crate) fn server(
+    cx: &mut Context<'_, '_>,
+    path: &Path,
+    text: &Text,
+    without_databases: bool,
+    server: &mut Server,
+) -> Vec<LatencyRow> {
     let Some(table) = toml(cx.findings, text) else { return Vec::new() };
     let top = crate::config::findings::Site::new(text.id, 0..text.text.lines().next().map_or(0, str::len));
     let fields = walk::open(cx.findings, &keys::SERVER, table.get_ref(), top, None);
@@ -42,7 +49,7 @@ pub(crate) fn server(cx: &mut Context<'_, '_>, path: &Path, text: &Text, server:
             choice(&text.value, &[("all", ReloadUnit::All), ("zone", ReloadUnit::Zone)]).unwrap_or(server.reload);
     }
     listen(cx.findings, &fields, &beside, server);
-    geoip(cx.findings, &fields, &beside, server);
+    geoip(cx.findings, &fields, &beside, without_databases, server);
     limits(cx.findings, &fields, server);
     networks(cx.findings, &fields, server);
     let Some((site, table)) = fields.table("latency") else { return Vec::new() };
@@ -105,6 +112,7 @@ fn geoip(
     findings: &mut Findings,
     fields: &Fields<'_, '_>,
     beside: &dyn Fn(&Written<String>) -> PathBuf,
+    without_databases: bool,
     server: &mut Server,
 ) {
     let Some((site, table)) = fields.table("geoip") else { return };
@@ -112,10 +120,12 @@ fn geoip(
     for named in fields.texts("databases") {
         let path = beside(&named);
         if !path.exists() {
-            findings
-                .error(named.site, code::UNREADABLE, format!("cannot read {}: it does not exist", path.display()))
-                .label("named here")
-                .help("correct the path, or leave the line out: country data is built in");
+            let message = format!("cannot read {}: it does not exist", path.display());
+            let found = match without_databases {
+                true => findings.warning(named.site, code::UNREADABLE, message),
+                false => findings.error(named.site, code::UNREADABLE, message),
+            };
+            found.label("named here").help("correct the path, or leave the line out: country data is built in");
         }
         server.databases.push(path);
     }
