@@ -14,4 +14,5 @@ mod plain;
 mod properties;
 mod protocol;
 mod scenarios;
+mod served;
 mod statements;

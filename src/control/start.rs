@@ -59,6 +59,8 @@ pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc
     let model = Arc::new(model);
     let checking = health::Options::system(Some(model.server.state.clone()));
     let checker = Checker::start(&options.runtime, checking, Arc::clone(&model));
+    // Before the verdicts are read: one that changes while the first snapshot is compiled would be told to nobody.
+    let changes = checker.subscribe();
     let drained = Publisher::drained(&model, &switches);
     let inputs = Inputs { model: Arc::clone(&model), places: Arc::new(places), verdicts: checker.verdicts(), drained };
     let snapshot = compiled(&inputs, 1, None).map_err(StartError::Other)?;
@@ -67,7 +69,6 @@ pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc
     let forced = snapshot.forced();
     let current = Current { generation: 1, inputs, sources, since: unix_now() };
     let facts = Facts { last_load, forced, switches: switches.clone(), databases, notes };
-    let changes = checker.subscribe();
     let shared = Arc::new(Shared {
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         current: ArcSwap::from_pointee(current),

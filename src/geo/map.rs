@@ -78,8 +78,13 @@ struct LongRange {
 impl Map {
     /// Asks `classify` once for each distinct (place, innermost listed network).
     pub fn build(places: &Places, listed: &Listed, mut classify: impl FnMut(PlaceId, Option<NetId>) -> Region) -> Self {
-        let mut memo: HashMap<(PlaceId, Option<NetId>), Region> = HashMap::new();
-        let mut region = |place, net| *memo.entry((place, net)).or_insert_with(|| classify(place, net));
+        // Nearly every run lies in no listed network, and there are half a million of them.
+        let mut unlisted: Vec<Option<Region>> = vec![None; places.distinct()];
+        let mut within: HashMap<(PlaceId, NetId), Region> = HashMap::new();
+        let mut region = |place: PlaceId, net: Option<NetId>| match net {
+            None => *unlisted[place.0 as usize].get_or_insert_with(|| classify(place, None)),
+            Some(id) => *within.entry((place, id)).or_insert_with(|| classify(place, net)),
+        };
         let fallback = region(PlaceId::default(), None);
         let mut exceptions = HashMap::new();
 
@@ -90,9 +95,8 @@ impl Map {
             listed,
             reserved: RESERVED_V4.iter().map(|&(s, b)| (s.into(), b)).collect(),
         };
-        let mut v4_runs = v4.runs(v4_places, &mut region);
+        let v4_runs = v4.runs(v4_places, &mut region);
         let odd_v4 = v4.exceptions(&v4_runs, |start| places.lookup(v4.address(start)), &mut region);
-        merge(&mut v4_runs);
         let v4_leaves = v4.leaves(&v4_runs, &odd_v4);
 
         let v6 = Family { bits: V6_BITS, v6: true, listed, reserved: RESERVED_V6.to_vec() };
@@ -219,7 +223,7 @@ impl Family<'_> {
         }
     }
 
-    /// (first key, region) from 0 on, wherever place, listed network or reservation change.
+    /// (first key, region) from 0 on, neighbours joined, as place, listed network and reservation have it.
     fn runs(
         &self,
         places: impl Iterator<Item = (u64, PlaceId)>,
@@ -257,7 +261,10 @@ impl Family<'_> {
                 around.push((start + (1 << (self.bits - len)), id));
             }
             let net = around.last().map(|&(_, id)| id);
-            runs.push((at, self.seen((at, self.bits), place, net, region)));
+            let region = self.seen((at, self.bits), place, net, region);
+            if runs.last().is_none_or(|&(_, last)| last != region) {
+                runs.push((at, region));
+            }
         }
     }
 
@@ -288,27 +295,32 @@ impl Family<'_> {
 
     /// Cuts merged runs into the largest aligned blocks; a block that holds an exception is cut further.
     fn leaves(&self, runs: &Runs, exceptions: &Exceptions) -> Vec<(u64, Leaf)> {
-        let mut leaves = Vec::new();
-        let mut open = vec![(0u64, 0u8)];
-        let mut run = 0;
-        while let Some((start, len)) = open.pop() {
-            while runs.get(run + 1).is_some_and(|&(next, _)| next <= start) {
-                run += 1;
-            }
-            let end = start + (1 << (self.bits - len));
-            let whole = runs.get(run + 1).is_none_or(|&(next, _)| next >= end);
-            let from = exceptions.partition_point(|&((at, _), _)| at < start);
-            let odd =
-                exceptions[from..].iter().take_while(|&&((at, _), _)| at < end).any(|&((_, bits), _)| bits >= len);
-            if len == self.bits || whole && !odd {
-                leaves.push((start, Leaf { region: runs[run].1, depth: len }));
-            } else {
-                let half = start + (1 << (self.bits - len - 1));
-                open.push((half, len + 1));
-                open.push((start, len + 1));
+        let mut leaves = Vec::with_capacity(runs.len() * 2);
+        for (at, &(start, region)) in runs.iter().enumerate() {
+            let end = runs.get(at + 1).map_or(self.end(), |&(next, _)| next);
+            let mut start = start;
+            while start < end {
+                let aligned = start.trailing_zeros().min(self.bits.into());
+                let free = aligned.min((end - start).ilog2()) as u8;
+                self.block(start, self.bits - free, region, exceptions, &mut leaves);
+                start += 1 << free;
             }
         }
         leaves
+    }
+
+    /// One block of one region, cut until no exception lies at or below it.
+    fn block(&self, start: u64, len: u8, region: Region, exceptions: &Exceptions, leaves: &mut Vec<(u64, Leaf)>) {
+        let end = start + (1 << (self.bits - len));
+        let from = exceptions.partition_point(|&((at, _), _)| at < start);
+        let mut within = exceptions[from..].iter().take_while(|&&((at, _), _)| at < end);
+        if len == self.bits || !within.any(|&((_, bits), _)| bits >= len) {
+            leaves.push((start, Leaf { region, depth: len }));
+        } else {
+            let half = start + (1 << (self.bits - len - 1));
+            self.block(start, len + 1, region, exceptions, leaves);
+            self.block(half, len + 1, region, exceptions, leaves);
+        }
     }
 
     /// Ranges of single addresses under listed networks longer than `bits`.
