@@ -79,6 +79,8 @@ fn gp5_past_the_depth_of_a_region_down_goes_to_the_nearest_to_the_nearest() {
     assert_eq!(answer(&[]), nth(3));
     assert_eq!(answer(&["e3"]), nth(2));
     assert_eq!(answer(&["e3", "e2"]), nth(1));
+    let biased = setup(&[(L, 0), (W, -99), ("45.50,-73.57", 0)], &[ST_JOHNS]).server("depth = 1").down(&["e3"]).build();
+    assert_eq!(biased.a(WWW, "81.2.1.0/24"), nth(1), "a bias counts there too");
 }
 
 #[test]

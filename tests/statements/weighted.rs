@@ -157,6 +157,16 @@ fn w10_a_client_draws_alike_for_every_query_and_type_when_sticky() {
 }
 
 #[test]
+fn w10_a_6to4_client_draws_as_its_ipv4_network() {
+    let fixture = weighted(&[1, 1, 1], "sticky = true").build();
+    for i in 0..40u32 {
+        let plain = fixture.ask(&Ask::a(WWW).subnet(&format!("20.{i}.7.0/24")));
+        let wrapped = fixture.ask(&Ask::a(WWW).subnet(&format!("2002:14{i:02x}:7ff::/48")));
+        assert_eq!((plain.only(), 40), (wrapped.only(), wrapped.scope()), "20.{i}.7.0/24");
+    }
+}
+
+#[test]
 fn w10_without_sticky_each_query_draws_afresh_and_the_scope_is_0() {
     let fixture = weighted(&[1, 1], "").build();
     let answer = |draw| {
