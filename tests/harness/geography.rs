@@ -10,7 +10,7 @@ use rhumb::world::{Continent, CountryCode, LatLon, Place, SubdivisionCode};
 pub fn continent(country: &str) -> Continent {
     match country {
         "US" | "CA" | "MX" => Continent::NorthAmerica,
-        "DE" | "FR" | "GB" | "AT" | "CH" | "IS" | "PT" | "TR" => Continent::Europe,
+        "DE" | "FR" | "GB" | "AT" | "CH" | "IS" | "NO" | "PT" | "TR" => Continent::Europe,
         "JP" | "KZ" | "CN" => Continent::Asia,
         "BR" => Continent::SouthAmerica,
         "AU" => Continent::Oceania,
