@@ -28,6 +28,8 @@ pub(super) fn some_status() -> Status {
             since: None,
             last_probe: None,
             last_failure: None,
+            latency_ms: None,
+            certificate_days: Some(12),
         }],
     };
     Status {
