@@ -29,6 +29,19 @@ use crate::config::model::AdminAddress;
 const CONNECTIONS: usize = 64;
 /// A client has so long to send its headers, and an idle connection so long to live.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// How long a client may hold one of the connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadlines {
+    /// From a request's headers to the end of its body.
+    pub(super) body: Duration,
+    /// From the first octet of a connection to its last request.
+    pub(super) life: Duration,
+    /// For that request and the reading of its reply; a long reload goes on without anybody listening.
+    pub(super) end: Duration,
+}
+
+const DEADLINES: Deadlines =
+    Deadlines { body: HEADERS_WITHIN, life: Duration::from_secs(60), end: Duration::from_secs(120) };
 /// After a failed accept (no descriptors left): as long as it takes for some to come free, and no busy loop meanwhile.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Requests at work get so long to end when the server stops.
@@ -58,6 +71,7 @@ impl std::error::Error for BindError {}
 pub struct Listener {
     socket: Socket,
     guard: Guard,
+    pub(super) deadlines: Deadlines,
 }
 
 #[derive(Debug)]
@@ -88,11 +102,19 @@ impl Listener {
                 }
                 let socket = TcpListener::bind(wanted).await.map_err(|fault| cannot_listen(address, &fault))?;
                 let bound = socket.local_addr().map_err(|fault| cannot_listen(address, &fault))?;
-                Ok(Self { socket: Socket::Tcp(socket), guard: Guard { bound: Some(bound), token } })
+                Ok(Self {
+                    socket: Socket::Tcp(socket),
+                    guard: Guard { bound: Some(bound), token },
+                    deadlines: DEADLINES,
+                })
             }
             AdminAddress::Unix(path) => {
                 let socket = bind_unix(path).await.map_err(|fault| cannot_listen(address, &fault))?;
-                Ok(Self { socket: Socket::Unix(socket, path.clone()), guard: Guard { bound: None, token: None } })
+                Ok(Self {
+                    socket: Socket::Unix(socket, path.clone()),
+                    guard: Guard { bound: None, token: None },
+                    deadlines: DEADLINES,
+                })
             }
         }
     }
@@ -107,7 +129,8 @@ impl Listener {
 
     /// Serves until `stop` is cancelled; requests at work then get two seconds to end.
     pub async fn serve<O: Operations>(self, operations: Arc<O>, stop: CancellationToken) {
-        let router = routes::router(operations, self.guard);
+        let router = routes::router(operations, self.guard, self.deadlines.body);
+        let deadlines = self.deadlines;
         let mut connections = JoinSet::new();
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
@@ -124,7 +147,7 @@ impl Listener {
                 Ok((permit, (stream, caller))) => {
                     let (router, stop) = (router.clone().layer(Extension(caller)), stop.clone());
                     connections.spawn(async move {
-                        converse(stream, router, stop).await;
+                        converse(stream, router, stop, deadlines).await;
                         drop(permit);
                     });
                 }
@@ -167,7 +190,7 @@ impl Socket {
     }
 }
 
-async fn converse(stream: Stream, router: axum::Router, stop: CancellationToken) {
+async fn converse(stream: Stream, router: axum::Router, stop: CancellationToken, deadlines: Deadlines) {
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
@@ -175,9 +198,12 @@ async fn converse(stream: Stream, router: axum::Router, stop: CancellationToken)
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = async { tokio::select! { () = stop.cancelled() => (), () = tokio::time::sleep(deadlines.life) => () } } => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match tokio::time::timeout(deadlines.end, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return tracing::debug!("an admin connection was cut off: its time was over"),
+            }
         }
     };
     if let Err(fault) = ended {

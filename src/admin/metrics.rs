@@ -48,6 +48,16 @@ pub(super) fn render(status: &Status, differences: u64, now: SystemTime) -> Stri
             text.sample("probe_up", &labels, u8::from(probe.verdict == "up"));
         }
     }
+    text.family("probe_certificate_days", "gauge", "Whole days until the certificate ends, negative once it has.");
+    for endpoint in &status.endpoints {
+        for probe in &endpoint.probes {
+            let labels: [(&str, &dyn Display); 3] =
+                [("endpoint", &endpoint.name), ("check", &probe.check), ("subject", &probe.subject)];
+            if let Some(days) = probe.certificate_days {
+                text.sample("probe_certificate_days", &labels, days);
+            }
+        }
+    }
     text.family("forced_names", "gauge", "Steered names that some clients get from drained endpoints only.");
     text.sample("forced_names", &[], status.forced.len());
     text.family("geo_database_age_seconds", "gauge", "Since the database was built.");
@@ -113,6 +123,7 @@ mod tests {
             "rhumb_endpoint_up{endpoint=\"example.com/paris\"} 1",
             "rhumb_endpoint_drained{endpoint=\"example.com/paris\"} 0",
             "rhumb_probe_up{endpoint=\"example.com/frankfurt\",check=\"example.com/http\",subject=\"127.0.0.1\"} 0",
+            "rhumb_probe_certificate_days{endpoint=\"example.com/paris\",check=\"example.com/http\",subject=\"127.0.0.1\"} 12",
             "rhumb_geo_database_age_seconds{file=\"city.mmdb\"} 100",
             "rhumb_queries_udp_total 41",
             "rhumb_explain_differences_total 2",

@@ -10,6 +10,7 @@
 //! [`Listener`] is the server's side, [`Client`] the one of the commands.
 
 mod address;
+mod audit;
 mod client;
 mod explained;
 mod guard;
@@ -24,6 +25,7 @@ mod token;
 mod tests;
 
 pub use address::Address;
+pub use audit::Change;
 pub use client::{Client, ClientError};
 pub use explained::Explained;
 pub use listener::{BindError, Listener};

@@ -14,17 +14,16 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use super::audit::Change;
 use super::guard::{Caller, Guard};
 use super::metrics;
 use super::operations::{Operations, Question};
 use super::refusal::Refusal;
 use crate::config::{self, Diagnostic};
-use crate::control::{DrainError, Drained, Status, Subject};
+use crate::control::{DrainError, Drained, ReloadError, Reloaded, Status, Subject};
 
 /// No request needs more: a reason and a name.
 const BODY_LIMIT: usize = 16 << 10;
-/// Longer words of a person are cut in the audit log; the drain keeps the whole reason.
-const AUDIT_LIMIT: usize = 512;
 
 /// The body of `POST /drain`: exactly one of `endpoint` and `site`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -114,14 +113,15 @@ pub struct ReloadReply {
 struct Shared<O> {
     operations: Arc<O>,
     guard: Guard,
+    body_within: Duration,
     differences: std::sync::atomic::AtomicU64,
 }
 
 type Api<O> = State<Arc<Shared<O>>>;
 
-/// The whole API. Requests carry a [`Caller`] among their extensions.
-pub(super) fn router<O: Operations>(operations: Arc<O>, guard: Guard) -> Router {
-    let shared = Arc::new(Shared { operations, guard, differences: 0.into() });
+/// The whole API. Requests carry a [`Caller`] among their extensions, and have so long to bring their body.
+pub(super) fn router<O: Operations>(operations: Arc<O>, guard: Guard, body_within: Duration) -> Router {
+    let shared = Arc::new(Shared { operations, guard, body_within, differences: 0.into() });
     Router::new()
         .route("/status", get(status::<O>))
         .route("/explain", get(explain::<O>))
@@ -148,12 +148,17 @@ async fn admit<O: Operations>(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut reply = match shared.guard.admit(request.method(), request.headers()) {
-        Ok(()) => next.run(request).await,
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let admitted = match shared.guard.admit(request.method(), request.headers()) {
+        Ok(()) => whole(request, shared.body_within).await,
+        Err(refusal) => Err(refusal),
+    };
+    let mut reply = match admitted {
+        Ok(request) => next.run(request).await,
         Err(refusal) => {
             tracing::warn!(
                 target: "audit",
-                who = %caller, method = %request.method(), path = request.uri().path(),
+                who = %caller, %method, path,
                 status = refusal.status().as_u16(), why = refusal.error(), "request turned away"
             );
             refusal.into_response()
@@ -161,6 +166,19 @@ async fn admit<O: Operations>(
     };
     reply.headers_mut().insert(CACHE_CONTROL, axum::http::HeaderValue::from_static("no-store"));
     reply
+}
+
+/// The request with all of its body, which has to come in time: whoever sends none would keep a connection for good.
+async fn whole(request: Request, within: Duration) -> Result<Request, Refusal> {
+    let (head, body) = request.into_parts();
+    match tokio::time::timeout(within, axum::body::to_bytes(body, BODY_LIMIT)).await {
+        Ok(Ok(body)) => Ok(Request::from_parts(head, body.into())),
+        Ok(Err(_)) => {
+            let error = format!("the body is longer than {BODY_LIMIT} octets, or broke off");
+            Err(Refusal::bare(StatusCode::PAYLOAD_TOO_LARGE, error))
+        }
+        Err(_) => Err(Refusal::bare(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+    }
 }
 
 /// Runs what may block where it may.
@@ -217,32 +235,19 @@ async fn reload<O: Operations>(
     Extension(caller): Extension<Caller>,
     body: Result<Json<ReloadRequest>, JsonRejection>,
 ) -> Result<Json<ReloadReply>, Refusal> {
-    let asked = json(body)?;
+    let asked = json(body).map_err(|refusal| unreadable(&caller, "reload", refusal))?;
     let force = asked.force;
-    let done = blocking(move || shared.operations.reload(force)).await?;
-    let outcome = done
-        .map(|taken| ReloadReply {
-            generation: taken.generation,
-            changed: taken.changed,
-            zones: taken.zones,
-            warnings: rendered(&taken.diagnostics, &taken.sources),
-        })
-        .map_err(|fault| {
-            let help = match fault.force {
-                Some(number) => format!("if that is meant: rhumb reload --force {number}"),
-                None => "what was served before is still served; mend the files and try again".into(),
-            };
-            let errors = fault.diagnostics.iter().filter(|d| d.severity == config::Severity::Error).count();
-            let error = match fault.force {
-                Some(_) => "the load removes so much that it looks like an accident".to_owned(),
-                None => format!("the files have {errors} error{}", if errors == 1 { "" } else { "s" }),
-            };
-            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error, help)
-                .details(rendered(&fault.diagnostics, &fault.sources))
-        });
     let subject = force.map_or_else(|| "all files".to_owned(), |number| format!("all files, forced {number}"));
-    audit(&caller, "reload", &subject, asked.by, asked.reason, outcome.as_ref().map(|r| r.generation));
-    outcome.map(Json)
+    let change = Change::new(&caller, "reload", subject).said(asked.by, asked.reason);
+    changing(change, move || match shared.operations.reload(force) {
+        Ok(taken) => {
+            let warnings = rendered(&taken.diagnostics, &taken.sources);
+            let Reloaded { generation, changed, zones, .. } = taken;
+            Ok((generation, ReloadReply { generation, changed, zones, warnings }))
+        }
+        Err(fault) => Err(Refusal::from(fault)),
+    })
+    .await
 }
 
 async fn drain<O: Operations>(
@@ -250,15 +255,16 @@ async fn drain<O: Operations>(
     Extension(caller): Extension<Caller>,
     body: Result<Json<DrainRequest>, JsonRejection>,
 ) -> Result<Json<SwitchReply>, Refusal> {
-    let asked = json(body)?;
-    let subject = subject(asked.endpoint, asked.site)?;
-    let (what, reason) = (subject.clone(), asked.reason.clone());
-    let span = asked.seconds.map(Duration::from_secs);
-    let done = blocking(move || shared.operations.drain(&what, span, reason, asked.force)).await?;
-    let outcome = done.map(SwitchReply::from).map_err(Refusal::from);
+    let asked = json(body).map_err(|refusal| unreadable(&caller, "drain", refusal))?;
     let action = if asked.force { "drain, forced" } else { "drain" };
-    audit(&caller, action, &subject.to_string(), asked.by, asked.reason, outcome.as_ref().map(|r| r.generation));
-    outcome.map(Json)
+    let subject = subject(asked.endpoint, asked.site).map_err(|refusal| unreadable(&caller, action, refusal))?;
+    let change = Change::new(&caller, action, subject.to_string()).said(asked.by, asked.reason.clone());
+    let span = asked.seconds.map(Duration::from_secs);
+    changing(change, move || {
+        let done = shared.operations.drain(&subject, span, asked.reason, asked.force)?;
+        Ok((done.generation, done.into()))
+    })
+    .await
 }
 
 async fn undrain<O: Operations>(
@@ -266,13 +272,40 @@ async fn undrain<O: Operations>(
     Extension(caller): Extension<Caller>,
     body: Result<Json<UndrainRequest>, JsonRejection>,
 ) -> Result<Json<SwitchReply>, Refusal> {
-    let asked = json(body)?;
-    let subject = subject(asked.endpoint, asked.site)?;
-    let what = subject.clone();
-    let done = blocking(move || shared.operations.undrain(&what)).await?;
-    let outcome = done.map(SwitchReply::from).map_err(Refusal::from);
-    audit(&caller, "undrain", &subject.to_string(), asked.by, asked.reason, outcome.as_ref().map(|r| r.generation));
-    outcome.map(Json)
+    let asked = json(body).map_err(|refusal| unreadable(&caller, "undrain", refusal))?;
+    let subject = subject(asked.endpoint, asked.site).map_err(|refusal| unreadable(&caller, "undrain", refusal))?;
+    let change = Change::new(&caller, "undrain", subject.to_string()).said(asked.by, asked.reason);
+    changing(change, move || {
+        let done = shared.operations.undrain(&subject)?;
+        Ok((done.generation, done.into()))
+    })
+    .await
+}
+
+/// Makes a change and writes it down, also where whoever asked does not wait for the end of it.
+async fn changing<T: Send + 'static>(
+    change: Change,
+    work: impl FnOnce() -> Result<(u64, T), Refusal> + Send + 'static,
+) -> Result<Json<T>, Refusal> {
+    let written = change.clone();
+    let done = blocking(move || {
+        let outcome = work();
+        written.write(outcome.as_ref().map(|(generation, _)| *generation).map_err(Refusal::error));
+        outcome
+    });
+    match done.await {
+        Ok(outcome) => outcome.map(|(_, reply)| Json(reply)),
+        Err(died) => {
+            change.write(Err(died.error()));
+            Err(died)
+        }
+    }
+}
+
+/// A change that was asked for in a way that says not of what.
+fn unreadable(caller: &Caller, action: &'static str, refusal: Refusal) -> Refusal {
+    Change::new(caller, action, "not understood").write(Err(refusal.error()));
+    refusal
 }
 
 fn json<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
@@ -287,28 +320,6 @@ fn subject(endpoint: Option<String>, site: Option<String>) -> Result<Subject, Re
     }
 }
 
-/// One line a change, whether it was taken or not. Words of persons are quoted: they could hold line breaks.
-fn audit(
-    caller: &Caller,
-    action: &str,
-    subject: &str,
-    by: Option<String>,
-    reason: Option<String>,
-    outcome: Result<u64, &Refusal>,
-) {
-    let cut = |text: Option<String>| text.map(|t| t.chars().take(AUDIT_LIMIT).collect::<String>());
-    let (by, reason) = (cut(by), cut(reason));
-    match outcome {
-        Ok(generation) => {
-            tracing::info!(target: "audit", who = %caller, by, action, subject = ?subject, reason, generation, "change taken");
-        }
-        Err(refusal) => {
-            let why = refusal.error();
-            tracing::warn!(target: "audit", who = %caller, by, action, subject = ?subject, reason, why, "change refused");
-        }
-    }
-}
-
 impl From<Drained> for SwitchReply {
     fn from(done: Drained) -> Self {
         Self {
@@ -318,6 +329,21 @@ impl From<Drained> for SwitchReply {
             generation: done.generation,
             not_kept: done.not_kept,
         }
+    }
+}
+
+impl From<ReloadError> for Refusal {
+    fn from(fault: ReloadError) -> Self {
+        let help = match fault.force {
+            Some(number) => format!("if that is meant: rhumb reload --force {number}"),
+            None => "what was served before is still served; mend the files and try again".into(),
+        };
+        let errors = fault.diagnostics.iter().filter(|d| d.severity == config::Severity::Error).count();
+        let error = match fault.force {
+            Some(_) => "the load removes so much that it looks like an accident".to_owned(),
+            None => format!("the files have {errors} error{}", if errors == 1 { "" } else { "s" }),
+        };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error, help).details(rendered(&fault.diagnostics, &fault.sources))
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) fn some_status() -> Status {
             since: None,
             last_probe: None,
             last_failure: None,
+            latency_ms: None,
+            certificate_days: Some(12),
         }],
     };
     Status {
@@ -153,7 +155,10 @@ struct Served {
 
 impl Served {
     async fn at(address: AdminAddress, operations: Recorder, token_file: Option<&std::path::Path>) -> Self {
-        let listener = Listener::bind(&address, token_file).await.unwrap();
+        Self::with(Listener::bind(&address, token_file).await.unwrap(), operations)
+    }
+
+    fn with(listener: Listener, operations: Recorder) -> Self {
         let (address, operations, stop) = (listener.address(), Arc::new(operations), CancellationToken::new());
         let task = tokio::spawn(listener.serve(Arc::clone(&operations), stop.clone()));
         Self { address, operations, stop, task }
@@ -381,4 +386,74 @@ async fn nobody_home_and_somebody_else_home_are_told_apart() {
     let fault = Client::new(address, None).get::<Value>("/status").await;
     assert!(matches!(fault, Err(ClientError::Foreign(_))), "{fault:?}");
     answering.await.unwrap();
+}
+
+/// Lines of the audit log, of all tests that run in this process.
+fn audit_log() -> &'static Mutex<Vec<u8>> {
+    static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    static SET_UP: std::sync::Once = std::sync::Once::new();
+    struct Lines;
+    impl std::io::Write for Lines {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            LINES.lock().unwrap().extend_from_slice(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    SET_UP.call_once(|| {
+        let log = tracing_subscriber::fmt().with_ansi(false).with_env_filter("off,audit=info");
+        log.with_writer(|| Lines).init();
+    });
+    &LINES
+}
+
+#[tokio::test]
+async fn every_change_is_written_down_taken_or_refused_or_not_understood() {
+    let log = audit_log();
+    let served = Served::on_loopback().await;
+    let by = |who: &str| Some(format!("auditor {who}"));
+    let drain =
+        |endpoint: &str, who| DrainRequest { endpoint: Some(endpoint.into()), by: by(who), ..Default::default() };
+    served.client().post::<SwitchReply>("/drain", &drain("paris", "one")).await.unwrap();
+    refused(served.client().post::<SwitchReply>("/drain", &drain("last", "two")).await);
+    refused(served.client().post::<SwitchReply>("/undrain", &json!({ "audited": "three" })).await);
+    refused(served.client().post::<SwitchReply>("/undrain", &json!({ "endpoint": "a", "site": "audited" })).await);
+    let lines = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    let line = |word: &str| lines.lines().find(|line| line.contains(word)).unwrap_or_default().to_owned();
+    assert!(line("auditor one").contains("change taken"), "{lines}");
+    assert!(line("auditor two").contains("change refused"), "{lines}");
+    assert!(line("`audited`").contains("change refused") && line("`audited`").contains("undrain"), "{lines}");
+    assert!(line("either `endpoint` or `site`").contains("change refused"), "{lines}");
+}
+
+#[tokio::test]
+async fn bodies_that_never_end_and_replies_that_nobody_reads_hold_no_connection_for_good() {
+    const MANY: usize = 64;
+    let mut listener = Listener::bind(&loopback(), None).await.unwrap();
+    let short = Duration::from_millis(300);
+    listener.deadlines = listener::Deadlines { body: short, life: short, end: short };
+    let served = Served::with(listener, Recorder::default());
+    let AdminAddress::Tcp(address) = served.address else { return };
+    let head = format!("POST /drain HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
+    for rest in ["Content-Length: 10\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"] {
+        let mut held = Vec::new();
+        for _ in 0..MANY {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            stream.write_all(format!("{head}{rest}").as_bytes()).await.unwrap();
+            held.push(stream);
+        }
+        served.client().get::<Value>("/status").await.unwrap();
+        let mut reply = String::new();
+        held[0].read_to_string(&mut reply).await.unwrap();
+        assert!(reply.starts_with("HTTP/1.1 408"), "{reply}");
+    }
+    // Asks on and on and reads nothing: cut off, whatever it still wants.
+    let mut deaf = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n").repeat(100);
+    let cut_off = async { while deaf.write_all(request.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(30), cut_off).await.unwrap();
+    assert!(served.done().is_empty());
 }

@@ -14,7 +14,7 @@ use super::args::{Global, Serve};
 use super::demo::Regions;
 use super::output::{Output, Tone};
 use super::{Failure, Outcome};
-use crate::admin::{Address, Listener};
+use crate::admin::{Address, Change, Listener};
 use crate::config::model::{Model, Server};
 use crate::config::{Overrides, render_all};
 use crate::control::{Control, Options, Prepared, StartError};
@@ -101,7 +101,11 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
             _ = hangup.recv() => {
                 let control = control.clone();
                 // What came of it is in the log.
-                drop(tokio::task::spawn_blocking(move || control.reload(None)));
+                drop(tokio::task::spawn_blocking(move || {
+                    let done = control.reload(None);
+                    let outcome = done.as_ref().map(|taken| taken.generation).map_err(|_| "the files were not taken");
+                    Change::new("SIGHUP", "reload", "all files").write(outcome);
+                }));
             }
         }
     }

@@ -15,6 +15,8 @@ use super::output::{Output, Table, Tone};
 
 /// From one drawing to the next.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// Days from which on the end of a certificate is worth a word.
+const CERTIFICATE_SOON: i64 = 30;
 /// Cursor home; the text then overwrites what stands there, so that nothing flickers.
 const HOME: &str = "\x1b[H";
 /// Clears from the cursor to the end of the line.
@@ -104,6 +106,7 @@ struct SeenProbe {
     verdict: String,
     since: Option<u64>,
     last_failure: Option<String>,
+    certificate_days: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -218,13 +221,25 @@ fn endpoints(seen: &Seen, now: SystemTime) -> Table {
             row.push((tone(&probe.verdict), verdict));
             row.push(match drain.filter(|_| i == 0) {
                 Some(drain) => (Tone::Wary, drained(drain, now)),
-                None if probe.verdict == "down" => (Tone::Faint, probe.last_failure.clone().unwrap_or_default()),
-                None => (Tone::Plain, String::new()),
+                None => said(probe),
             });
             table.row(row);
         }
     }
     table
+}
+
+/// What the last run that did not pass said, and a certificate that ends soon.
+fn said(probe: &SeenProbe) -> (Tone, String) {
+    let certificate = probe.certificate_days.filter(|days| *days < CERTIFICATE_SOON).map(|days| match days {
+        ..0 => "the certificate has ended".to_owned(),
+        0 => "the certificate ends within a day".to_owned(),
+        1 => "the certificate ends in 1 day".to_owned(),
+        _ => format!("the certificate ends in {days} days"),
+    });
+    let tone = if certificate.is_some() { Tone::Wary } else { Tone::Faint };
+    let parts: Vec<String> = probe.last_failure.iter().cloned().chain(certificate).collect();
+    (tone, parts.join("; "))
 }
 
 fn drained(drain: &SeenDrain, now: SystemTime) -> String {
@@ -276,6 +291,25 @@ mod tests {
         let line = |word: &str| text.lines().find(|l| l.starts_with(word)).unwrap().to_owned();
         assert!(line("z/fra").ends_with("down, 30 s ago  connection refused"), "{text}");
         assert!(line("z/par").ends_with("ends in 30 min: disk [2Jswap"), "{text}");
+    }
+
+    #[test]
+    fn what_keeps_a_probe_from_a_verdict_is_shown_and_so_is_a_certificate_that_ends_soon() {
+        let probe = |endpoint: &str, verdict: &str, said: Option<&str>, days: Option<i64>| {
+            serde_json::json!({ "name": endpoint, "state": "up", "probes": [{
+                "check": "z/c", "subject": "s", "verdict": verdict, "last_failure": said, "certificate_days": days }] })
+        };
+        let text = text(serde_json::json!({ "endpoints": [
+            probe("z/private", "unchecked", Some("10.0.0.1 is a private address"), None),
+            probe("z/soon", "up", None, Some(29)),
+            probe("z/over", "down", Some("bad certificate"), Some(-1)),
+            probe("z/later", "up", None, Some(30)),
+        ]}));
+        let line = |word: &str| text.lines().find(|l| l.starts_with(word)).unwrap().trim_end().to_owned();
+        assert!(line("z/private").ends_with("10.0.0.1 is a private address"), "{text}");
+        assert!(line("z/soon").ends_with("the certificate ends in 29 days"), "{text}");
+        assert!(line("z/over").ends_with("bad certificate; the certificate has ended"), "{text}");
+        assert!(line("z/later").ends_with("up"), "{text}");
     }
 
     #[test]

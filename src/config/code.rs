@@ -21,7 +21,7 @@ codes! {
     MISSING_KEY = "missing-key": "A key that is required is not given.";
     WRONG_TYPE = "wrong-type": "A value is not of the type that its key takes.";
     UNKNOWN_VALUE = "unknown-value": "A value is not among those that its key takes.";
-    OUT_OF_RANGE = "out-of-range": "A number is outside the range of its key.";
+    OUT_OF_RANGE = "out-of-range": "A number, or the length of a text, is outside the range of its key.";
     BAD_DURATION = "bad-duration": "A text is no duration.";
     BAD_ADDRESS = "bad-address": "A text is no address, socket address or port.";
     BAD_NETWORK = "bad-network": "A text is no network, or has bits set past its prefix.";

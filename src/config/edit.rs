@@ -6,7 +6,7 @@ use toml_edit::{DocumentMut, Item, Value};
 
 use super::model::{Policy, Target};
 use super::suggest::did_you_mean;
-use super::{Diagnostic, Loaded, Severity, code};
+use super::{Diagnostic, Loaded, Severity, bare, code};
 
 /// The new text of the file that defines `route`, with `weight` at its member. `route` is a full name (`zone/route`) or
 /// a bare one where that is unique; `member` is the member's name in the route. Nothing is written.
@@ -23,7 +23,6 @@ pub fn set_weight(loaded: &Loaded, route: &str, member: &str, weight: u16) -> Re
         return Err(fault("the files hold errors".to_owned(), Some("correct them first: `rhumb check`".to_owned())));
     };
     let named = model.routes.iter().filter(|known| !known.name.contains('#'));
-    let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
     let mut found: Vec<_> = named.clone().filter(|known| known.name == route).collect();
     if found.is_empty() {
         found = named.clone().filter(|known| bare(&known.name) == route).collect();
@@ -31,7 +30,7 @@ pub fn set_weight(loaded: &Loaded, route: &str, member: &str, weight: u16) -> Re
     let known = match found[..] {
         [known] => known,
         [] => {
-            let names: Vec<_> = named.flat_map(|known| [known.name.clone(), bare(&known.name)]).collect();
+            let names: Vec<_> = named.flat_map(|known| [known.name.clone(), bare(&known.name).to_owned()]).collect();
             let help = did_you_mean(route, names.iter().map(String::as_str));
             return Err(fault(format!("unknown route `{route}`"), help));
         }

@@ -338,7 +338,11 @@ pub(crate) static SERVER: Section = Section {
             "Whether a faulty file holds back all files or its own zone only.",
         )
         .default("all"),
-        key("identity", Kind::Text("text"), "What NSID and `id.server` answer."),
+        key(
+            "identity",
+            Kind::Text("text"),
+            "What NSID answers (RFC 5001), 1 to 128 octets; `id.server` and other questions of class CH are refused.",
+        ),
         key("depth", Kind::Integer(1, 16), "Candidates of a latency or geoproximity route that make a region.")
             .default("4"),
         key("listen", Kind::Section(&LISTEN), "Where to listen."),

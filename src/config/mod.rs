@@ -83,6 +83,11 @@ pub struct Wanted {
 /// Where the server file is looked for when none is named, in this order.
 pub(crate) const SERVER_FILES: [&str; 2] = ["rhumb.toml", "/etc/rhumb/rhumb.toml"];
 
+/// A definition's name without its zone: `fra` of `example.com/fra`.
+pub(crate) fn bare(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
 /// The server file that a load reads: the named one, else the first of the usual ones that exists.
 pub(crate) fn server_file(named: Option<&Path>) -> Option<PathBuf> {
     let usual = || SERVER_FILES.iter().map(PathBuf::from).find(|path| path.exists());

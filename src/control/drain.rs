@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::publisher::{Publisher, unix_now};
 use super::{DrainError, Drained, Subject};
-use crate::config::Model;
 use crate::config::suggest::nearest;
+use crate::config::{Model, bare};
 use crate::health::{Drain, Switches};
 use crate::snapshot::Inputs;
 
@@ -95,7 +95,6 @@ impl Publisher {
 /// The full names of the endpoints that a person means.
 fn resolve(model: &Model, subject: &Subject) -> Result<Vec<String>, DrainError> {
     let names = || model.endpoints.iter().map(|endpoint| endpoint.name.as_str());
-    let bare = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
     match subject {
         Subject::Site(site) => {
             let of_site = model.endpoints.iter().filter(|endpoint| endpoint.site.as_ref() == Some(site));
@@ -109,11 +108,7 @@ fn resolve(model: &Model, subject: &Subject) -> Result<Vec<String>, DrainError> 
             }
             let found: Vec<String> = names().filter(|known| bare(known) == *name).map(str::to_owned).collect();
             match found.len() {
-                0 => {
-                    let bare_names: Vec<String> = names().map(bare).collect();
-                    let all = names().chain(bare_names.iter().map(String::as_str));
-                    Err(unknown(subject, nearest(name, all)))
-                }
+                0 => Err(unknown(subject, nearest(name, names().chain(names().map(bare))))),
                 1 => Ok(found),
                 _ => Err(DrainError::Ambiguous(found)),
             }

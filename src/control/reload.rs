@@ -6,7 +6,7 @@ use super::guard;
 use super::load::{self, Reading, Sources};
 use super::publisher::{Awaited, Publisher, unix_now};
 use super::serial;
-use super::start::keep;
+use super::start::{keep, warn_of_stale};
 use super::{LoadStatus, ReloadError, Reloaded};
 use crate::config::model::Server;
 use crate::config::{Diagnostic, Model, Severity, Wanted};
@@ -156,6 +156,7 @@ impl Publisher {
         self.tell(|facts| {
             facts.notes = notes;
             if let Some(databases) = databases {
+                warn_of_stale(&databases);
                 facts.databases = databases;
             }
         });

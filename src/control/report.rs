@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use super::guard::owners;
 use super::publisher::Shared;
@@ -102,9 +103,22 @@ pub(super) fn status(shared: &Shared) -> Status {
         forced: facts.forced.clone(),
         last_load: facts.last_load.clone(),
         databases: facts.databases.iter().filter_map(database).collect(),
-        notes: facts.notes.iter().cloned().chain(problems).collect(),
+        notes: facts.notes.iter().cloned().chain(problems).chain(stale(&facts.databases, SystemTime::now())).collect(),
         counters,
     }
+}
+
+/// A line for each database that is no longer new; the embedded one is as old as the version.
+pub(super) fn stale(databases: &[DatabaseInfo], now: SystemTime) -> Vec<String> {
+    let old = databases.iter().filter(|info| info.is_stale(now));
+    old.map(|info| {
+        let days = info.age(now).as_secs() / (24 * 60 * 60);
+        match &info.path {
+            Some(path) => format!("the geo database {} is {days} days old: fetch a newer one", path.display()),
+            None => format!("the built-in country data is {days} days old: a newer version brings newer data"),
+        }
+    })
+    .collect()
 }
 
 fn zone(zone: &model::Zone) -> ZoneStatus {
@@ -163,14 +177,17 @@ fn state(current: &Current, endpoint: &model::Endpoint) -> EndpointState {
 
 fn probe(probe: &ProbeReport) -> ProbeStatus {
     let seconds = |ms: Option<u64>| ms.map(|ms| ms / 1000);
-    let is_failing = probe.consecutive_fails > 0;
+    // A refusal (H12) or a target without an address breaks no row of passes, but nothing was asked that took time.
+    let has_passed = probe.consecutive_passes > 0 && probe.latency_ms.is_some();
     ProbeStatus {
         check: probe.check.clone(),
         subject: probe.address.clone(),
         verdict: probe.verdict.as_str(),
         since: seconds(probe.since_ms),
         last_probe: seconds(probe.last_run_ms),
-        last_failure: probe.last.clone().filter(|_| is_failing),
+        last_failure: probe.last.clone().filter(|_| !has_passed),
+        latency_ms: probe.latency_ms,
+        certificate_days: probe.certificate_days,
     }
 }
 
@@ -181,4 +198,58 @@ fn drain((endpoint, drain): (&String, &crate::health::Drain)) -> DrainStatus {
 /// The embedded database is part of the version.
 fn database(info: &DatabaseInfo) -> Option<DatabaseStatus> {
     Some(DatabaseStatus { file: info.path.clone()?, modified: Some(info.built) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::geo::{Fields, STALE_AFTER};
+
+    fn report(passes: u32, last: &str, latency_ms: Option<f64>) -> ProbeReport {
+        ProbeReport {
+            key: String::new(),
+            check: "z/c".into(),
+            endpoint: None,
+            address: "192.0.2.1:443".into(),
+            verdict: Verdict::Up,
+            raw: Verdict::Up,
+            since_ms: None,
+            last: Some(last.into()),
+            last_run_ms: Some(1),
+            latency_ms,
+            consecutive_fails: 0,
+            consecutive_passes: passes,
+            next_run_ms: None,
+            certificate_days: Some(9),
+            counts: Default::default(),
+        }
+    }
+
+    #[test]
+    fn h12_a_refusal_is_told_although_it_is_no_failure_and_a_pass_is_not() {
+        let told = |passes, last, latency| probe(&report(passes, last, latency)).last_failure;
+        assert_eq!(told(0, "10.0.0.1 is a private address", None).as_deref(), Some("10.0.0.1 is a private address"));
+        assert_eq!(told(3, "no resolver answers", None).as_deref(), Some("no resolver answers"));
+        assert_eq!(told(0, "no route to host", Some(1.0)).as_deref(), Some("no route to host"));
+        assert_eq!(told(3, "200 OK", Some(2.5)), None);
+        let status = probe(&report(3, "200 OK", Some(2.5)));
+        assert_eq!((status.certificate_days, status.latency_ms), (Some(9), Some(2.5)));
+    }
+
+    #[test]
+    fn databases_older_than_sixty_days_are_told_of_by_name() {
+        let info = |path: Option<&str>, built| DatabaseInfo {
+            path: path.map(Into::into),
+            kind: "City".into(),
+            built,
+            networks: 1,
+            fields: Fields::default(),
+        };
+        let now = UNIX_EPOCH + STALE_AFTER + Duration::from_secs(10);
+        let told = stale(&[info(Some("old.mmdb"), 9), info(Some("new.mmdb"), 10), info(None, 9)], now);
+        assert_eq!(told.len(), 2);
+        assert!(told[0].contains("old.mmdb is 60 days old") && told[1].contains("built-in"), "{told:?}");
+    }
 }

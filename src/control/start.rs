@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use super::load::{self, Reading, Sources};
 use super::publisher::{
     Awaited, FILES_MOST, FILES_QUIET, Publisher, Request, Shared, VERDICTS_MOST, VERDICTS_QUIET, compiled, unix_now,
 };
-use super::report::{Counters, Facts};
+use super::report::{self, Counters, Facts};
 use super::serial::{self, Used};
 use super::watch::Watch;
 use super::{Current, LoadStatus, Options, StartError};
@@ -58,6 +59,7 @@ pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc
     let served_before = LastGood::read(&model.server.state).is_ok_and(|kept| kept.is_some());
     let stamps = load::stamps(&model.server.databases);
     let (places, databases) = places(&model.server.databases, served_before, &mut notes)?;
+    warn_of_stale(&databases);
     let model = Arc::new(model);
     let checking = health::Options::system(Some(model.server.state.clone()));
     let checker = Checker::start(&options.runtime, checking, Arc::clone(&model));
@@ -207,6 +209,14 @@ fn places(
         }
         tracing::error!("{error}");
         notes.push(format!("served without a database: {error}"));
+    }
+}
+
+/// Those that the operator can replace; `status` tells of all.
+pub(super) fn warn_of_stale(databases: &[DatabaseInfo]) {
+    let theirs: Vec<DatabaseInfo> = databases.iter().filter(|info| info.path.is_some()).cloned().collect();
+    for line in report::stale(&theirs, SystemTime::now()) {
+        tracing::warn!("{line}");
     }
 }
 

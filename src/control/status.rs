@@ -91,8 +91,12 @@ pub struct ProbeStatus {
     pub since: Option<u64>,
     /// When it was last asked, seconds since 1970 UTC.
     pub last_probe: Option<u64>,
-    /// What the last failure was, in one clause.
+    /// What the last run said, in one clause, unless it passed: a failure, or why there is no result.
     pub last_failure: Option<String>,
+    /// How long the last run took, in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// Whole days until the certificate ends, negative once it has.
+    pub certificate_days: Option<i64>,
 }
 
 /// One drain.

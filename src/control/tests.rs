@@ -374,3 +374,16 @@ fn files_that_a_mounted_configuration_switches_by_a_link_are_followed() {
     link("..two", "..data");
     place.until("the other configuration is served", || weight(&control) == 30);
 }
+
+#[test]
+fn a_server_file_that_is_edited_behind_a_link_is_noticed_all_the_same() {
+    let place = Place::new();
+    fs::create_dir(place.path("elsewhere")).unwrap();
+    fs::rename(place.path("rhumb.toml"), place.path("elsewhere/real.toml")).unwrap();
+    std::os::unix::fs::symlink("elsewhere/real.toml", place.path("rhumb.toml")).unwrap();
+    let control = place.start();
+    assert_eq!(control.model().server.depth, crate::config::model::Server::default().depth);
+    // No directory that is watched changes by this.
+    fs::write(place.path("elsewhere/real.toml"), "zones = \"zones\"\nstate = \"state\"\ndepth = 9\n").unwrap();
+    place.until("the edit is served", || control.model().server.depth == 9);
+}

@@ -208,6 +208,44 @@ mod tests {
         told.recv_timeout(SOON).unwrap();
     }
 
+    /// A system without watches to spare, until it has some.
+    #[derive(Debug)]
+    struct Spent(Arc<std::sync::atomic::AtomicBool>);
+
+    impl Watcher for Spent {
+        fn new<F: notify::EventHandler>(_: F, _: Config) -> notify::Result<Self> {
+            Ok(Self(Arc::default()))
+        }
+
+        fn watch(&mut self, _: &Path, _: RecursiveMode) -> notify::Result<()> {
+            let is_spent = self.0.load(std::sync::atomic::Ordering::Relaxed);
+            if is_spent { Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)) } else { Ok(()) }
+        }
+
+        fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
+            Ok(())
+        }
+
+        fn kind() -> notify::WatcherKind {
+            notify::WatcherKind::NullWatcher
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_watched_is_told_of_until_it_can_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let spent = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let mut watch = Watch::new(|| {}).unwrap();
+        watch.watcher = Box::new(Spent(Arc::clone(&spent)));
+        let interest = || Interest::new([&directory.path().to_owned()], &[]);
+        assert!(!watch.follow(interest()));
+        let told = watch.problems();
+        assert!(told.len() == 1 && told[0].contains("are noticed late"), "{told:?}");
+        spent.store(false, std::sync::atomic::Ordering::Relaxed);
+        assert!(watch.follow(interest()));
+        assert!(watch.problems().is_empty());
+    }
+
     #[test]
     fn hidden_files_and_other_files_of_a_shared_directory_do_not_matter() {
         let interest = Interest::new([&PathBuf::from("/z")], [&PathBuf::from("/etc/rhumb.toml")]);

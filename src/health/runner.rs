@@ -23,7 +23,7 @@ use super::store::Kept;
 use crate::config::model::{Check, Subject};
 use crate::world;
 
-/// Addresses of one name that are tried in one run, when this machine cannot reach the first ones.
+/// Addresses of one name that are tried in one run, when nothing comes as far as the first ones.
 const ADDRESSES_TRIED: usize = 4;
 
 /// What all probes share.
@@ -189,13 +189,18 @@ impl Runner {
         for address in addresses.into_iter().filter(|address| refusal(address).is_none()).take(ADDRESSES_TRIED) {
             let stage = Stage::new();
             let start = Instant::now();
-            outcome = match tokio::time::timeout_at(deadline, ask.ask(SocketAddr::new(address, port), &stage)).await {
+            let this = match tokio::time::timeout_at(deadline, ask.ask(SocketAddr::new(address, port), &stage)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Outcome::fail(format!("not done within {:?}: {}", check.timeout, stage.get()), None),
             };
-            took = Some(start.elapsed());
-            if !matches!(outcome, Outcome::NoResult(_)) {
-                break;
+            // An address that no packet gets to is a result; that this machine has no way to the next one is none.
+            if !(matches!(outcome, Outcome::Fail(_)) && matches!(this, Outcome::NoResult(_))) {
+                (outcome, took) = (this, Some(start.elapsed()));
+            }
+            match &outcome {
+                Outcome::NoResult(_) => {}
+                Outcome::Fail(found) if found.is_cut_off => {}
+                _ => break,
             }
         }
         (outcome, took)

@@ -12,6 +12,8 @@ use super::holder::{self, Holder, Kind};
 /// Room for bursts while a worker is busy; the kernel caps it at net.core.rmem_max.
 const RECEIVE_ROOM: usize = 4 << 20;
 const BACKLOG: i32 = 1024;
+/// Ports below are for programs with a right to them (ip_unprivileged_port_start as systems are delivered).
+const FIRST_FREE_PORT: u16 = 1024;
 /// How often a port of the kernel's choice is tried again when UDP or TCP of it is taken.
 const PORT_ATTEMPTS: usize = 32;
 
@@ -141,7 +143,7 @@ fn explain(kind: Kind, address: SocketAddr, error: &io::Error) -> BindError {
     };
     match error.kind() {
         ErrorKind::AddrInUse => in_use(protocol, address, holder::of(kind, address)),
-        ErrorKind::PermissionDenied => BindError {
+        ErrorKind::PermissionDenied if address.port() < FIRST_FREE_PORT => BindError {
             cause: format!("{address} ({protocol}): not permitted to bind a port below 1024"),
             remedy: format!(
                 "give the program the right (sudo setcap cap_net_bind_service=+ep {}), or set \
@@ -149,6 +151,12 @@ fn explain(kind: Kind, address: SocketAddr, error: &io::Error) -> BindError {
                 std::env::current_exe().unwrap_or_else(|_| "rhumb".into()).display(),
                 SocketAddr::new(address.ip(), 5300)
             ),
+        },
+        ErrorKind::PermissionDenied => BindError {
+            cause: format!("{address} ({protocol}): this system does not permit to bind it"),
+            remedy: "a sandbox, SELinux or the unit's SocketBindDeny may forbid it: allow it there, or choose another \
+                     with --listen or as listen.dns"
+                .into(),
         },
         ErrorKind::AddrNotAvailable => BindError {
             cause: format!("{address}: this machine does not have the address {}", address.ip()),
@@ -229,6 +237,9 @@ mod tests {
     fn no_permission_says_what_to_do() {
         let error = explain(Kind::Udp, loopback(53), &ErrorKind::PermissionDenied.into());
         assert!(error.remedy.contains("setcap cap_net_bind_service=+ep") && error.remedy.contains("127.0.0.1:5300"));
+        assert!(error.cause.contains("below 1024"), "{error}");
+        let error = explain(Kind::Udp, loopback(5300), &ErrorKind::PermissionDenied.into());
+        assert!(!error.cause.contains("1024") && !error.remedy.contains("setcap"), "{error} {}", error.remedy);
     }
 
     #[test]

@@ -203,6 +203,8 @@ fn a_hangup_and_a_reload_by_command_read_the_files_again() {
     eventually(SOON, "SIGHUP reads the files", || {
         (server.status()["counters"]["loads_taken"].as_u64().unwrap() > loads).then_some(())
     });
+    let is_written = |line: &str| line.contains("SIGHUP") && line.contains("change taken");
+    eventually(SOON, "the audit log has it", || server.log().lines().any(is_written).then_some(()));
 }
 
 #[test]

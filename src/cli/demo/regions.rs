@@ -115,7 +115,7 @@ fn asked(model: &Model) -> Vec<(String, Vec<SocketAddr>)> {
             continue;
         }
         let full = &model.endpoint(endpoint).name;
-        let name = full.rsplit('/').next().unwrap_or(full).to_owned();
+        let name = crate::config::bare(full).to_owned();
         let taken = regions.values().flatten().any(|known| *known == address);
         if !taken {
             if !regions.contains_key(&name) {

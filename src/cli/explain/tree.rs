@@ -234,7 +234,7 @@ impl Tree<'_> {
         if candidate.kind != "route" {
             return None;
         }
-        let leads_to = |route: &str| route == candidate.name || route.rsplit('/').next() == Some(&candidate.name);
+        let leads_to = |route: &str| route == candidate.name || crate::config::bare(route) == candidate.name;
         (0..self.decision.nodes.len()).find(|&at| !self.printed[at] && leads_to(&self.decision.nodes[at].route))
     }
 
@@ -259,7 +259,7 @@ impl Tree<'_> {
     fn probe(&self, probe: &SeenProbe) -> String {
         let mut parts = probe.key.split('|');
         let (check, subject) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default());
-        let check = check.rsplit('/').next().unwrap_or(check);
+        let check = crate::config::bare(check);
         let since = self.seen.verdicts_since.get(&probe.key);
         let age = since.map_or_else(String::new, |&since| format!(" {}", clock::ago(since, self.now)));
         format!("{check} {subject} {}{age}", probe.verdict)

@@ -12,6 +12,9 @@ use crate::config::model::{AdminAddress, LatencyRow, Prefer, ReloadUnit, Server,
 use crate::config::walk::{self, Fields};
 use crate::world::{Continent, Place};
 
+/// Every answer to a client that asks for the identity carries it whole, within 1232 octets.
+const IDENTITY_OCTETS: usize = 128;
+
 /// Reads the server file over `server`, which holds the defaults. Rows of the latency table come beside it.
 /// `without_databases`: one that does not exist is no error.
 pub(crate) fn server(
@@ -38,6 +41,11 @@ pub(crate) fn server(
         server.depth = depth.value as usize;
     }
     if let Some(identity) = fields.text("identity") {
+        if !(1..=IDENTITY_OCTETS).contains(&identity.value.len()) {
+            cx.findings
+                .error(identity.site, code::OUT_OF_RANGE, "`identity` has a length that no answer should carry")
+                .label(format!("{} octets; expected 1 to {IDENTITY_OCTETS}", identity.value.len()));
+        }
         server.identity = Some(identity.value);
     }
     if let Some(text) = fields.text("transport") {

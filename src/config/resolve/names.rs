@@ -232,7 +232,7 @@ impl<'u> Names<'u> {
                     ));
             }
             Miss::Unknown => {
-                let bare = text.value.rsplit('/').next().unwrap_or_default();
+                let bare = crate::config::bare(&text.value);
                 if self.broken.iter().any(|file| file.contains(bare)) {
                     return;
                 }

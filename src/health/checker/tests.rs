@@ -21,6 +21,7 @@ enum Act {
     Pass,
     Fail,
     Local,
+    CutOff,
     Hang,
     Die,
 }
@@ -50,6 +51,7 @@ impl Ask for Scripted {
             Act::Pass => Outcome::pass("well", Some(30)),
             Act::Fail => Outcome::fail("ill", None),
             Act::Local => Outcome::NoResult("no route".into()),
+            Act::CutOff => Outcome::cut_off("a router says no"),
             Act::Hang => std::future::pending().await,
             Act::Die => panic!("scripted"),
         }
@@ -429,6 +431,33 @@ async fn h6_a_targets_name_is_resolved_each_interval() {
     pass_time(SECOND * 60).await;
     assert_eq!(stand.checker.verdicts().0, [Verdict::Up, Verdict::Up], "nothing resolves: it is our resolver");
     assert!(stand.checker.counts().no_result > 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn h13_a_name_is_asked_at_its_next_address_where_the_network_ends_before_the_first() {
+    let address = |last| IpAddr::from([192, 0, 2, last]);
+    let (cut, local, well, ill) = (address(1), address(2), address(3), address(4));
+    let hosts = [
+        ("a.example", vec![cut, well], Verdict::Up),
+        ("b.example", vec![cut, ill, well], Verdict::Down),
+        ("c.example", vec![cut, local], Verdict::Down),
+        ("d.example", vec![local, cut], Verdict::Down),
+        ("e.example", vec![local, local], Verdict::Unchecked),
+        ("f.example", vec![local, cut, well], Verdict::Up),
+    ];
+    let (names, mut model) = (Listed::default(), Model::default());
+    for (host, addresses, _) in &hosts {
+        names.set(host, addresses);
+        sample::add_target(&mut model, sample::tcp_check(host), host);
+    }
+    let stand = Stand::with_names(model, None, Arc::new(names), move |to, _| match to.ip() {
+        ip if ip == cut => Act::CutOff,
+        ip if ip == local => Act::Local,
+        ip if ip == well => Act::Pass,
+        _ => Act::Fail,
+    });
+    pass_time(SECOND * 30).await;
+    assert_eq!(stand.checker.verdicts().0, hosts.map(|(_, _, verdict)| verdict));
 }
 
 fn act(down: bool) -> impl Fn(SocketAddr, usize) -> Act + Send + Sync + 'static {

@@ -44,11 +44,10 @@ fn judged(
 ) -> Outcome {
     let (code, text) = root(error);
     let text = format!("{what}: {text}");
-    let whose = code.map_or(Whose::Subject, |code| whose(code, to.ip()));
-    if whose == Whose::Machine || (whose == Whose::AskRouting && !has_route(to)) {
-        Outcome::NoResult(text)
-    } else {
-        Outcome::fail(text, None)
+    match code.map_or(Whose::Subject, |code| whose(code, to.ip())) {
+        Whose::Subject => Outcome::fail(text, None),
+        Whose::AskRouting if has_route(to) => Outcome::cut_off(text),
+        Whose::AskRouting | Whose::Machine => Outcome::NoResult(text),
     }
 }
 

@@ -45,15 +45,22 @@ pub struct Finding {
     pub text: String,
     /// Whole days until the certificate that was shown ends (H4).
     pub certificate_days: Option<i64>,
+    /// No packet came as far as the address: another address of the same subject may be reached all the same.
+    pub is_cut_off: bool,
 }
 
 impl Outcome {
     pub(super) fn pass(text: impl Into<String>, certificate_days: Option<i64>) -> Self {
-        Self::Pass(Finding { text: text.into(), certificate_days })
+        Self::Pass(Finding { text: text.into(), certificate_days, is_cut_off: false })
     }
 
     pub(super) fn fail(text: impl Into<String>, certificate_days: Option<i64>) -> Self {
-        Self::Fail(Finding { text: text.into(), certificate_days })
+        Self::Fail(Finding { text: text.into(), certificate_days, is_cut_off: false })
+    }
+
+    /// A failure since the network ends before the subject.
+    pub(super) fn cut_off(text: impl Into<String>) -> Self {
+        Self::Fail(Finding { text: text.into(), certificate_days: None, is_cut_off: true })
     }
 }
 
