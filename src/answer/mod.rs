@@ -69,6 +69,10 @@ pub fn answer_in_place(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer:
     Some(match ending {
         Ending::Done(rcode) => reply.finish(rcode),
         Ending::Full => reply.truncate(),
+        Ending::NotLoaded => {
+            reply.extended_error(ExtendedError::NotReady);
+            reply.finish(Rcode::ServFail)
+        }
         Ending::NotOurs => {
             reply.extended_error(ExtendedError::NotAuthoritative);
             reply.finish(Rcode::Refused)

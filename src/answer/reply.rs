@@ -13,6 +13,8 @@ const OPT_FIXED: usize = 11;
 #[derive(Clone, Copy, Debug)]
 #[repr(u16)]
 pub(super) enum ExtendedError {
+    /// The zone could not be loaded.
+    NotReady = 14,
     /// Outside every zone.
     NotAuthoritative = 20,
     /// NXNAME was asked for.

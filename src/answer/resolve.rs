@@ -20,6 +20,8 @@ pub(super) enum Ending {
     Full,
     /// The name is in no zone of ours.
     NotOurs,
+    /// The name is in a zone of ours that could not be loaded.
+    NotLoaded,
 }
 
 impl From<Full> for Ending {
@@ -83,6 +85,9 @@ impl<'a> Resolution<'a> {
         let Some((mut node, above)) = plan.table.closest(name) else {
             return if self.links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
         };
+        if node.is_unloaded() {
+            return if self.links == 0 { Ok(Next::End(Ending::NotLoaded)) } else { done(Rcode::NoError) };
+        }
         let exact = above == 0;
         let asks_parent = exact && self.qtype == RecordType::DS;
         if let Some(parent_side) = node.parent_side().filter(|_| asks_parent) {

@@ -34,7 +34,7 @@ pub use schema::reference;
 
 use files::Files;
 use findings::Findings;
-use model::{AdminAddress, Server};
+use model::{AdminAddress, ReloadUnit, Server};
 use parse::Context;
 
 /// What flags say over the server file.
@@ -78,6 +78,8 @@ pub struct Wanted {
     pub zones: PathBuf,
     /// Geo databases.
     pub databases: Vec<PathBuf>,
+    /// What a faulty file holds back.
+    pub reload: ReloadUnit,
 }
 
 /// Where the server file is looked for when none is named, in this order.
@@ -114,7 +116,7 @@ pub fn load_keeping(server_file: Option<&Path>, overrides: &Overrides, kept: &Ha
         latencies = parse::server(&mut cx, &path, &text, overrides.without_databases, &mut server);
     }
     lay_over(&mut findings, overrides, &mut server);
-    let wanted = Wanted { zones: server.zones.clone(), databases: server.databases.clone() };
+    let wanted = Wanted { zones: server.zones.clone(), databases: server.databases.clone(), reload: server.reload };
 
     let mut cx = Context { findings: &mut findings, files: &mut files, zones: server.zones.clone() };
     let paths = files::list_zones(cx.findings, &server.zones, kept);

@@ -54,6 +54,8 @@ pub struct Model {
     pub server: Server,
     /// In the order of their file names.
     pub zones: Vec<Zone>,
+    /// Apexes of zones whose files are faulty and were never whole: asked for them, the server says so (protocol 5).
+    pub unloaded: Vec<Name>,
     /// Of all files.
     pub endpoints: Vec<Endpoint>,
     /// Of all files, anonymous ones (`endpoints = [..]` on a member) included.
@@ -177,9 +179,10 @@ pub enum Prefer {
 }
 
 /// `reload` in the server file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ReloadUnit {
     /// All files or none.
+    #[default]
     All,
     /// A zone and the shared files that it names.
     Zone,

@@ -11,6 +11,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::config::model::ReloadUnit;
 use crate::config::{self, Diagnostic, Loaded, Model, Overrides, Severity, Wanted};
+use crate::wire::Name;
 
 /// Files with their texts.
 pub(super) type Sources = Vec<(PathBuf, String)>;
@@ -49,27 +50,37 @@ fn reading(loaded: Loaded, digest: u64) -> Reading {
 }
 
 /// Puts the served form in the place of faulty files, and then of those that are faulty because of that, until the
-/// rest is whole. `None` when a fault lies in no file, or in one that was never served.
+/// rest is whole. A zone's file that was never served is left out, its zone unloaded (protocol 5). `None` when a fault
+/// lies in no file, or in another one that was never served.
 fn hold_back(file: Option<&Path>, overrides: &Overrides, first: &Loaded, served: &Sources) -> Option<Loaded> {
     let served: HashMap<&PathBuf, &String> = served.iter().map(|(path, text)| (path, text)).collect();
     let mut kept: HashMap<PathBuf, String> = HashMap::new();
     let mut faults: Vec<Diagnostic> = first.diagnostics.iter().filter(|d| is_error(d)).cloned().collect();
     let mut found = faults.clone();
+    let mut unloaded = Vec::new();
     loop {
         let faulty: HashSet<PathBuf> = found.iter().map(|fault| fault.file.clone()).collect::<Option<_>>()?;
         let before = kept.len();
         for path in faulty {
-            let text = served.get(&path)?;
-            kept.insert(path, (*text).clone());
+            let text = match served.get(&path).filter(|text| !text.is_empty()) {
+                Some(text) => (*text).clone(),
+                None => {
+                    unloaded.push(zone_of(&path, &first.sources)?);
+                    String::new()
+                }
+            };
+            kept.insert(path, text);
         }
         if kept.len() == before {
             return None;
         }
         let mut loaded = config::load_keeping(file, overrides, &kept);
-        if loaded.model.is_some() {
+        if let Some(model) = &mut loaded.model {
+            model.unloaded = unloaded;
             for fault in &mut faults {
                 fault.severity = Severity::Warning;
-                fault.help = Some("the last good form of this file is served until it is mended".into());
+                fault.help =
+                    Some("until it is mended its last good form is served, or SERVFAIL where there is none".into());
                 // The spans are of the text on disk, which is not the one that is served.
                 fault.message = format!("not taken: {}", line(fault, &first.sources));
                 fault.span = None;
@@ -79,6 +90,13 @@ fn hold_back(file: Option<&Path>, overrides: &Overrides, first: &Loaded, served:
         }
         found = loaded.diagnostics.into_iter().filter(is_error).collect();
     }
+}
+
+/// The zone that a faulty file is about, if it can still be read.
+fn zone_of(path: &Path, sources: &Sources) -> Option<Name> {
+    let (_, text) = sources.iter().find(|(source, _)| source == path)?;
+    let (table, _) = toml::de::DeTable::parse_recoverable(text);
+    Name::absolute(table.get_ref().get("zone")?.get_ref().as_str()?).ok()
 }
 
 fn is_error(diagnostic: &Diagnostic) -> bool {

@@ -133,12 +133,21 @@ pub(super) fn first(options: &Options) -> Result<First, StartError> {
     let refusal = || StartError::Config { diagnostics: diagnostics.clone(), sources: sources.to_vec() };
     let state = last_good::state_directory(file.as_deref(), &options.overrides);
     let kept = last_good(&state);
+    let unit = wanted.reload;
     let awaited = Some(Awaited { sources: Arc::clone(&sources), wanted });
     // The files themselves, if databases are all that is missing.
     let whole = kept.as_ref().and_then(|_| without_databases(options));
     if let Some(Reading { model: Some(model), sources, digest, .. }) = whole {
         tell(&diagnostics, &sources);
         return Ok(First { model, sources, digest, refused: Some(digest), awaited, last_load, notes: Vec::new() });
+    }
+    if kept.is_none() && unit == ReloadUnit::Zone {
+        let rest = load::read(options.server_file.as_deref(), &options.overrides, unit, Some(&Sources::new()));
+        if let Reading { model: Some(model), sources, digest, .. } = rest {
+            tell(&diagnostics, &sources);
+            let note = "faulty zones are left out: asked for them, the server says SERVFAIL".to_owned();
+            return Ok(First { model, sources, digest, refused: Some(digest), awaited, last_load, notes: vec![note] });
+        }
     }
     let (model, kept) = kept.and_then(|kept| kept_form(&kept, &state, &options.overrides)).ok_or_else(refusal)?;
     tell(&diagnostics, &sources);

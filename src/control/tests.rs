@@ -265,6 +265,26 @@ fn r5_a_faulty_zone_alone_keeps_its_form_where_the_unit_is_a_zone() {
 }
 
 #[test]
+fn p5_a_zone_that_was_never_whole_is_left_out_where_the_unit_is_a_zone_until_it_is_mended() {
+    let place = Place::new();
+    place.server("reload = \"zone\"\n");
+    let other = ZONE.replace("example.test", "other.test");
+    fs::write(place.path("zones/other.test.toml"), other.replace("weighted", "weigthed")).unwrap();
+    let control = place.start();
+    let unloaded = |control: &Control| control.model().unloaded.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(control.model().zones.len(), 1);
+    assert_eq!(unloaded(&control), ["other.test."]);
+    assert!(control.status().notes.join("\n").contains("SERVFAIL"), "{:?}", control.status().notes);
+    fs::write(place.path("zones/other.test.toml"), &other).unwrap();
+    place.until("the mended zone is taken", || control.model().zones.len() == 2);
+    assert!(unloaded(&control).is_empty());
+    // A zone that comes later and is faulty holds back no other one.
+    fs::write(place.path("zones/third.test.toml"), "zone = \"third.test\"\nttl = \"soon\"\n").unwrap();
+    place.until("the third zone is left out", || !unloaded(&control).is_empty());
+    assert_eq!((control.model().zones.len(), unloaded(&control)), (2, vec!["third.test.".to_owned()]));
+}
+
+#[test]
 fn r8_a_change_that_panics_costs_itself_and_is_told_of() {
     let place = Place::new();
     let control = place.start();

@@ -128,6 +128,12 @@ fn names(model: &Model, steering: &mut Steering<'_>) -> Result<Vec<(Name, Conten
             }
         }
     }
+    for apex in &model.unloaded {
+        if !numbers.contains_key(apex) {
+            numbers.insert(apex.clone(), placed.len());
+            placed.push((apex.clone(), Contents { unloaded: true, ..Contents::default() }));
+        }
+    }
     // What lies between an apex and the zone around it exists, whether or not that zone delegates (RFC 8020).
     for zone in &model.zones {
         let above: Vec<Name> = std::iter::successors(zone.apex.parent(), Name::parent).collect();

@@ -17,6 +17,8 @@ const ENTRY: usize = 10;
 const NONE: u32 = u32::MAX;
 /// A flag: the only RRset is a CNAME.
 const IS_ALIAS: u8 = 1;
+/// A flag: the apex of a zone that could not be loaded.
+const IS_UNLOADED: u8 = 2;
 
 /// What stands at a name, before it is laid out.
 #[derive(Debug, Default)]
@@ -33,6 +35,8 @@ pub(super) struct Contents {
     pub(super) parent_side: Option<Box<Contents>>,
     /// The child `*` exists.
     pub(super) has_wildcard: bool,
+    /// The apex of a zone that could not be loaded.
+    pub(super) unloaded: bool,
 }
 
 /// What few names have.
@@ -57,7 +61,7 @@ impl Contents {
         octets.extend(self.steer.unwrap_or(NONE).to_le_bytes());
         octets.extend(rare.unwrap_or(NONE).to_le_bytes());
         octets.push(name.len() as u8);
-        octets.push(if alias { IS_ALIAS } else { 0 });
+        octets.push(if alias { IS_ALIAS } else { 0 } | if self.unloaded { IS_UNLOADED } else { 0 });
         octets.extend((self.rrsets.len() as u16).to_le_bytes());
         octets.extend_from_slice(name);
         for ready in self.rrsets.iter().map(Ready::view) {
@@ -103,6 +107,10 @@ impl<'a> Record<'a> {
 
     pub(super) fn is_alias(self) -> bool {
         self.0[13] & IS_ALIAS != 0
+    }
+
+    pub(super) fn is_unloaded(self) -> bool {
+        self.0[13] & IS_UNLOADED != 0
     }
 
     pub(super) fn name(self) -> &'a [u8] {

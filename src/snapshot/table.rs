@@ -265,6 +265,11 @@ impl<'a> Node<'a> {
         self.record.zone() as usize
     }
 
+    /// The apex of a zone that could not be loaded (protocol 5).
+    pub fn is_unloaded(&self) -> bool {
+        self.record.is_unloaded()
+    }
+
     /// Octets of the name.
     pub fn name_len(&self) -> usize {
         self.record.name_len()

@@ -3,7 +3,7 @@
 use rhumb::wire::RecordType;
 
 use super::{MAIL, message, opt, plain, question};
-use crate::harness::{Ask, Draws, Fixture, Reply};
+use crate::harness::{Ask, Draws, Fixture, Reply, Setup};
 
 const FORMERR: u16 = 1;
 const NOTIMP: u16 = 4;
@@ -184,6 +184,22 @@ fn p5_outside_every_zone_is_refused_without_aa_or_referral() {
         assert_eq!(reply.extended_error(), Some(20), "{name}");
         assert_eq!(reply.question.len(), 1);
     }
+}
+
+#[test]
+fn p5_a_zone_that_is_known_but_not_loaded_is_servfail() {
+    let mut inputs = Setup::new("www = { A = \"192.0.2.1\" }", "").inputs();
+    let mut model = (*inputs.model).clone();
+    model.unloaded = vec![rhumb::wire::Name::absolute("broken.test").unwrap()];
+    inputs.model = model.into();
+    let fixture = Fixture::compiled(inputs);
+    for name in ["broken.test.", "www.broken.test."] {
+        let reply = fixture.ask(&Ask::a(name).edns());
+        assert_eq!((reply.rcode, reply.aa, reply.extended_error()), (2, false, Some(14)), "{name}");
+        assert!(reply.answer.is_empty() && reply.authority.is_empty());
+    }
+    assert_eq!(fixture.ask(&Ask::a("www.example.com.")).only(), "192.0.2.1");
+    assert_eq!(fixture.ask(&Ask::a("test.").edns()).rcode, REFUSED);
 }
 
 #[test]

@@ -68,7 +68,8 @@ pub(crate) fn resolve(
     for (endpoint, health) in endpoints.iter_mut().zip(healths) {
         endpoint.health = health;
     }
-    let mut model = Model { server, zones: Vec::new(), endpoints, routes, checks, probes, latencies };
+    let mut model =
+        Model { server, zones: Vec::new(), endpoints, routes, checks, probes, latencies, unloaded: Vec::new() };
     let sound = routes::check_shape(findings, &model, &sites);
     let zones = zones::zones(findings, units, &mut names, &mut model, &sites);
     lint::lint(findings, &model, &sites, &zones, sound);
