@@ -335,7 +335,7 @@ pub(crate) static SERVER: Section = Section {
         key(
             "reload",
             Kind::Choice(&["all", "zone"]),
-            "Whether a faulty file holds back all files or its own zone only.",
+            "Whether a faulty file holds back all files or its own zone only, which then keeps its last good form, or is SERVFAIL if it never had one.",
         )
         .default("all"),
         key(
