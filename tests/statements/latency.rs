@@ -1,6 +1,8 @@
 //! L: the lowest latency, measured or estimated.
 
-use super::{WWW, assert_share, nth};
+use rhumb::answer::Asker;
+
+use super::{WWW, assert_share, explain, nth};
 use crate::harness::{Ask, Setup, assert_error, assert_warning, in_country, in_subdivision, load, with_asn, zone};
 
 const ENDPOINTS: &str = "[checks.c]\ntype = \"tcp\"\nport = 80\n\
@@ -128,4 +130,19 @@ fn l4_a_member_that_is_a_route_needs_its_own_place_or_label() {
         let loaded = load(&zone("www = { route = \"web\" }", &rest(more)));
         assert!(loaded.model.is_some(), "{:#?}", loaded.diagnostics);
     }
+}
+
+#[test]
+fn l2_explain_names_the_row_or_the_distance_that_a_latency_comes_from() {
+    let rest = "[endpoints.p]\nA = \"192.0.2.1\"\nregion = \"east\"\n[endpoints.s]\nA = \"192.0.2.2\"\nat = \"0,6\"\n\
+                [routes.web]\npolicy = \"latency\"\nto = [{ endpoint = \"p\" }, { endpoint = \"s\" }]";
+    let fixture = Setup::new("www = { route = \"web\" }", rest)
+        .file("../latency.csv", "country:DE,east,11.5\n")
+        .server("[latency]\ntable = \"latency.csv\"")
+        .place("81.2.69.0/24", in_country("DE", Some((0.0, 0.0))))
+        .build();
+    let explanation = explain(&fixture, Asker::Subnet([81, 2, 69, 0].into(), 24));
+    let measures: Vec<_> = explanation.decisions[0].nodes[0].candidates.iter().map(|c| c.measure.as_deref()).collect();
+    assert_eq!(measures, [Some("11.5 ms (country:DE)"), Some("15.1 ms (667 km)")]);
+    assert_eq!(explanation.difference, None);
 }

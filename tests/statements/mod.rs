@@ -15,6 +15,11 @@ mod weighted;
 
 use std::fmt::Write;
 
+use rhumb::answer::{Asker, Explanation};
+use rhumb::wire::{Name, RecordType};
+
+use crate::harness::Fixture;
+
 /// `[checks.c]` and endpoints with 192.0.2.1, 192.0.2.2, … in this order, all checked. A name that begins with `-`
 /// has no check.
 fn endpoints(names: &[&str]) -> String {
@@ -51,4 +56,10 @@ fn assert_share(counts: &std::collections::BTreeMap<String, u32>, address: &str,
 fn the_helpers_write_what_they_say() {
     let (records, rest) = web(&["p", "-s"], "policy = \"failover\"");
     assert!(records.contains("www") && rest.contains("[endpoints.s]\nA = \"192.0.2.2\"\n\n"));
+}
+
+/// Why this asker gets what it gets at [`WWW`].
+fn explain(fixture: &Fixture, asker: Asker) -> Explanation {
+    let name = Name::absolute(WWW).unwrap();
+    rhumb::answer::explain(&fixture.snapshot, &name, RecordType::A, asker, 0).unwrap()
 }

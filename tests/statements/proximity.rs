@@ -1,6 +1,8 @@
 //! GP: the nearest on a sphere, with a bias.
 
-use super::{WWW, nth};
+use rhumb::answer::Asker;
+
+use super::{WWW, explain, nth};
 use crate::harness::{Ask, Setup, assert_error, in_country, load, zone};
 
 const W: &str = "38.90,-77.01";
@@ -102,4 +104,15 @@ fn gp_a_bias_is_an_integer_from_minus_99_to_99() {
         );
         assert_error(&load(&zone("www = { route = \"web\" }", &text)), &["bias"]);
     }
+}
+
+#[test]
+fn gp6_explain_says_that_no_place_is_known() {
+    let fixture = setup(&[(W, 0), (L, 0)], &[ST_JOHNS]).build();
+    let explanation = explain(&fixture, Asker::Subnet([99, 1, 2, 0].into(), 24));
+    let place = &explanation.decisions[0].place;
+    assert!(place.continent.is_none() && place.country.is_none() && place.at.is_none() && place.asn.is_none());
+    assert!(explanation.decisions[0].nodes[0].candidates.iter().all(|candidate| candidate.measure.is_none()));
+    let known = explain(&fixture, Asker::Subnet([81, 2, 1, 0].into(), 24));
+    assert_eq!(known.decisions[0].nodes[0].candidates[0].measure.as_deref(), Some("2179.2 km"));
 }
