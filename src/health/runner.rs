@@ -235,6 +235,7 @@ impl Runner {
         let check = &self.spec.check;
         let now = SystemTime::now();
         let mut live = self.cell.live();
+        let before = live.machine.verdict();
         let change = live.machine.record(event, now, Thresholds { fall: check.fall, rise: check.rise });
         live.last_run = Some(now);
         live.latency = took;
@@ -249,6 +250,8 @@ impl Runner {
         if let Some((verdict, text)) = shown {
             match verdict {
                 Verdict::Down => tracing::warn!(probe = %self.spec.key, "down: {text}"),
+                // What counted as up is up: no news, once for each address at every start.
+                _ if before == Verdict::Unchecked => tracing::debug!(probe = %self.spec.key, "{verdict}: {text}"),
                 Verdict::Up | Verdict::Unchecked => tracing::info!(probe = %self.spec.key, "{verdict}: {text}"),
             }
             self.shared.changes.send_modify(|count| *count += 1);
