@@ -237,7 +237,7 @@ fn scope_of(reply: &Message) -> Option<u8> {
 /// Where a name leads: the steered name's number, or the next name of a plain CNAME.
 fn lead(snapshot: &Snapshot, owner: &Name, rtype: RecordType) -> Option<(Option<usize>, Option<Name>)> {
     let plan = &snapshot.plan;
-    let (mut node, above) = plan.table.closest(&Lowered::new(owner.as_wire()))?;
+    let (mut node, above) = plan.table.closest(&Lowered::new(owner.as_wire(), plan.table.seed()))?;
     if node.cut().is_some() {
         return None;
     }

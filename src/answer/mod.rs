@@ -51,7 +51,7 @@ pub fn answer_in_place(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer:
         Parsed::Malformed(question) => (question, false),
         Parsed::Query(question) => (question, true),
     };
-    let name = Lowered::new(&query[HEADER..HEADER + question.name_len]);
+    let name = Lowered::new(&query[HEADER..HEADER + question.name_len], snapshot.plan.table.seed());
     let identity = snapshot.inputs.model.server.identity.as_deref();
     let mut reply = Reply::begin(&question, peer.datagram, identity, buffer)?;
     if !well_formed {

@@ -71,7 +71,7 @@ impl<'a> Resolution<'a> {
             match next {
                 Ok(Next::End(ending)) => return ending,
                 Ok(Next::Name(at)) => {
-                    let name = Lowered::new(reply.written(at));
+                    let name = Lowered::new(reply.written(at), self.snapshot.plan.table.seed());
                     next = self.step(&name, at, reply);
                 }
                 Err(Full) => return Ending::Full,

@@ -29,14 +29,16 @@ pub struct Lowered {
     starts: [u8; MAX_LABELS + 1],
     len: u8,
     labels: u8,
+    seed: u64,
     hash: u64,
 }
 
 impl Lowered {
-    /// Takes a whole uncompressed name, as checked when it was read; anything else is the root.
-    pub fn new(wire: &[u8]) -> Self {
+    /// Takes a whole uncompressed name, as checked when it was read; anything else is the root. The seed is that of the
+    /// table that is to be asked.
+    pub fn new(wire: &[u8], seed: u64) -> Self {
         let mut lowered =
-            Self { octets: [0; PADDED], starts: [0; MAX_LABELS + 1], len: 1, labels: 0, hash: MULTIPLIER };
+            Self { octets: [0; PADDED], starts: [0; MAX_LABELS + 1], len: 1, labels: 0, seed, hash: seed };
         if wire.len() > MAX_NAME {
             return lowered;
         }
@@ -54,13 +56,13 @@ impl Lowered {
         }
         lowered.len = (at + 1) as u8;
         lowered.labels = labels as u8;
-        lowered.hash = (0..labels).rev().fold(MULTIPLIER, |hash, label| lowered.extend(hash, label));
+        lowered.hash = (0..labels).rev().fold(seed, |hash, label| lowered.extend(hash, label));
         lowered
     }
 
     /// The hashes of the name and all its ancestors, by the labels left out.
     fn hashes(&self) -> [u64; MAX_LABELS + 1] {
-        let mut hashes = [MULTIPLIER; MAX_LABELS + 1];
+        let mut hashes = [self.seed; MAX_LABELS + 1];
         for label in (0..self.labels()).rev() {
             hashes[label] = self.extend(hashes[label + 1], label);
         }
@@ -118,6 +120,7 @@ pub struct NameTable {
     /// (half of the hash, line of the record).
     slots: Box<[(u32, u32)]>,
     mask: usize,
+    seed: u64,
     /// Records, each from the beginning of a cache line; the first line is `origin` octets in.
     octets: Vec<u8>,
     origin: usize,
@@ -135,8 +138,9 @@ pub struct Node<'a> {
 }
 
 impl NameTable {
-    /// Names are distinct.
-    pub(super) fn new(names: Vec<(Name, Contents)>) -> Self {
+    /// Names are distinct. The seed is secret and differs between processes, so that nobody can choose names that all
+    /// fall into one place.
+    pub(super) fn new(names: Vec<(Name, Contents)>, seed: u64) -> Self {
         let len = names.len();
         // Half full at most, so that a miss is short.
         let size = (len * 2).next_power_of_two().max(2);
@@ -145,7 +149,7 @@ impl NameTable {
         let mut builder = Builder::default();
         let mut wildcards = Vec::new();
         for (name, contents) in names {
-            let lowered = Lowered::new(name.as_wire());
+            let lowered = Lowered::new(name.as_wire(), seed);
             let line = builder.add(lowered.suffix(0), contents);
             let hash = lowered.hash;
             let mut slot = hash as usize & mask;
@@ -157,9 +161,9 @@ impl NameTable {
                 wildcards.push((name, line));
             }
         }
-        let mut table = Self { slots, mask, octets: builder.octets, origin: 0, rare: builder.rare, len };
+        let mut table = Self { slots, mask, seed, octets: builder.octets, origin: 0, rare: builder.rare, len };
         for (name, line) in wildcards {
-            let name = Lowered::new(name.as_wire());
+            let name = Lowered::new(name.as_wire(), seed);
             let parent = table.find(name.hashes()[1], name.suffix(1));
             if let Some(rare) = parent.and_then(|parent| table.record(parent).rare()) {
                 table.rare[rare as usize].wildcard = Some(line);
@@ -208,6 +212,11 @@ impl NameTable {
         }
         let hashes = name.hashes();
         (1..=name.labels()).find_map(|skip| Some((self.node(self.find(hashes[skip], name.suffix(skip))?), skip)))
+    }
+
+    /// What names are hashed with that are looked up here.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// How many names there are.
@@ -331,15 +340,16 @@ mod tests {
 
         #[test]
         fn the_closest_name_is_what_walking_up_finds(
-            names in proptest::collection::btree_set(name(), 0..40), asked in name(),
+            names in proptest::collection::btree_set(name(), 0..40), asked in name(), seed: u64,
         ) {
             let names: BTreeSet<Name> = names;
-            let table = NameTable::new(names.iter().map(|name| (name.clone(), Contents::default())).collect());
+            let contents = names.iter().map(|name| (name.clone(), Contents::default()));
+            let table = NameTable::new(contents.collect(), seed);
             let expected = std::iter::successors(Some(asked.clone()), Name::parent)
                 .enumerate()
                 .find(|(_, above)| names.contains(above))
                 .map(|(skip, above)| (above.canonical(), skip));
-            let found = table.closest(&Lowered::new(asked.as_wire()));
+            let found = table.closest(&Lowered::new(asked.as_wire(), seed));
             prop_assert_eq!(found.map(|(node, skip)| (node.record.name().into(), skip)), expected);
         }
     }
