@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -52,8 +53,8 @@ id!(
 pub struct Model {
     /// How to serve.
     pub server: Server,
-    /// In the order of their file names.
-    pub zones: Vec<Zone>,
+    /// In the order of their file names. A zone that a load leaves as it was is the same one as before.
+    pub zones: Vec<Arc<Zone>>,
     /// Apexes of zones whose files are faulty and were never whole: asked for them, the server says so (protocol 5).
     pub unloaded: Vec<Name>,
     /// Of all files.

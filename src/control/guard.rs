@@ -12,7 +12,7 @@ const NAMES: usize = 10;
 
 /// One line for each thing that `new` removes and should not without a person's word; empty if there is none.
 pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
-    let kept: BTreeMap<&Name, &Zone> = new.zones.iter().map(|zone| (&zone.apex, zone)).collect();
+    let kept: BTreeMap<&Name, &Zone> = new.zones.iter().map(|zone| (&zone.apex, &**zone)).collect();
     let mut said = Vec::new();
     let (mut types_before, mut types_after) = (Types::of(old), Types::of(new));
     let gone: Vec<String> =

@@ -541,7 +541,7 @@ impl Maker {
             names.push(("any.deep.w.example.com.".to_owned(), 1));
         }
         let ns = name("ns.example.net.");
-        self.model.zones.push(Zone {
+        self.model.zones.push(Arc::new(Zone {
             apex: name("example.com."),
             file: "example.com.toml".into(),
             soa: Soa {
@@ -561,7 +561,7 @@ impl Maker {
                 rdata: vec![ns.as_wire().into()],
             }],
             steered,
-        });
+        }));
         names
     }
 }

@@ -1,6 +1,7 @@
 //! Records and steered names of each zone.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Sites;
 use super::names::{Kind, Names};
@@ -93,7 +94,7 @@ pub(super) fn zones(
             partial: unit.partial,
         };
         gather(findings, unit, index, names, sites, &mut data);
-        model.zones.push(zone_of(findings, unit, &data));
+        model.zones.push(Arc::new(zone_of(findings, unit, &data)));
         all.push(data);
     }
     all
