@@ -190,7 +190,7 @@ fn contents(zone: u32, tree: &TreeContents<'_>, steering: &mut Steering<'_>) -> 
         in_domain: Records::of(&cut.in_domain),
         sibling: Records::of(&cut.sibling),
     });
-    let rrsets = tree.rrsets.iter().map(|rrset| Ready::of(rrset)).collect();
+    let rrsets = tree.rrsets.iter().map(|&rrset| Ready::of(rrset)).collect();
     Ok(Contents { zone, rrsets, steer, cut, ..Contents::default() })
 }
 
