@@ -5,11 +5,17 @@
 //! databases only, the steered answers on health too, so a flip of health reuses the plan whole.
 //! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer.
 
+mod arena;
+mod builder;
 mod compile;
+mod layout;
+mod nesting;
+mod parallel;
 mod plan;
 mod ready;
 mod record;
 mod steered;
+mod steering;
 mod table;
 
 use std::collections::BTreeSet;
@@ -20,10 +26,11 @@ use crate::geo::Places;
 use crate::health::Verdicts;
 
 pub use compile::{CompileError, compile};
-pub use plan::{Cut, Plan, Steer, ZoneEnds};
+pub use plan::{Plan, Steer};
 pub use ready::{Ready, ReadyRef, Records};
+pub use record::Cut;
 pub use steered::{Choice, SteeredAnswers, SteeredType};
-pub use table::{Lowered, NameTable, Node};
+pub use table::{Lowered, NameTable, Negative, Node};
 
 /// What a snapshot is made of.
 #[derive(Clone, Debug)]
