@@ -23,7 +23,7 @@ pub use compile::{CompileError, compile};
 pub use plan::{Cut, Plan, Steer, ZoneEnds};
 pub use ready::{Ready, ReadyRef, Records};
 pub use steered::{Choice, SteeredAnswers, SteeredType};
-pub use table::{Lowered, NameTable, Node};
+pub use table::{NameTable, Node};
 
 /// What a snapshot is made of.
 #[derive(Clone, Debug)]

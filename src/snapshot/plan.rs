@@ -98,7 +98,7 @@ impl Plan {
             return Err(CompileError::MapsTooLarge { size, limit: limits.map_bytes });
         }
         let zones = model.zones.iter().map(|zone| ends(&zone.apex, &zone.soa)).collect();
-        Ok(Self { table: NameTable::new(names), zones, steers, context, maps })
+        Ok(Self { table: NameTable::new(names, 0x5eed), zones, steers, context, maps })
     }
 }
 
