@@ -36,6 +36,8 @@ pub struct Inputs {
     pub verdicts: Verdicts,
     /// Endpoints that a person has drained (G10).
     pub drained: BTreeSet<EndpointId>,
+    /// What names are hashed with: drawn once a process, so that nobody can prepare names that collide.
+    pub seed: u64,
 }
 
 /// Everything that a query needs, immutable.

@@ -75,7 +75,7 @@ pub struct Steer {
 
 impl Plan {
     /// Builds everything; maps of `previous` whose question, places and context are the same are shared.
-    pub fn build(model: &Model, places: &Places, previous: Option<&Plan>) -> Result<Self, CompileError> {
+    pub fn build(model: &Model, places: &Places, seed: u64, previous: Option<&Plan>) -> Result<Self, CompileError> {
         let context = Context::new(model);
         let shared = previous.map(|plan| &plan.maps);
         let mut steering = Steering {
@@ -98,7 +98,7 @@ impl Plan {
             return Err(CompileError::MapsTooLarge { size, limit: limits.map_bytes });
         }
         let zones = model.zones.iter().map(|zone| ends(&zone.apex, &zone.soa)).collect();
-        Ok(Self { table: NameTable::new(names, 0x5eed), zones, steers, context, maps })
+        Ok(Self { table: NameTable::new(names, seed), zones, steers, context, maps })
     }
 }
 
@@ -190,7 +190,7 @@ fn contents(zone: u32, tree: &TreeContents<'_>, steering: &mut Steering<'_>) -> 
         in_domain: Records::of(&cut.in_domain),
         sibling: Records::of(&cut.sibling),
     });
-    let rrsets = tree.rrsets.iter().map(|rrset| Ready::of(rrset)).collect();
+    let rrsets = tree.rrsets.iter().map(|&rrset| Ready::of(rrset)).collect();
     Ok(Contents { zone, rrsets, steer, cut, ..Contents::default() })
 }
 

@@ -1,7 +1,6 @@
 //! Records as they go out: finished octets, but for the owner's pointer.
 
-use crate::config::model::Rrset;
-use crate::wire::{Name, RecordType};
+use crate::wire::{RecordType, RrsetRef};
 
 /// Octets of a record before its data when the owner is a pointer: owner, type, class, TTL, length.
 pub(super) const FIXED: usize = 12;
@@ -34,8 +33,9 @@ pub struct ReadyRef<'a> {
 
 impl Ready {
     /// All records of an RRset.
-    pub fn of(rrset: &Rrset) -> Self {
-        Self::new(rrset.rtype, rrset.ttl, &rrset.rdata, rrset.rdata.len())
+    pub fn of(rrset: RrsetRef<'_>) -> Self {
+        let rdata: Vec<Box<[u8]>> = rrset.rdata.iter().map(Into::into).collect();
+        Self::new(rrset.rtype, rrset.ttl, &rdata, rdata.len())
     }
 
     /// Windows of at most `take` of these records (M1).
@@ -144,12 +144,12 @@ pub struct Records {
 
 impl Records {
     /// All records of these RRsets.
-    pub fn of(rrsets: &[&Rrset]) -> Self {
+    pub fn of(rrsets: &[RrsetRef<'_>]) -> Self {
         let mut octets = Vec::new();
         let mut count = 0;
         for rrset in rrsets {
-            for data in &rrset.rdata {
-                octets.extend_from_slice(Name::as_wire(&rrset.owner));
+            for data in rrset.rdata.iter() {
+                octets.extend_from_slice(rrset.owner.as_wire());
                 write_fixed(&mut octets, rrset.rtype, rrset.ttl, data);
                 count += 1;
             }

@@ -22,6 +22,7 @@ pub struct NameTable {
     origin: usize,
     rare: Vec<Rare>,
     len: usize,
+    /// What names are hashed with.
     seed: u64,
 }
 
@@ -35,7 +36,8 @@ pub struct Node<'a> {
 }
 
 impl NameTable {
-    /// Names are distinct. `seed` is what they are hashed with.
+    /// Names are distinct. The seed is secret and differs between processes, so that nobody can choose names that all
+    /// fall into one place.
     pub(super) fn new(names: Vec<(Name, Contents)>, seed: u64) -> Self {
         let len = names.len();
         // Half full at most, so that a miss is short.
@@ -118,8 +120,7 @@ impl NameTable {
         (1..=name.labels()).find_map(|skip| Some((self.node(self.find(hashes[skip], name.suffix(skip))?), skip)))
     }
 
-    /// What names have to be hashed with to be found here.
-    #[inline]
+    /// What names are hashed with that are looked up here.
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -240,15 +241,16 @@ mod tests {
     proptest! {
         #[test]
         fn the_closest_name_is_what_walking_up_finds(
-            names in proptest::collection::btree_set(name(), 0..40), asked in name(),
+            names in proptest::collection::btree_set(name(), 0..40), asked in name(), seed: u64,
         ) {
             let names: BTreeSet<Name> = names;
-            let table = NameTable::new(names.iter().map(|name| (name.clone(), Contents::default())).collect(), 7);
+            let contents = names.iter().map(|name| (name.clone(), Contents::default()));
+            let table = NameTable::new(contents.collect(), seed);
             let expected = std::iter::successors(Some(asked.clone()), Name::parent)
                 .enumerate()
                 .find(|(_, above)| names.contains(above))
                 .map(|(skip, above)| (above.canonical(), skip));
-            let found = table.closest(&Lowered::new(asked.as_wire(), 7));
+            let found = table.closest(&Lowered::new(asked.as_wire(), seed));
             prop_assert_eq!(found.map(|(node, skip)| (node.record.name().into(), skip)), expected);
         }
     }

@@ -1,4 +1,5 @@
-//! DNS as bytes: names, headers, questions, EDNS, and the text form of records.
+//! DNS as bytes: names, headers, questions, EDNS, the text form of records, and a zone's records
+//! packed.
 //!
 //! Nothing that a query runs through allocates; nothing here reads a clock or does I/O.
 
@@ -7,9 +8,13 @@ mod lowered;
 pub mod master;
 pub mod message;
 mod name;
+mod name_ref;
+mod records;
 mod rtype;
 pub mod text;
 
 pub use lowered::Lowered;
 pub use name::{Name, NameError};
+pub use name_ref::NameRef;
+pub use records::{OwnerRef, RdataRef, Records, RecordsBuilder, RrsetRef};
 pub use rtype::RecordType;
