@@ -12,9 +12,9 @@ mod resolve;
 use std::net::IpAddr;
 
 use crate::config::model::Prefer;
-use crate::snapshot::{Lowered, Snapshot};
-use crate::wire::RecordType;
-use crate::wire::message::{self, CLASS_IN, HEADER, Parsed, Query, Rcode};
+use crate::snapshot::Snapshot;
+use crate::wire::message::{self, CLASS_IN, Parsed, Query, Rcode};
+use crate::wire::{Lowered, RecordType};
 
 use client::Client;
 use reply::{ExtendedError, Reply, header_only};
@@ -44,43 +44,44 @@ pub fn answer(snapshot: &Snapshot, query: &[u8], peer: Peer, draw: u64, out: &mu
 
 /// As [`answer`], for a query that fills the first `len` octets of the buffer that the reply is to be written to.
 pub fn answer_in_place(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
-    let query = buffer.get(..len)?;
-    let (question, well_formed) = match message::parse(query) {
+    let mut name = Lowered::root(snapshot.plan.table.seed());
+    let (question, well_formed) = match message::parse(buffer.get(..len)?, &mut name) {
         Parsed::Drop => return None,
         Parsed::HeaderOnly(rcode) => return header_only(buffer, rcode),
         Parsed::Malformed(question) => (question, false),
         Parsed::Query(question) => (question, true),
     };
-    let name = Lowered::new(&query[HEADER..HEADER + question.name_len], snapshot.plan.table.seed());
-    let identity = snapshot.inputs.model.server.identity.as_deref();
-    let mut reply = Reply::begin(&question, peer.datagram, identity, buffer)?;
+    let server = &snapshot.inputs.model.server;
+    let mut reply = Reply::begin(&question, peer.datagram, server.identity.as_deref(), buffer)?;
     if !well_formed {
         return Some(reply.finish(Rcode::FormErr));
     }
-    if question.edns.is_some_and(|edns| edns.version > 0) {
+    if question.edns.as_ref().is_some_and(|edns| edns.version > 0) {
         return Some(reply.finish(Rcode::BadVers));
     }
     if let Some(rcode) = refused_outright(&question, peer, &mut reply) {
         return Some(reply.finish(rcode));
     }
-    let prefer_sender = snapshot.inputs.model.server.prefer == Prefer::Resolver;
-    let client = Client::new(question.edns.and_then(|edns| edns.ecs), peer.address, prefer_sender);
+    let ecs = question.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
+    let client = Client::new(ecs, peer.address, server.prefer == Prefer::Resolver);
     let ending = Resolution::new(snapshot, question.qtype, client, draw).run(&name, &mut reply);
-    Some(match ending {
-        Ending::Done(rcode) => reply.finish(rcode),
-        Ending::Full => reply.truncate(),
+    let rcode = match ending {
+        Ending::Done(rcode) => rcode,
+        Ending::Full => return Some(reply.truncate()),
         Ending::NotLoaded => {
             reply.extended_error(ExtendedError::NotReady);
-            reply.finish(Rcode::ServFail)
+            Rcode::ServFail
         }
         Ending::NotOurs => {
             reply.extended_error(ExtendedError::NotAuthoritative);
-            reply.finish(Rcode::Refused)
+            Rcode::Refused
         }
-    })
+    };
+    Some(reply.finish(rcode))
 }
 
 /// Questions that no zone's content can answer (protocol 6).
+#[inline]
 fn refused_outright(question: &Query, peer: Peer, reply: &mut Reply<'_>) -> Option<Rcode> {
     match question.qtype {
         _ if question.qclass != CLASS_IN => Some(Rcode::Refused),

@@ -2,9 +2,9 @@
 
 use super::client::Client;
 use super::reply::{Full, Reply, Section};
-use crate::snapshot::{Cut, Lowered, Node, ReadyRef, Snapshot};
-use crate::wire::RecordType;
+use crate::snapshot::{Cut, Node, ReadyRef, Snapshot};
 use crate::wire::message::{HEADER, Rcode};
+use crate::wire::{Lowered, RecordType};
 
 /// Links of a CNAME chain at most (protocol 10).
 const MAX_CHAIN: usize = 16;
@@ -35,7 +35,7 @@ impl From<Full> for Ending {
 pub(super) struct Resolution<'a> {
     snapshot: &'a Snapshot,
     qtype: RecordType,
-    client: Client,
+    client: Client<'a>,
     draw: u64,
     /// The part of 2^32 at which RRsets begin their rotation.
     turn: u32,
@@ -58,27 +58,36 @@ enum Next {
 }
 
 impl<'a> Resolution<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, qtype: RecordType, client: Client, draw: u64) -> Self {
+    pub(super) fn new(snapshot: &'a Snapshot, qtype: RecordType, client: Client<'a>, draw: u64) -> Self {
         // The picks of W10's and M1's kind take the draw from the top; rotation takes bits that they hardly see.
         let turn = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
         Self { snapshot, qtype, client, draw, turn, visited: [0; MAX_CHAIN], links: 0 }
     }
 
     /// Answers for `name` and all that it leads to.
+    #[inline]
     pub(super) fn run(mut self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
-        let mut next = self.step(name, HEADER, reply);
+        match self.step(name, HEADER, reply) {
+            Ok(Next::End(ending)) => ending,
+            Ok(Next::Name(at)) => self.follow(at, reply),
+            Err(Full) => Ending::Full,
+        }
+    }
+
+    /// Goes on along a chain with the name that stands at `at` in the reply.
+    #[inline(never)]
+    fn follow(mut self, mut at: usize, reply: &mut Reply<'_>) -> Ending {
         loop {
-            match next {
+            let name = Lowered::new(reply.written(at), self.snapshot.plan.table.seed());
+            match self.step(&name, at, reply) {
                 Ok(Next::End(ending)) => return ending,
-                Ok(Next::Name(at)) => {
-                    let name = Lowered::new(reply.written(at), self.snapshot.plan.table.seed());
-                    next = self.step(&name, at, reply);
-                }
+                Ok(Next::Name(next)) => at = next,
                 Err(Full) => return Ending::Full,
             }
         }
     }
 
+    #[inline]
     fn step(&mut self, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
         let plan = &self.snapshot.plan;
         let done = |rcode| Ok(Next::End(Ending::Done(rcode)));
@@ -98,13 +107,13 @@ impl<'a> Resolution<'a> {
             return if self.links > 0 { done(Rcode::NoError) } else { referral(node, &cut, name, owner, reply) };
         }
         reply.authoritative();
-        let source = match (exact, node.wildcard()) {
-            (true, _) => node,
-            (false, Some(wildcard)) => wildcard,
-            (false, None) => {
-                self.negative(node, false, name, owner, reply)?;
-                return done(Rcode::NxDomain);
-            }
+        let source = if exact {
+            node
+        } else if let Some(wildcard) = node.wildcard() {
+            wildcard
+        } else {
+            self.negative(node, false, name, owner, reply)?;
+            return done(Rcode::NxDomain);
         };
         match self.find(source, reply) {
             Found::Records(ready) => {
@@ -175,7 +184,7 @@ impl<'a> Resolution<'a> {
         };
         let Some(by_type) = by_type else { return Found::Nothing };
         let picked = match &steer.regions {
-            None => answers.pick(by_type.choice(0), self.draw, self.client.network()),
+            None => answers.pick(by_type.choice(0), self.draw, self.client.sender()),
             Some(regions) => {
                 let decision = self.client.decide(&regions.map);
                 let choice = by_type.choice(decision.region);
@@ -186,7 +195,7 @@ impl<'a> Resolution<'a> {
                     (false, true) => decision.scope,
                     (false, false) => 0,
                 });
-                answers.pick(choice, self.draw, decision.network)
+                answers.pick(choice, self.draw, decision.decided_by)
             }
         };
         match picked {

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, Cache, Guard};
 
 use super::counters::{Counters, count};
 use crate::answer::{Peer, answer_in_place};
@@ -11,13 +11,31 @@ use crate::snapshot::Snapshot;
 
 /// Answers messages; the engine in the server, a closure in tests.
 pub trait Service: Send + Sync + 'static {
-    /// What answers one batch of messages.
+    /// What answers one message.
+    type Turn<'a>: Turn
+    where
+        Self: 'a;
+    /// What answers a worker's batches.
+    type Hand<'a>: Hand
+    where
+        Self: 'a;
+
+    /// Holds still what answers: taken for one message, given back before waiting.
+    fn turn(&self) -> Self::Turn<'_>;
+
+    /// For a thread that answers batch after batch.
+    fn hand(&self) -> Self::Hand<'_>;
+}
+
+/// A worker's hold on what answers.
+pub trait Hand {
+    /// What answers one batch.
     type Turn<'a>: Turn
     where
         Self: 'a;
 
-    /// Holds still what answers: taken once a batch, given back before waiting.
-    fn turn(&self) -> Self::Turn<'_>;
+    /// Takes up what is current now. Called once a batch, and by idle workers each time that they wake.
+    fn turn(&mut self) -> Self::Turn<'_>;
 }
 
 /// Answers the messages of one batch.
@@ -32,8 +50,27 @@ where
     F: Fn(&[u8], Peer, u64, &mut [u8]) -> Option<usize> + Send + Sync + 'static,
 {
     type Turn<'a> = &'a F;
+    type Hand<'a> = &'a F;
 
     fn turn(&self) -> &F {
+        self
+    }
+
+    fn hand(&self) -> &F {
+        self
+    }
+}
+
+impl<F> Hand for &F
+where
+    F: Fn(&[u8], Peer, u64, &mut [u8]) -> Option<usize>,
+{
+    type Turn<'a>
+        = &'a F
+    where
+        Self: 'a;
+
+    fn turn(&mut self) -> &F {
         self
     }
 }
@@ -63,9 +100,37 @@ impl Engine {
 
 impl Service for Engine {
     type Turn<'a> = Guard<Arc<Snapshot>>;
+    type Hand<'a> = EngineHand<'a>;
 
     fn turn(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
+    }
+
+    fn hand(&self) -> EngineHand<'_> {
+        EngineHand { cache: Cache::new(&self.snapshot) }
+    }
+}
+
+/// A worker's snapshot: as long as it is the current one, a batch costs one look at the pointer.
+#[derive(Debug)]
+pub struct EngineHand<'a> {
+    cache: Cache<&'a ArcSwap<Snapshot>, Arc<Snapshot>>,
+}
+
+impl Hand for EngineHand<'_> {
+    type Turn<'a>
+        = &'a Snapshot
+    where
+        Self: 'a;
+
+    fn turn(&mut self) -> &Snapshot {
+        self.cache.load()
+    }
+}
+
+impl Turn for &Snapshot {
+    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+        answer_in_place(self, buffer, len, peer, draw)
     }
 }
 
@@ -77,6 +142,7 @@ impl Turn for Guard<Arc<Snapshot>> {
 
 /// A panic loses this message and nothing else. Services hold no state that a message changes, and the buffer is
 /// overwritten by the next one.
+#[inline]
 pub(super) fn guarded(
     turn: &impl Turn,
     counters: &Counters,

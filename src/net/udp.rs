@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::Duration;
 
-use super::batch::Batch;
+use super::batch::{Batch, Sent};
 use super::counters::{Counters, add, count};
 use super::draw::Draw;
-use super::service::{Service, guarded};
+use super::service::{Hand, Service, Turn, guarded};
 use crate::answer::Peer;
 
 /// How often an idle worker looks whether it should stop.
@@ -33,15 +33,15 @@ pub(super) fn spawn<S: Service>(
 fn run(socket: &UdpSocket, wildcard: bool, service: &impl Service, counters: &Counters, stop: &AtomicBool) {
     let mut draw = Draw::new();
     let mut batch = Batch::new(wildcard);
+    let mut hand = service.hand();
     while !stop.load(Ordering::Relaxed) {
-        match batch.receive(socket) {
+        let received = batch.receive(socket);
+        // An idle worker too lets go of what is no longer current.
+        let turn = hand.turn();
+        match received {
             Ok(received) => {
-                add(&counters.udp_queries, received as u64);
-                answer(&mut batch, received, service, counters, &mut draw);
-                let sent = batch.send(socket);
-                add(&counters.udp_replies, sent.replies);
-                add(&counters.udp_full, sent.full);
-                add(&counters.udp_errors, sent.errors);
+                answer(&mut batch, received, &turn, counters, &mut draw);
+                note(counters, received, batch.send(socket));
             }
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
@@ -56,8 +56,7 @@ fn run(socket: &UdpSocket, wildcard: bool, service: &impl Service, counters: &Co
     }
 }
 
-fn answer(batch: &mut Batch, received: usize, service: &impl Service, counters: &Counters, draw: &mut Draw) {
-    let turn = service.turn();
+fn answer(batch: &mut Batch, received: usize, turn: &impl Turn, counters: &Counters, draw: &mut Draw) {
     for at in 0..received {
         // Nobody can be behind port 0 (protocol 2).
         let Some(from) = batch.sender(at).filter(|from| from.port() != 0) else {
@@ -66,9 +65,18 @@ fn answer(batch: &mut Batch, received: usize, service: &impl Service, counters: 
         };
         let peer = Peer { address: from.ip(), datagram: true };
         let (buffer, len) = batch.message(at);
-        if let Some(len) = guarded(&turn, counters, buffer, len, peer, draw.next()) {
+        if let Some(len) = guarded(turn, counters, buffer, len, peer, draw.next()) {
             batch.reply(at, len);
         }
+    }
+}
+
+fn note(counters: &Counters, received: usize, sent: Sent) {
+    add(&counters.udp_queries, received as u64);
+    add(&counters.udp_replies, sent.replies);
+    if sent.full + sent.errors > 0 {
+        add(&counters.udp_full, sent.full);
+        add(&counters.udp_errors, sent.errors);
     }
 }
 

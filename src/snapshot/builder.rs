@@ -11,10 +11,13 @@ use super::arena::{Chunk, Run, Writer, chunk_of, line_in, whole_chunks};
 use super::layout::{Laid, Task, lay_out};
 use super::nesting::Nesting;
 use super::record::{Draft, Head, Record, WILDCARD};
-use super::table::{Lowered, NameTable, ZoneEnds, tag};
+use super::table::{NameTable, ZoneEnds};
 use crate::config::model::{Model, Soa, Zone};
-use crate::wire::Name;
-use crate::zone::{Index, Within};
+use crate::wire::{Lowered, Name};
+use crate::zone::{Index, Within, tag};
+
+#[cfg(test)]
+mod tests;
 
 /// Lines that may lie waste before all is laid out anew: 4 MiB.
 const WASTE: usize = 1 << 16;
@@ -214,7 +217,7 @@ impl Next {
                 Task { zone, number: *number, within: Within { apexes, between }, steers }
             })
             .collect();
-        let Laid { chunks, placed, zones, wildcards } = lay_out(&tasks, move |name| hash(name, seed));
+        let Laid { chunks, placed, zones, wildcards } = lay_out(&tasks, seed);
         drop(tasks);
 
         let moved = self.adopt(chunks);
@@ -292,11 +295,11 @@ impl Next {
         let mut met = HashSet::new();
         let mut placed = Vec::new();
         for apex in apexes {
-            let name = apex.canonical();
-            let hash = hash(&name, seed);
-            let is_it = |line: u32| Record(self.chunks[chunk_of(line)].at(line)).name() == &*name;
+            let name = Lowered::new(apex.as_wire(), seed);
+            let hash = tag(name.hash());
+            let is_it = |line: u32| Record(self.chunks[chunk_of(line)].at(line)).name() == name.suffix(0);
             if self.slots.find(hash, is_it).is_none() && met.insert(apex.view()) {
-                draft.begin(Head { is_unloaded: true, ..Head::default() }, &name);
+                draft.begin(Head { is_unloaded: true, ..Head::default() }, name.suffix(0));
                 draft.group();
                 placed.push((hash, writer.push(draft.record())));
             }
@@ -362,8 +365,4 @@ impl Dead {
             }
         }
     }
-}
-
-fn hash(name: &[u8], seed: u64) -> u32 {
-    tag(Lowered::new(name, seed).hash())
 }

@@ -51,11 +51,11 @@ pub(super) struct Laid {
 }
 
 /// Lays out every task on all cores: large zones in pieces, small ones many at a time.
-pub(super) fn lay_out(tasks: &[Task<'_>], hash: impl Fn(&[u8]) -> u32 + Copy + Send + Sync) -> Laid {
+pub(super) fn lay_out(tasks: &[Task<'_>], seed: u64) -> Laid {
     let mut laid = Laid { zones: tasks.iter().map(|_| LaidZone::default()).collect(), ..Laid::default() };
     let is_large = |task: &Task<'_>| task.zone.records.owner_count() > SHARE;
     for (at, task) in tasks.iter().enumerate().filter(|(_, task)| is_large(task)) {
-        let names = Names::of(task.zone, task.within, hash);
+        let names = Names::of(task.zone, task.within, seed);
         let pieces: Vec<Range<usize>> =
             (0..names.len()).step_by(SHARE).map(|start| start..names.len().min(start + SHARE)).collect();
         let near = laid.gather(parallel::map(&pieces, |piece| {
@@ -81,7 +81,7 @@ pub(super) fn lay_out(tasks: &[Task<'_>], hash: impl Fn(&[u8]) -> u32 + Copy + S
     laid.gather(parallel::map(&groups, |group| {
         let mut worker = Worker::default();
         for &at in group {
-            let names = Names::of(tasks[at].zone, tasks[at].within, hash);
+            let names = Names::of(tasks[at].zone, tasks[at].within, seed);
             worker.lay(at, &tasks[at], &names, 0..names.len());
             let near = std::mem::take(&mut worker.part.near);
             worker.part.wildcards.extend(ties(names.wildcards(), &near));
@@ -165,10 +165,7 @@ struct Worker<'m> {
 
 impl<'m> Worker<'m> {
     /// Lays out some names of a zone.
-    fn lay<H>(&mut self, at: usize, task: &Task<'m>, names: &Names<'m, H>, entries: Range<usize>)
-    where
-        H: Fn(&[u8]) -> u32 + Sync,
-    {
+    fn lay(&mut self, at: usize, task: &Task<'m>, names: &Names<'m>, entries: Range<usize>) {
         let mark = self.writer.mark();
         let mut zone = LaidZone::default();
         if entries.start == 0 {
@@ -204,10 +201,7 @@ impl<'m> Worker<'m> {
         self.writer.push(self.draft.record())
     }
 
-    fn record<H>(&mut self, task: &Task<'m>, names: &Names<'m, H>, standing: &Standing<'m>) -> u32
-    where
-        H: Fn(&[u8]) -> u32 + Sync,
-    {
+    fn record(&mut self, task: &Task<'m>, names: &Names<'m>, standing: &Standing<'m>) -> u32 {
         let head = Head {
             zone: task.number,
             steer: standing.steered.map(|at| task.steers[at]),

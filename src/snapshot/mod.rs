@@ -30,7 +30,7 @@ pub use plan::{Plan, Steer};
 pub use ready::{Ready, ReadyRef, Records};
 pub use record::Cut;
 pub use steered::{Choice, SteeredAnswers, SteeredType};
-pub use table::{Lowered, NameTable, Negative, Node};
+pub use table::{NameTable, Negative, Node};
 
 /// What a snapshot is made of.
 #[derive(Clone, Debug)]

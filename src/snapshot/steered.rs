@@ -1,6 +1,7 @@
 //! The answers of one steered name now: by type, by region, by draw.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::compile::CompileError;
 use super::plan::Steer;
@@ -99,8 +100,8 @@ impl SteeredAnswers {
         self.types.binary_search_by_key(&rtype, |steered| steered.rtype).ok().map(|at| &self.types[at])
     }
 
-    /// What a draw comes to for a client of this network; `None` is NODATA by policy.
-    pub fn pick<'a>(&'a self, choice: &'a Choice, draw: u64, network: Network) -> Option<ReadyRef<'a>> {
+    /// What a draw comes to for this client; `None` is NODATA by policy.
+    pub fn pick<'a>(&'a self, choice: &'a Choice, draw: u64, client: IpAddr) -> Option<ReadyRef<'a>> {
         let mut choice = choice;
         loop {
             let at = choice.branches.partition_point(|&(last, _)| last < draw);
@@ -109,7 +110,7 @@ impl SteeredAnswers {
                 Pick::Variant(number) => return Some(self.variants[*number as usize].view()),
                 Pick::Sticky(sticky) => {
                     let members = sticky.members.iter().map(|(name, weight, _)| (name.as_str(), *weight));
-                    choice = &sticky.members[sticky::pick(&sticky.salt, members, network)].2;
+                    choice = &sticky.members[sticky::pick(&sticky.salt, members, Network::of(client))].2;
                 }
             }
         }

@@ -2,7 +2,8 @@
 
 use super::RecordType;
 use super::edns::Edns;
-use super::name::{MAX_LABEL, MAX_NAME};
+use super::lowered::Lowered;
+use super::name::MAX_LABEL;
 
 /// Octets of a header (RFC 1035 section 4.1.1).
 pub const HEADER: usize = 12;
@@ -77,27 +78,8 @@ pub enum Parsed {
     Query(Query),
 }
 
-/// The length of the uncompressed name at `at`, root label included. `None`: it runs over, a label is above 63, a
-/// label type is reserved, or there is a compression pointer.
-fn plain_name_len(message: &[u8], at: usize) -> Option<usize> {
-    let mut len = 0;
-    loop {
-        let label = usize::from(*message.get(at + len)?);
-        if label == 0 {
-            len += 1;
-            return (len <= MAX_NAME).then_some(len);
-        }
-        if label > MAX_LABEL {
-            return None;
-        }
-        len += 1 + label;
-        if len >= MAX_NAME {
-            return None;
-        }
-    }
-}
-
 /// The end of the possibly compressed name at `at`; pointers are not followed.
+#[inline]
 fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let label = usize::from(*message.get(at)?);
@@ -110,12 +92,9 @@ fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-fn read_u16(message: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(*message.get(at..)?.first_chunk()?))
-}
-
-/// Reads a message from a stranger. Work is bounded by its length.
-pub fn parse(message: &[u8]) -> Parsed {
+/// Reads a message from a stranger, and the question's name into `name`. Work is bounded by its length.
+#[inline]
+pub fn parse(message: &[u8], name: &mut Lowered) -> Parsed {
     let Some(header) = message.first_chunk::<HEADER>() else { return Parsed::Drop };
     let bits = u16::from_be_bytes([header[2], header[3]]);
     if bits & flag::QR != 0 {
@@ -128,49 +107,73 @@ pub fn parse(message: &[u8]) -> Parsed {
     if count(4) != 1 {
         return Parsed::HeaderOnly(Rcode::FormErr);
     }
-    let Some(name_len) = plain_name_len(message, HEADER) else { return Parsed::HeaderOnly(Rcode::FormErr) };
-    let (Some(qtype), Some(qclass)) = (read_u16(message, HEADER + name_len), read_u16(message, HEADER + name_len + 2))
-    else {
+    let Some(name_len) = name.read(message, HEADER) else { return Parsed::HeaderOnly(Rcode::FormErr) };
+    let Some(&[type_hi, type_lo, class_hi, class_lo]) = message[HEADER + name_len..].first_chunk() else {
         return Parsed::HeaderOnly(Rcode::FormErr);
     };
-    let mut query = Query { name_len, qtype: RecordType(qtype), qclass, edns: None };
+    let mut query = Query {
+        name_len,
+        qtype: RecordType(u16::from_be_bytes([type_hi, type_lo])),
+        qclass: u16::from_be_bytes([class_hi, class_lo]),
+        edns: None,
+    };
     let sections = [count(6), count(8), count(10)];
-    match read_records(message, query.question_end(), sections, &mut query.edns) {
+    let at = query.question_end();
+    let read = match sections {
+        [0, 0, 0] => Some(()),
+        // Nearly all that comes.
+        [0, 0, 1] => read_record(message, at, Section::Additional, &mut query.edns).map(drop),
+        _ => read_records(message, at, sections, &mut query.edns),
+    };
+    match read {
         Some(()) => Parsed::Query(query),
         None => Parsed::Malformed(query),
     }
 }
 
+/// Where a record stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Answer,
+    Authority,
+    Additional,
+}
+
 /// Walks the three record sections for the OPT. `None` is FORMERR; an OPT seen before the fault is kept.
-fn read_records(message: &[u8], start: usize, sections: [u16; 3], edns: &mut Option<Edns>) -> Option<()> {
-    const ADDITIONAL: usize = 2;
-    let mut at = start;
-    for (section, &count) in sections.iter().enumerate() {
+#[inline(never)]
+fn read_records(message: &[u8], mut at: usize, counts: [u16; 3], edns: &mut Option<Edns>) -> Option<()> {
+    for (section, count) in [Section::Answer, Section::Authority, Section::Additional].into_iter().zip(counts) {
         for _ in 0..count {
-            let owner = at;
-            at = skip_name(message, at)?;
-            let fixed: &[u8; 10] = message.get(at..)?.first_chunk()?;
-            let rtype = RecordType(u16::from_be_bytes([fixed[0], fixed[1]]));
-            let class = u16::from_be_bytes([fixed[2], fixed[3]]);
-            let ttl = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
-            let data_end = at + 10 + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
-            let data = message.get(at + 10..data_end)?;
-            at = data_end;
-            if rtype != RecordType::OPT {
-                continue;
-            }
-            let seen_before = edns.is_some();
-            if !seen_before {
-                // So that FORMERR has an OPT too.
-                *edns = Some(Edns { payload: class, dnssec_ok: ttl & 0x8000 != 0, ..Edns::default() });
-            }
-            if section != ADDITIONAL || seen_before || message[owner] != 0 {
-                return None;
-            }
-            *edns = Some(Edns::parse(class, ttl, data)?);
+            at = read_record(message, at, section, edns)?;
         }
     }
     Some(())
+}
+
+/// Where the record that begins at `owner` ends; an OPT is read.
+#[inline]
+fn read_record(message: &[u8], owner: usize, section: Section, edns: &mut Option<Edns>) -> Option<usize> {
+    let at = skip_name(message, owner)?;
+    let fixed: &[u8; 10] = message.get(at..)?.first_chunk()?;
+    let len = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+    let data = at + 10;
+    if data + len > message.len() {
+        return None;
+    }
+    if RecordType(u16::from_be_bytes([fixed[0], fixed[1]])) == RecordType::OPT {
+        let class = u16::from_be_bytes([fixed[2], fixed[3]]);
+        let ttl = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
+        let seen_before = edns.is_some();
+        if !seen_before {
+            // So that FORMERR has an OPT too.
+            *edns = Some(Edns { payload: class, dnssec_ok: ttl & 0x8000 != 0, ..Edns::default() });
+        }
+        if section != Section::Additional || seen_before || message[owner] != 0 {
+            return None;
+        }
+        *edns = Some(Edns::parse(class, ttl, message, data, len)?);
+    }
+    Some(data + len)
 }
 
 #[cfg(test)]
@@ -178,6 +181,10 @@ fn read_records(message: &[u8], start: usize, sections: [u16; 3], edns: &mut Opt
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn parse(message: &[u8]) -> Parsed {
+        super::parse(message, &mut Lowered::root(0))
+    }
 
     /// A query for `a.` A with these counts and this after the question.
     fn message(counts: [u16; 4], tail: &[u8]) -> Vec<u8> {

@@ -3,6 +3,12 @@
 /// A place without a number.
 const EMPTY: u32 = u32::MAX;
 
+/// The half of a hash that an [`Index`] takes.
+#[inline]
+pub fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
 /// (hash, number), each at the first free place from that of its hash on. Half full at most, so that a miss is short.
 /// What it is keyed by is the caller's to compare.
 #[derive(Debug)]

@@ -7,5 +7,5 @@
 mod index;
 mod names;
 
-pub use index::Index;
+pub use index::{Index, tag};
 pub use names::{Cut, Names, Standing, Within};

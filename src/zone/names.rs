@@ -2,9 +2,9 @@
 
 use std::thread;
 
-use super::index::Index;
+use super::index::{Index, tag};
 use crate::config::model::Zone;
-use crate::wire::{Name, OwnerRef, RecordType, RrsetRef};
+use crate::wire::{Lowered, Name, OwnerRef, RecordType, RrsetRef};
 
 /// Owners that are worth a thread of their own.
 const SHARE: usize = 1 << 16;
@@ -20,10 +20,10 @@ pub struct Within<'z> {
 
 /// The names of one zone: where each stands in the zone's records, and what it is.
 #[derive(Debug)]
-pub struct Names<'z, H> {
+pub struct Names<'z> {
     zone: &'z Zone,
     within: Within<'z>,
-    hash: H,
+    seed: u64,
     /// The apex first, then owners in the order of the records, then what exists for the sake of others.
     entries: Vec<Entry>,
     index: Index,
@@ -81,7 +81,7 @@ const PARENT: u16 = 1 << 8;
 pub struct Standing<'z> {
     /// In wire form, its case kept.
     pub name: &'z [u8],
-    /// As the caller hashed it.
+    /// Half of the hash of [`Lowered`].
     pub hash: u32,
     /// The zone's own apex.
     pub is_apex: bool,
@@ -108,20 +108,20 @@ pub struct Cut<'z> {
     pub sibling: Vec<RrsetRef<'z>>,
 }
 
-impl<'z, H: Fn(&[u8]) -> u32 + Sync> Names<'z, H> {
-    /// Finds every name. `hash` takes a whole name in any case and gives the same for each.
-    pub fn of(zone: &'z Zone, within: Within<'z>, hash: H) -> Self {
+impl<'z> Names<'z> {
+    /// Finds every name; `seed` is what they are hashed with.
+    pub fn of(zone: &'z Zone, within: Within<'z>, seed: u64) -> Self {
         let owners = zone.records.owner_count();
         let mut entries = Vec::with_capacity(1 + owners + within.apexes.len() + within.between.len());
-        let apex = hash(zone.apex.as_wire());
+        let apex = tag(Lowered::new(zone.apex.as_wire(), seed).hash());
         entries.push(Entry { at: 0, hash: apex, flags: STANDS | APEX, skip: 0, source: Source::Apex });
         let owner = |at| Entry { at, hash: 0, flags: OWNER, skip: 0, source: Source::Owner };
         entries.extend(zone.records.owners().map(|found| owner(found.position)));
-        read(zone, &mut entries[1..], &hash);
+        read(zone, &mut entries[1..], seed);
         let index = Index::with_capacity(entries.capacity());
         let first_within = entries.len();
         let (steered, wildcards) = (Vec::new(), Vec::new());
-        let mut names = Self { zone, within, hash, entries, index, first_within, steered, wildcards };
+        let mut names = Self { zone, within, seed, entries, index, first_within, steered, wildcards };
         names.gather();
         names.hide();
         names.reach_all();
@@ -136,7 +136,7 @@ impl<'z, H: Fn(&[u8]) -> u32 + Sync> Names<'z, H> {
         self.index.insert(self.entries[0].hash, 0);
         let owners = 1..self.entries.len();
         for (at, apex) in self.within.apexes.iter().enumerate() {
-            let entry = Entry { at, hash: (self.hash)(apex.as_wire()), flags: WITHIN, skip: 0, source: Source::Within };
+            let entry = Entry { at, hash: self.hash(apex.as_wire()), flags: WITHIN, skip: 0, source: Source::Within };
             self.push(entry);
         }
         for number in owners {
@@ -177,7 +177,7 @@ impl<'z, H: Fn(&[u8]) -> u32 + Sync> Names<'z, H> {
     fn is_hidden(&self, name: &'z [u8]) -> bool {
         self.above(name).any(|skip| {
             let above = &name[skip..];
-            let found = self.find((self.hash)(above), above);
+            let found = self.find(self.hash(above), above);
             found.is_some_and(|found| self.entries[found as usize].flags & (CUT | WITHIN) != 0)
         })
     }
@@ -196,7 +196,7 @@ impl<'z, H: Fn(&[u8]) -> u32 + Sync> Names<'z, H> {
         let name = self.name(from);
         for skip in self.above(name) {
             let above = &name[skip..];
-            let hash = (self.hash)(above);
+            let hash = self.hash(above);
             if self.find(hash, above).is_some() {
                 return;
             }
@@ -210,7 +210,7 @@ impl<'z, H: Fn(&[u8]) -> u32 + Sync> Names<'z, H> {
             if !steered.owner.is_within(&self.zone.apex) || self.is_hidden(name) {
                 continue;
             }
-            let hash = (self.hash)(name);
+            let hash = self.hash(name);
             let found = match self.find(hash, name) {
                 Some(found) if self.entries[found as usize].flags & CUT != 0 => continue,
                 Some(found) => {
@@ -231,7 +231,7 @@ impl<'z, H: Fn(&[u8]) -> u32 + Sync> Names<'z, H> {
     fn fill_between(&mut self) {
         for (at, name) in self.within.between.iter().enumerate() {
             let name = name.as_wire();
-            let hash = (self.hash)(name);
+            let hash = self.hash(name);
             match self.find(hash, name) {
                 Some(found) => self.entries[found as usize].flags |= STANDS,
                 None => {
@@ -250,7 +250,7 @@ impl<'z, H: Fn(&[u8]) -> u32 + Sync> Names<'z, H> {
             }
             let name = self.name(entry);
             let parent = &name[1 + usize::from(name[0])..];
-            if let Some(parent) = self.find((self.hash)(parent), parent) {
+            if let Some(parent) = self.find(self.hash(parent), parent) {
                 self.entries[parent as usize].flags |= PARENT;
                 self.wildcards.push((parent, number as u32));
             }
@@ -283,7 +283,11 @@ impl<'z, H: Fn(&[u8]) -> u32 + Sync> Names<'z, H> {
         &name[usize::from(entry.skip)..]
     }
 
-    fn above(&self, name: &'z [u8]) -> impl Iterator<Item = usize> + use<'z, H> {
+    fn hash(&self, name: &[u8]) -> u32 {
+        tag(Lowered::new(name, self.seed).hash())
+    }
+
+    fn above(&self, name: &'z [u8]) -> impl Iterator<Item = usize> + use<'z> {
         above(name, self.zone.apex.as_wire().len())
     }
 
@@ -328,7 +332,7 @@ impl<'z, H: Fn(&[u8]) -> u32 + Sync> Names<'z, H> {
         let ns = standing.owner.filter(|_| standing.is_cut)?.rrset(RecordType::NS)?;
         let mut cut = Cut { ns, in_domain: Vec::new(), sibling: Vec::new() };
         for host in ns.rdata.iter().filter_map(|data| Name::from_wire(data).ok()) {
-            let found = self.find((self.hash)(host.as_wire()), host.as_wire());
+            let found = self.find(self.hash(host.as_wire()), host.as_wire());
             let entry = found.map(|found| self.entries[found as usize]).filter(|entry| entry.flags & OWNER != 0);
             let Some(entry) = entry else { continue };
             let glue = if host.view().is_within(ns.owner) { &mut cut.in_domain } else { &mut cut.sibling };
@@ -349,8 +353,11 @@ impl<'z> Standing<'z> {
 }
 
 /// Looks at each owner by itself; many of them on all cores.
-fn read(zone: &Zone, owners: &mut [Entry], hash: &(impl Fn(&[u8]) -> u32 + Sync)) {
-    let read = |owners: &mut [Entry]| owners.iter_mut().for_each(|entry| judge(zone, entry, hash));
+fn read(zone: &Zone, owners: &mut [Entry], seed: u64) {
+    let read = |owners: &mut [Entry]| {
+        let mut lowered = Lowered::root(seed);
+        owners.iter_mut().for_each(|entry| judge(zone, entry, &mut lowered));
+    };
     if owners.len() <= SHARE {
         return read(owners);
     }
@@ -363,7 +370,7 @@ fn read(zone: &Zone, owners: &mut [Entry], hash: &(impl Fn(&[u8]) -> u32 + Sync)
     });
 }
 
-fn judge(zone: &Zone, entry: &mut Entry, hash: &impl Fn(&[u8]) -> u32) {
+fn judge(zone: &Zone, entry: &mut Entry, lowered: &mut Lowered) {
     let owner = zone.records.owner_at(entry.at);
     if !owner.name.is_within(zone.apex.view()) {
         entry.flags = 0;
@@ -371,7 +378,8 @@ fn judge(zone: &Zone, entry: &mut Entry, hash: &impl Fn(&[u8]) -> u32) {
     }
     let name = owner.name.as_wire();
     let apex = zone.apex.as_wire().len();
-    entry.hash = hash(name);
+    lowered.read(name, 0);
+    entry.hash = tag(lowered.hash());
     if name.len() == apex {
         entry.flags |= APEX;
         return;
@@ -396,4 +404,108 @@ fn above(name: &[u8], apex: usize) -> impl Iterator<Item = usize> {
 
 fn wildcard(name: &[u8]) -> u16 {
     if name.starts_with(b"\x01*") { WILDCARD } else { 0 }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::config::model::{RouteId, Soa, Steered};
+    use crate::wire::RecordsBuilder;
+
+    fn name(text: &str) -> Name {
+        Name::absolute(text).unwrap()
+    }
+
+    fn zone(records: &[(&str, RecordType, &[u8])], steered: &[&str]) -> Zone {
+        let soa =
+            Soa { ttl: 1, mname: name("."), rname: name("."), serial: 1, refresh: 1, retry: 1, expire: 1, minimum: 1 };
+        let mut packed = RecordsBuilder::new();
+        for &(owner, rtype, rdata) in records {
+            packed.push(name(owner).view(), rtype, 60, [rdata]);
+        }
+        let steered = steered.iter().map(|owner| Steered { owner: name(owner), route: RouteId(0), ttl: 30 });
+        Zone {
+            apex: name("example"),
+            file: "example.toml".into(),
+            soa,
+            records: packed.finish().into(),
+            steered: steered.collect(),
+        }
+    }
+
+    /// Names that can be found, in no order, those of zones within in brackets.
+    fn found(names: &Names<'_>) -> Vec<String> {
+        let standing = (0..names.len()).filter_map(|number| names.standing(number));
+        let mut found: Vec<String> = standing
+            .map(|standing| {
+                let name = Name::from_wire(standing.name).unwrap();
+                if standing.within.is_some() { format!("({name})") } else { name.to_string() }
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn p12_data_below_a_cut_is_glue_and_names_between_exist() {
+        let zone = zone(
+            &[
+                ("example", RecordType::NS, name("ns.example").as_wire()),
+                ("ns.example", RecordType::A, &[1; 4]),
+                ("a.b.c.Example", RecordType::A, &[2; 4]),
+                ("sub.example", RecordType::NS, name("ns.sub.example").as_wire()),
+                ("sub.example", RecordType::DS, &[0; 36]),
+                ("sub.example", RecordType::TXT, &[0]),
+                ("ns.sub.example", RecordType::A, &[3; 4]),
+                ("elsewhere", RecordType::A, &[4; 4]),
+            ],
+            &["x.y.example", "z.sub.example", "ns.example"],
+        );
+        let names = Names::of(&zone, Within::default(), 7);
+        let expected = [
+            "a.b.c.Example.",
+            "b.c.Example.",
+            "c.Example.",
+            "example.",
+            "ns.example.",
+            "sub.example.",
+            "x.y.example.",
+            "y.example.",
+        ];
+        assert_eq!(found(&names), expected);
+        let of = |text: &str| {
+            let found = names.find(names.hash(name(text).as_wire()), name(text).as_wire());
+            names.standing(found.unwrap() as usize).unwrap()
+        };
+        let cut = names.cut(&of("sub.example")).unwrap();
+        assert_eq!((cut.in_domain.len(), cut.sibling.len()), (1, 0));
+        assert_eq!(of("SUB.example").rrsets().count(), 1, "DS alone is ours at the cut");
+        assert_eq!(
+            (of("ns.example").steered, of("x.y.example").steered, of("y.example").steered),
+            (Some(2), Some(0), None)
+        );
+        assert!(names.cut(&of("ns.example")).is_none() && of("example").is_apex);
+    }
+
+    #[test]
+    fn a_zone_within_takes_its_names_and_leaves_those_above_it() {
+        let zone = zone(
+            &[
+                ("a.b.example", RecordType::NS, name("ns.elsewhere").as_wire()),
+                ("www.a.b.example", RecordType::A, &[1; 4]),
+                ("*.example", RecordType::A, &[2; 4]),
+            ],
+            &[],
+        );
+        let (inner, other, between) = (name("a.b.example"), name("c.example"), [name("b.example")]);
+        let within = Within { apexes: &[&inner, &other], between: &between };
+        let names = Names::of(&zone, within, 7);
+        assert_eq!(found(&names), ["(a.b.example.)", "*.example.", "b.example.", "example."]);
+        let tied = names.wildcards().iter().map(|&(parent, child)| {
+            let name = |entry: u32| Name::from_wire(names.standing(entry as usize).unwrap().name).unwrap().to_string();
+            (name(parent), name(child))
+        });
+        assert_eq!(tied.collect::<Vec<_>>(), [("example.".to_owned(), "*.example.".to_owned())]);
+    }
 }
