@@ -1,5 +1,5 @@
 //! From the model to the snapshot: time and memory by names and zones, and of an edit beside them.
-//! `cargo bench --bench compile`.
+//! `cargo bench --bench compile`; with `-- 1000000` or `-- beside` a part of it.
 //!
 //! Models are made here, without files, so that nothing is measured but compiling. Memory is what the process has more
 //! than before, the model aside; time is that of the wall and, of all threads, that of the processor (in hundredths of
@@ -19,14 +19,21 @@ use rhumb::wire::{Name, RecordType, RecordsBuilder};
 
 fn main() {
     let places = Arc::new(rhumb::geo::world().expect("the embedded world"));
+    let word = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let is_wanted = |what: &str| word.as_ref().is_none_or(|word| word == what);
     println!("{:<44} {:>9} {:>8} {:>9} {:>9}", "", "wall ms", "CPU s", "MiB more", "B a name");
     for (names, zones) in [(10_000, 1), (100_000, 1), (1_000_000, 1), (1_000_000, 1_000), (1_000_000, 100_000)] {
+        if !is_wanted(&names.to_string()) {
+            continue;
+        }
         let zones: Vec<Arc<Zone>> = (0..zones).map(|zone| plain(zone, names / zones, 1)).collect();
         let label = format!("{names} names in {} zones", zones.len());
         let first = measure(&label, names, &places, zones, None);
         edits(&first, &places);
     }
-    beside(&places);
+    if is_wanted("beside") {
+        beside(&places);
+    }
 }
 
 /// The same again, one zone changed, one gone, one more.

@@ -63,7 +63,8 @@ impl Draft {
         self.record.push(name.len() as u8);
         self.record.push(flag(head.is_apex, IS_APEX) | flag(head.is_cut, IS_CUT) | flag(head.is_unloaded, IS_UNLOADED));
         self.record.extend(0u16.to_le_bytes());
-        self.record.extend(name.iter().map(u8::to_ascii_lowercase));
+        self.record.extend_from_slice(name);
+        self.record[HEAD..].make_ascii_lowercase();
     }
 
     /// The next RRset.
