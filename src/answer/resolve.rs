@@ -178,8 +178,8 @@ impl<'a> Resolution<'a> {
         let steer = &self.snapshot.plan.steers[number];
         let answers = &self.snapshot.steered[number];
         let by_type = match *steer.types {
-            [RecordType::CNAME] => answers.types.first(),
-            _ if self.qtype == RecordType::ANY => answers.types.first(),
+            [RecordType::CNAME] => answers.first_type(),
+            _ if self.qtype == RecordType::ANY => answers.first_type(),
             _ => answers.of_type(self.qtype),
         };
         let Some(by_type) = by_type else { return Found::Nothing };

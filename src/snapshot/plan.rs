@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::compile::CompileError;
+use super::listeners::Listeners;
 use super::ready::{Ready, Records};
 use super::record::Contents;
 use super::table::NameTable;
@@ -25,6 +26,8 @@ pub struct Plan {
     pub zones: Vec<ZoneEnds>,
     /// By [`Node::steer`](super::Node::steer); one a distinct (route, TTL).
     pub steers: Vec<Steer>,
+    /// Which steered names a change of health concerns.
+    pub listeners: Listeners,
     /// What every client is judged by.
     pub context: Context,
     maps: HashMap<Arc<Question>, Arc<Regions>>,
@@ -61,8 +64,8 @@ pub struct Steer {
     pub ttl: u32,
     /// What it asks of clients.
     pub question: Arc<Question>,
-    /// Which route each node of the question stands for.
-    pub routes: Vec<RouteId>,
+    /// Which node of the question stands for a route, ascending.
+    pub nodes: Vec<(RouteId, u32)>,
     /// `None`: it asks nothing.
     pub regions: Option<Arc<Regions>>,
     /// The types that it answers, ascending; CNAME alone for all.
@@ -98,7 +101,8 @@ impl Plan {
             return Err(CompileError::MapsTooLarge { size, limit: limits.map_bytes });
         }
         let zones = model.zones.iter().map(|zone| ends(&zone.apex, &zone.soa)).collect();
-        Ok(Self { table: NameTable::new(names, seed), zones, steers, context, maps })
+        let listeners = Listeners::new(model, &steers);
+        Ok(Self { table: NameTable::new(names, seed), zones, steers, listeners, context, maps })
     }
 }
 
@@ -211,6 +215,8 @@ impl Steering<'_> {
             return Ok(number);
         }
         let (question, routes) = Question::of(self.model, root);
+        let mut nodes: Vec<(RouteId, u32)> = routes.into_iter().zip(0..).collect();
+        nodes.sort_unstable();
         let question = Arc::new(question);
         let regions = self.regions(root, &question)?;
         let number = self.steers.len() as u32;
@@ -219,7 +225,7 @@ impl Steering<'_> {
             root,
             ttl,
             question,
-            routes,
+            nodes,
             regions,
             types: below.types,
             endpoints: below.endpoints,
