@@ -39,8 +39,6 @@ pub(super) struct Resolution<'a> {
     draw: u64,
     /// The part of 2^32 at which RRsets begin their rotation.
     turn: u32,
-    visited: [u32; MAX_CHAIN],
-    links: usize,
 }
 
 /// What stands at a name for this question.
@@ -51,51 +49,61 @@ enum Found<'a> {
     NothingByPolicy,
 }
 
-/// Whether the chain goes on, and where its next name stands in the reply.
-enum Next {
-    Name(usize),
+/// Whether the answer ends here or goes on behind an alias: where that lies, and its RRset.
+enum Next<'a> {
     End(Ending),
+    Alias(u32, ReadyRef<'a>),
 }
 
 impl<'a> Resolution<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, qtype: RecordType, client: Client<'a>, draw: u64) -> Self {
         // The picks of W10's and M1's kind take the draw from the top; rotation takes bits that they hardly see.
         let turn = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
-        Self { snapshot, qtype, client, draw, turn, visited: [0; MAX_CHAIN], links: 0 }
+        Self { snapshot, qtype, client, draw, turn }
     }
 
     /// Answers for `name` and all that it leads to.
     #[inline]
-    pub(super) fn run(mut self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
-        match self.step(name, HEADER, reply) {
+    pub(super) fn run(&self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
+        match self.step(name, HEADER, 0, reply) {
             Ok(Next::End(ending)) => ending,
-            Ok(Next::Name(at)) => self.follow(at, reply),
+            Ok(Next::Alias(line, ready)) => self.follow(line, ready, reply).unwrap_or_else(|Full| Ending::Full),
             Err(Full) => Ending::Full,
         }
     }
 
-    /// Goes on along a chain with the name that stands at `at` in the reply.
+    /// Goes along a chain whose first alias is the question's own.
     #[inline(never)]
-    fn follow(mut self, mut at: usize, reply: &mut Reply<'_>) -> Ending {
-        loop {
-            let name = Lowered::new(reply.written(at), self.snapshot.plan.table.seed());
-            match self.step(&name, at, reply) {
-                Ok(Next::End(ending)) => return ending,
-                Ok(Next::Name(next)) => at = next,
-                Err(Full) => return Ending::Full,
+    fn follow(&self, mut line: u32, mut alias: ReadyRef<'a>, reply: &mut Reply<'_>) -> Result<Ending, Full> {
+        let mut visited = [0; MAX_CHAIN];
+        let mut owner = HEADER;
+        for links in 0..MAX_CHAIN {
+            if visited[..links].contains(&line) {
+                break;
+            }
+            visited[links] = line;
+            let at = reply.position();
+            reply.push(Section::Answer, alias, owner, self.turn)?;
+            owner = at + RECORD_FIXED;
+            let name = Lowered::new(reply.written(owner), self.snapshot.plan.table.seed());
+            match self.step(&name, owner, links + 1, reply)? {
+                Next::End(ending) => return Ok(ending),
+                Next::Alias(next, ready) => (line, alias) = (next, ready),
             }
         }
+        Ok(Ending::Done(Rcode::NoError))
     }
 
+    /// Answers for one name, which stands at `owner` in the reply and to which so many `links` of a chain have led.
     #[inline]
-    fn step(&mut self, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
+    fn step(&self, name: &Lowered, owner: usize, links: usize, reply: &mut Reply<'_>) -> Result<Next<'a>, Full> {
         let plan = &self.snapshot.plan;
         let done = |rcode| Ok(Next::End(Ending::Done(rcode)));
         let Some((mut node, above)) = plan.table.closest(name) else {
-            return if self.links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
+            return if links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
         };
         if node.is_unloaded() {
-            return if self.links == 0 { Ok(Next::End(Ending::NotLoaded)) } else { done(Rcode::NoError) };
+            return if links == 0 { Ok(Next::End(Ending::NotLoaded)) } else { done(Rcode::NoError) };
         }
         let exact = above == 0;
         let asks_parent = exact && self.qtype == RecordType::DS;
@@ -104,7 +112,7 @@ impl<'a> Resolution<'a> {
         }
         if let Some(cut) = node.cut().filter(|_| !asks_parent) {
             // A chain that leaves our data ends with the CNAME alone (protocol 10).
-            return if self.links > 0 { done(Rcode::NoError) } else { referral(node, cut, name, owner, reply) };
+            return if links > 0 { done(Rcode::NoError) } else { referral(node, cut, name, owner, reply) };
         }
         reply.authoritative();
         let source = if exact {
@@ -116,32 +124,16 @@ impl<'a> Resolution<'a> {
             return done(Rcode::NxDomain);
         };
         match self.find(source, reply) {
-            Found::Records(ready) => {
-                reply.push(Section::Answer, ready, owner, self.turn)?;
-                done(Rcode::NoError)
-            }
-            Found::Alias(ready) => {
-                if self.links == MAX_CHAIN || self.visited[..self.links].contains(&source.line) {
-                    return done(Rcode::NoError);
-                }
-                self.visited[self.links] = source.line;
-                self.links += 1;
-                let at = reply.position();
-                reply.push(Section::Answer, ready, owner, self.turn)?;
-                Ok(Next::Name(at + RECORD_FIXED))
-            }
-            Found::Nothing => {
-                self.negative(source, false, name, owner, reply)?;
-                done(Rcode::NoError)
-            }
-            Found::NothingByPolicy => {
-                self.negative(source, true, name, owner, reply)?;
-                done(Rcode::NoError)
-            }
+            Found::Records(ready) => reply.push(Section::Answer, ready, owner, self.turn)?,
+            Found::Alias(ready) => return Ok(Next::Alias(source.line, ready)),
+            Found::Nothing => self.negative(source, false, name, owner, reply)?,
+            Found::NothingByPolicy => self.negative(source, true, name, owner, reply)?,
         }
+        done(Rcode::NoError)
     }
 
     /// SOA in authority (RFC 2308); its owner is the end of the name asked.
+    #[inline(never)]
     fn negative(
         &self,
         node: Node<'_>,
@@ -155,6 +147,7 @@ impl<'a> Resolution<'a> {
         reply.push(Section::Authority, soa, owner + name.octets() - usize::from(zone.apex_len), 0)
     }
 
+    #[inline]
     fn find(&self, node: Node<'a>, reply: &mut Reply<'_>) -> Found<'a> {
         let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
         if let Some(cname) = node.cname() {
@@ -174,6 +167,7 @@ impl<'a> Resolution<'a> {
         }
     }
 
+    #[inline]
     fn steered(&self, number: usize, follows: bool, reply: &mut Reply<'_>) -> Found<'a> {
         let steer = &self.snapshot.plan.steers[number];
         let answers = &self.snapshot.steered[number];
@@ -206,8 +200,15 @@ impl<'a> Resolution<'a> {
     }
 }
 
+#[inline(never)]
 /// NS of the cut in authority, addresses of its servers in additional (protocol 12).
-fn referral(node: Node<'_>, cut: &Cut, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
+fn referral(
+    node: Node<'_>,
+    cut: &Cut,
+    name: &Lowered,
+    owner: usize,
+    reply: &mut Reply<'_>,
+) -> Result<Next<'static>, Full> {
     let cut_owner = owner + name.octets() - node.name_len();
     reply.push(Section::Authority, cut.ns.view(), cut_owner, 0)?;
     reply.push_records(Section::Additional, &cut.in_domain)?;

@@ -74,6 +74,7 @@ impl Batch {
             header.msg_name = ptr::from_mut(&mut batch.senders[at]).cast();
             header.msg_iov = &raw mut batch.parts[at];
             header.msg_iovlen = 1;
+            batch.replies[at].msg_hdr.msg_iovlen = 1;
             if wildcard {
                 header.msg_control = ptr::from_mut(&mut batch.controls[at]).cast();
             }
@@ -147,12 +148,16 @@ impl Batch {
     #[inline]
     pub(super) fn reply(&mut self, at: usize, len: usize) {
         self.parts[at].iov_len = len.min(ROOM);
-        let mut header = self.received[at];
-        header.msg_hdr.msg_flags = 0;
+        let received = &self.received[at].msg_hdr;
+        let header = &mut self.replies[self.queued].msg_hdr;
+        header.msg_name = received.msg_name;
+        header.msg_namelen = received.msg_namelen;
+        header.msg_iov = received.msg_iov;
         if self.wildcard {
-            leave_from_where_it_arrived(&mut header.msg_hdr);
+            header.msg_control = received.msg_control;
+            header.msg_controllen = received.msg_controllen;
+            leave_from_where_it_arrived(header);
         }
-        self.replies[self.queued] = header;
         self.queued += 1;
     }
 
@@ -161,7 +166,7 @@ impl Batch {
         let mut sent = Sent::default();
         let mut from = 0;
         while from < self.queued {
-            // SAFETY: headers `from..queued` were copied from armed ones by `reply`; what they point to lives as long
+            // SAFETY: headers `from..queued` were pointed by `reply` to what armed ones point to, which lives as long
             // as `self` and is only read.
             let count = unsafe {
                 libc::syscall(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache, Guard};
 
 use super::counters::{Counters, count};
-use crate::answer::{Peer, answer_in_place};
+use crate::answer::{Peer, Query, answer_in_place};
 use crate::snapshot::Snapshot;
 
 /// Answers messages; the engine in the server, a closure in tests.
@@ -41,8 +41,8 @@ pub trait Hand {
 /// Answers the messages of one batch.
 pub trait Turn {
     /// Writes the reply over the query that fills the first `len` octets of `buffer` and returns its length; `None`
-    /// drops the query.
-    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize>;
+    /// drops the query. `query` is room to read it into.
+    fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize>;
 }
 
 impl<F> Service for F
@@ -79,7 +79,7 @@ impl<F> Turn for &F
 where
     F: Fn(&[u8], Peer, u64, &mut [u8]) -> Option<usize>,
 {
-    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+    fn answer(&self, _: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
         let query = buffer[..len].to_vec();
         self(&query, peer, draw, buffer)
     }
@@ -129,14 +129,16 @@ impl Hand for EngineHand<'_> {
 }
 
 impl Turn for &Snapshot {
-    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
-        answer_in_place(self, buffer, len, peer, draw)
+    #[inline]
+    fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+        answer_in_place(self, query, buffer, len, peer, draw)
     }
 }
 
 impl Turn for Guard<Arc<Snapshot>> {
-    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
-        answer_in_place(self, buffer, len, peer, draw)
+    #[inline]
+    fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+        answer_in_place(self, query, buffer, len, peer, draw)
     }
 }
 
@@ -146,12 +148,13 @@ impl Turn for Guard<Arc<Snapshot>> {
 pub(super) fn guarded(
     turn: &impl Turn,
     counters: &Counters,
+    query: &mut Query,
     buffer: &mut [u8],
     len: usize,
     peer: Peer,
     draw: u64,
 ) -> Option<usize> {
-    let reply = catch_unwind(AssertUnwindSafe(|| turn.answer(buffer, len, peer, draw)));
+    let reply = catch_unwind(AssertUnwindSafe(|| turn.answer(query, buffer, len, peer, draw)));
     let reply = reply.unwrap_or_else(|_| {
         count(&counters.panics);
         None
@@ -172,5 +175,5 @@ pub(super) fn guarded_apart(
     out: &mut [u8],
 ) -> Option<usize> {
     out.get_mut(..query.len())?.copy_from_slice(query);
-    guarded(&service.turn(), counters, out, query.len(), peer, draw)
+    guarded(&service.turn(), counters, &mut Query::default(), out, query.len(), peer, draw)
 }

@@ -11,7 +11,7 @@ use super::batch::{Batch, Sent};
 use super::counters::{Counters, add, count};
 use super::draw::Draw;
 use super::service::{Hand, Service, Turn, guarded};
-use crate::answer::Peer;
+use crate::answer::{Peer, Query};
 
 /// How often an idle worker looks whether it should stop.
 const NAP: Duration = Duration::from_millis(250);
@@ -34,13 +34,14 @@ fn run(socket: &UdpSocket, wildcard: bool, service: &impl Service, counters: &Co
     let mut draw = Draw::new();
     let mut batch = Batch::new(wildcard);
     let mut hand = service.hand();
+    let mut query = Query::default();
     while !stop.load(Ordering::Relaxed) {
         let received = batch.receive(socket);
         // An idle worker too lets go of what is no longer current.
         let turn = hand.turn();
         match received {
             Ok(received) => {
-                answer(&mut batch, received, &turn, counters, &mut draw);
+                answer(&mut batch, received, &turn, counters, &mut query, &mut draw);
                 note(counters, received, batch.send(socket));
             }
             Err(error) => match error.kind() {
@@ -56,7 +57,14 @@ fn run(socket: &UdpSocket, wildcard: bool, service: &impl Service, counters: &Co
     }
 }
 
-fn answer(batch: &mut Batch, received: usize, turn: &impl Turn, counters: &Counters, draw: &mut Draw) {
+fn answer(
+    batch: &mut Batch,
+    received: usize,
+    turn: &impl Turn,
+    counters: &Counters,
+    query: &mut Query,
+    draw: &mut Draw,
+) {
     for at in 0..received {
         // Nobody can be behind port 0 (protocol 2).
         let Some(from) = batch.sender(at).filter(|from| from.port() != 0) else {
@@ -65,7 +73,7 @@ fn answer(batch: &mut Batch, received: usize, turn: &impl Turn, counters: &Count
         };
         let peer = Peer { address: from.ip(), datagram: true };
         let (buffer, len) = batch.message(at);
-        if let Some(len) = guarded(turn, counters, buffer, len, peer, draw.next()) {
+        if let Some(len) = guarded(turn, counters, query, buffer, len, peer, draw.next()) {
             batch.reply(at, len);
         }
     }

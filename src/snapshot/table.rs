@@ -81,10 +81,12 @@ impl NameTable {
         self.octets = aligned;
     }
 
+    #[inline]
     fn record(&self, line: u32) -> Record<'_> {
-        Record(&self.octets[self.origin + line as usize * LINE..])
+        Record::at(self.octets.get(self.origin + line as usize * LINE..).unwrap_or_default())
     }
 
+    #[inline]
     fn node(&self, line: u32) -> Node<'_> {
         Node { table: self, record: self.record(line), line }
     }
@@ -171,56 +173,67 @@ impl Builder {
 }
 
 impl<'a> Node<'a> {
+    #[inline]
     fn rare(&self) -> Option<&'a Rare> {
         self.record.rare().map(|number| &self.table.rare[number as usize])
     }
 
     /// The zone's number.
+    #[inline]
     pub fn zone(&self) -> usize {
         self.record.zone() as usize
     }
 
     /// The apex of a zone that could not be loaded (protocol 5).
+    #[inline]
     pub fn is_unloaded(&self) -> bool {
         self.record.is_unloaded()
     }
 
     /// Octets of the name.
+    #[inline]
     pub fn name_len(&self) -> usize {
         self.record.name_len()
     }
 
     /// The number of its steered answers.
+    #[inline]
     pub fn steer(&self) -> Option<usize> {
         self.record.steer().map(|number| number as usize)
     }
 
     /// The child `*`.
+    #[inline]
     pub fn wildcard(&self) -> Option<Node<'a>> {
         self.rare()?.wildcard.map(|line| self.table.node(line))
     }
 
     /// A delegation begins here.
+    #[inline]
     pub fn cut(&self) -> Option<&'a Cut> {
         self.rare()?.cut.as_ref()
     }
 
     /// The parent zone's view of an apex that is ours too: DS is asked there (RFC 4035 section 3.1.4.1).
+    #[inline]
     pub fn parent_side(&self) -> Option<Node<'a>> {
         self.rare()?.parent_side.map(|line| self.table.node(line))
     }
 
     /// Stands alone (RFC 1034 section 3.6.2).
+    #[inline]
     pub fn cname(&self) -> Option<ReadyRef<'a>> {
         if self.record.is_alias() { self.first_rrset() } else { None }
     }
 
     /// The RRset of a type.
+    #[inline]
     pub fn rrset(&self, rtype: RecordType) -> Option<ReadyRef<'a>> {
         self.record.rrset(|found| found == rtype)
     }
 
     /// Any RRset.
+    #[inline]
     pub fn first_rrset(&self) -> Option<ReadyRef<'a>> {
         self.record.rrset(|_| true)
     }

@@ -146,17 +146,20 @@ fn low_bits_v6(source: u8) -> u128 {
 }
 
 impl Edns {
-    /// Reads an OPT record: its class, its TTL and its data, the `len` octets of `message` from `at` on, which are
-    /// within it. `None` is FORMERR (protocol 17): an option runs over, or a client subnet is malformed (E3). Options
-    /// are not read above version 0, whose form nobody knows.
+    /// Of an OPT record's class and TTL (RFC 6891 section 6.1.3), its options not read.
     #[inline]
-    pub fn parse(class: u16, ttl: u32, message: &[u8], mut at: usize, len: usize) -> Option<Self> {
-        let mut edns =
-            Self { payload: class, version: (ttl >> 16) as u8, dnssec_ok: ttl & 0x8000 != 0, ..Self::default() };
-        if edns.version > 0 {
-            return Some(edns);
+    pub fn new(class: u16, [_, version, flags, _]: [u8; 4]) -> Self {
+        Self { payload: class, version, dnssec_ok: flags & 0x80 != 0, ecs: None, nsid: false }
+    }
+
+    /// Reads the record's options, the octets `at..end` of `message`, which are within it. `None` is FORMERR
+    /// (protocol 17): an option runs over, or a client subnet is malformed (E3). Options are not read above version 0,
+    /// whose form nobody knows.
+    #[inline]
+    pub fn read_options(&mut self, message: &[u8], mut at: usize, end: usize) -> Option<()> {
+        if self.version > 0 {
+            return Some(());
         }
-        let end = at + len;
         while at < end {
             let &[code_hi, code_lo, len_hi, len_lo] = message.get(at..)?.first_chunk()?;
             let len = usize::from(u16::from_be_bytes([len_hi, len_lo]));
@@ -168,14 +171,14 @@ impl Edns {
                 // The first one counts (protocol 18), a malformed second one is still malformed.
                 option::ECS => {
                     let ecs = Ecs::parse(message, at, len)?;
-                    edns.ecs.get_or_insert(ecs);
+                    self.ecs.get_or_insert(ecs);
                 }
-                option::NSID => edns.nsid = true,
+                option::NSID => self.nsid = true,
                 _ => {}
             }
             at += len;
         }
-        Some(edns)
+        Some(())
     }
 }
 
@@ -228,8 +231,8 @@ mod tests {
         }
 
         #[test]
-        fn p29_any_octets_are_read_without_harm(data: Vec<u8>, class: u16, ttl: u32) {
-            let _ = Edns::parse(class, ttl, &data, 0, data.len());
+        fn p29_any_octets_are_read_without_harm(data: Vec<u8>, class: u16, ttl: [u8; 4]) {
+            let _ = Edns::new(class, ttl).read_options(&data, 0, data.len());
         }
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rhumb::config::model::{
     AllDown, Check, CheckId, CheckKind, Endpoint, EndpointId, EndpointRecords, Health, LatencyRow, Location, Member,
-    MinHealthy, Model, NoMatch, Policy, Prefer, Probe, ProbeId, Route, RouteId, Server, Soa, Status, Steered,
-    Subject, Target, Zone,
+    MinHealthy, Model, NoMatch, Policy, Prefer, Probe, ProbeId, Route, RouteId, Server, Soa, Status, Steered, Subject,
+    Target, Zone,
 };
 use rhumb::health::{Verdict, Verdicts};
 use rhumb::snapshot::Inputs;
@@ -287,7 +287,8 @@ impl Maker {
             drained.extend((0..self.model.endpoints.len() as u32).filter(|_| self.draws.one_in(part)).map(EndpointId));
         }
         let places = Arc::new(paint(&painted));
-        let inputs = Inputs { model: Arc::new(self.model), places, verdicts: Verdicts(verdicts), drained, seed: 0x5eed };
+        let inputs =
+            Inputs { model: Arc::new(self.model), places, verdicts: Verdicts(verdicts), drained, seed: 0x5eed };
         Case { inputs, painted, names }
     }
 
