@@ -18,6 +18,8 @@ pub mod map;
 mod mmdb;
 mod places;
 mod record;
+mod runs;
+mod table;
 mod tree;
 
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod tests;
 pub use columns::{ColumnsError, Countries};
 pub use database::{DatabaseInfo, Field, Fields, Origin, STALE_AFTER, describe, load, world};
 pub use error::GeoError;
+pub(crate) use hash::FastMap;
 pub use listed::{Listed, NetId};
 pub use map::{Leaf, Map, Region};
 pub use places::{PlaceId, Places, PlacesBuilder};
