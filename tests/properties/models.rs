@@ -9,8 +9,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rhumb::config::model::{
     AllDown, Check, CheckId, CheckKind, Endpoint, EndpointId, EndpointRecords, Health, LatencyRow, Location, Member,
-    MinHealthy, Model, NoMatch, Policy, Prefer, Probe, ProbeId, Route, RouteId, Server, Soa, Status, Steered,
-    Subject, Target, Zone,
+    MinHealthy, Model, NoMatch, Policy, Prefer, Probe, ProbeId, Route, RouteId, Server, Soa, Status, Steered, Subject,
+    Target, Zone,
 };
 use rhumb::health::{Verdict, Verdicts};
 use rhumb::snapshot::Inputs;
