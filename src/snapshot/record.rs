@@ -139,8 +139,9 @@ impl<'a> Record<'a> {
     #[inline]
     pub(super) fn rrset(self, wanted: impl Fn(RecordType) -> bool) -> Option<ReadyRef<'a>> {
         let count = usize::from(u16::from_le_bytes([self.head[14], self.head[15]]));
-        let (entries, mut octets) = self.rest.get(self.name_len()..)?.split_at_checked(count * ENTRY)?;
-        for entry in entries.as_chunks::<ENTRY>().0 {
+        let (mut entries, mut octets) = self.rest.get(self.name_len()..)?.split_at_checked(count * ENTRY)?;
+        while let Some((entry, others)) = entries.split_first_chunk::<ENTRY>() {
+            entries = others;
             let short = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
             let len = u32::from_le_bytes([entry[6], entry[7], entry[8], entry[9]]) as usize;
             let rtype = RecordType(short(0));

@@ -184,6 +184,13 @@ impl<'a> Node<'a> {
         self.record.zone() as usize
     }
 
+    /// Nothing stands here that few names have: no cut, no wildcard below, no view of a parent zone, and its zone is
+    /// loaded.
+    #[inline]
+    pub fn is_common(&self) -> bool {
+        self.record.rare().is_none() && !self.record.is_unloaded()
+    }
+
     /// The apex of a zone that could not be loaded (protocol 5).
     #[inline]
     pub fn is_unloaded(&self) -> bool {

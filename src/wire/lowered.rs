@@ -45,7 +45,7 @@ impl Lowered {
     /// reserved, there is a compression pointer, or it is longer than 255 octets.
     ///
     /// A buffer that goes on for 272 octets behind `at` is read where it is; of a shorter one a copy is made.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, buffer: &[u8], at: usize, end: usize, seed: u64) -> Option<usize> {
         self.seed = seed;
         let len = match buffer.get(at..).and_then(|rest| rest.first_chunk()) {

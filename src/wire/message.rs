@@ -87,7 +87,7 @@ impl Query {
     /// Reads a message from a stranger that fills the first `len` octets of `buffer`, its name to be hashed with
     /// `seed`. Work is bounded by its length. After [`Reading::Drop`] and [`Reading::HeaderOnly`] the query means
     /// nothing.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, buffer: &[u8], len: usize, seed: u64) -> Reading {
         self.edns = None;
         let Some(message) = buffer.get(..len) else { return Reading::Drop };
@@ -137,7 +137,7 @@ impl Query {
     }
 
     /// Where the record that begins at `owner` ends; an OPT is read.
-    #[inline]
+    #[inline(always)]
     fn read_record(&mut self, message: &[u8], owner: usize, section: Section) -> Option<usize> {
         let at = skip_name(message, owner)?;
         let fixed: &[u8; 10] = message.get(at..)?.first_chunk()?;
