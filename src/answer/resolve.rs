@@ -146,7 +146,7 @@ impl<'a> Resolution<'a> {
         if let Some(cut) = node.cut().filter(|_| !asks_parent) {
             // A chain that leaves our data ends with the CNAME alone (protocol 10).
             if links == 0 {
-                referral(node, cut, name, owner, reply)?;
+                referral(node, &cut, name, owner, reply)?;
             }
             return done(Rcode::NoError);
         }
@@ -171,9 +171,9 @@ impl<'a> Resolution<'a> {
         owner: usize,
         reply: &mut Reply<'_>,
     ) -> Result<(), Full> {
-        let zone = &self.snapshot.plan.zones[node.zone()];
-        let soa = if by_policy { zone.policy_nodata.view() } else { zone.negative.view() };
-        reply.push(Section::Authority, soa, owner + name.octets() - usize::from(zone.apex_len), 0)
+        let negative = node.negative();
+        let soa = if by_policy { negative.by_policy } else { negative.soa };
+        reply.push(Section::Authority, soa, owner + name.octets() - negative.apex_len, 0)
     }
 
     #[inline(always)]
@@ -230,9 +230,9 @@ impl<'a> Resolution<'a> {
 }
 
 /// NS of the cut in authority, addresses of its servers in additional (protocol 12).
-fn referral(node: Node<'_>, cut: &Cut, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<(), Full> {
+fn referral(node: Node<'_>, cut: &Cut<'_>, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<(), Full> {
     let cut_owner = owner + name.octets() - node.name_len();
-    reply.push(Section::Authority, cut.ns.view(), cut_owner, 0)?;
+    reply.push(Section::Authority, cut.ns, cut_owner, 0)?;
     reply.push_records(Section::Additional, &cut.in_domain)?;
     // Addresses that others can tell as well are left out rather than truncating for them.
     let _ = reply.push_records(Section::Additional, &cut.sibling);

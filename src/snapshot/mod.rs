@@ -5,15 +5,21 @@
 //! databases only, the steered answers on health too, so a flip of health reuses the plan whole.
 //! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer.
 
+mod arena;
+mod builder;
 mod classes;
 mod compile;
+mod layout;
 mod list;
 mod listeners;
+mod nesting;
+mod parallel;
 mod paths;
 mod plan;
 mod ready;
 mod record;
 mod steered;
+mod steering;
 mod table;
 mod variants;
 
@@ -27,10 +33,11 @@ use crate::health::Verdicts;
 pub use compile::{CompileError, compile};
 pub use list::SteeredList;
 pub use listeners::Listeners;
-pub use plan::{Cut, Plan, Steer, ZoneEnds};
+pub use plan::{Plan, Steer};
 pub use ready::{Ready, ReadyRef, Records};
+pub use record::Cut;
 pub use steered::{Choice, SteeredAnswers, SteeredType};
-pub use table::{NameTable, Node};
+pub use table::{NameTable, Negative, Node};
 
 /// What a snapshot is made of.
 #[derive(Clone, Debug)]

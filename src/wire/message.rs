@@ -103,7 +103,8 @@ impl Query {
         if count(4) != 1 {
             return Reading::HeaderOnly(Rcode::FormErr);
         }
-        let Some(name_len) = self.name.read(buffer, HEADER, len, seed) else {
+        self.name.reseed(seed);
+        let Some(name_len) = self.name.read(buffer, HEADER, len) else {
             return Reading::HeaderOnly(Rcode::FormErr);
         };
         let end = HEADER + name_len;
