@@ -20,11 +20,15 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    fn new(lines: &[u8]) -> Self {
-        let mut octets: Arc<[u8]> = std::iter::repeat_n(0, lines.len() + LINE - 1).collect();
+    /// Takes whole lines, and leaves none.
+    fn new(lines: &mut Vec<u8>) -> Self {
+        let len = lines.len();
+        lines.resize(len + LINE - 1, 0);
+        let mut octets: Arc<[u8]> = Arc::from(&lines[..]);
+        lines.clear();
         let origin = octets.as_ptr().align_offset(LINE).min(LINE - 1);
         if let Some(octets) = Arc::get_mut(&mut octets) {
-            octets[origin..origin + lines.len()].copy_from_slice(lines);
+            octets.copy_within(..len, origin);
         }
         Self { octets, origin }
     }
@@ -128,8 +132,7 @@ impl Writer {
     }
 
     fn seal(&mut self) {
-        self.chunks.push(Chunk::new(&self.open));
-        self.open.clear();
+        self.chunks.push(Chunk::new(&mut self.open));
     }
 
     /// All that was written.

@@ -147,11 +147,10 @@ impl Before<'_> {
 
 /// Whether two zones of one apex come to the same records, the numbers of steered names aside.
 fn is_same(old: &Arc<Zone>, new: &Arc<Zone>) -> bool {
-    let owners = |zone: &Zone| zone.steered.iter().map(|steered| steered.owner.clone()).collect::<Vec<Name>>();
     Arc::ptr_eq(old, new)
         || is_same_soa(&old.soa, &new.soa)
             && (Arc::ptr_eq(&old.records, &new.records) || old.records == new.records)
-            && owners(old) == owners(new)
+            && old.steered.iter().map(|steered| &steered.owner).eq(new.steered.iter().map(|steered| &steered.owner))
 }
 
 /// Names are compared with their case, which is answered.

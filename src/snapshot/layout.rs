@@ -57,7 +57,7 @@ pub(super) fn lay_out(tasks: &[Task<'_>], seed: u64) -> Laid {
     for (at, task) in tasks.iter().enumerate().filter(|(_, task)| is_large(task)) {
         let names = Names::of(task.zone, task.within, seed);
         let pieces: Vec<Range<usize>> =
-            (0..names.len()).step_by(SHARE).map(|start| start..names.len().min(start + SHARE)).collect();
+            names.entries().step_by(SHARE).map(|start| start..names.entries().end.min(start + SHARE)).collect();
         let near = laid.gather(parallel::map(&pieces, |piece| {
             let mut worker = Worker::default();
             worker.lay(at, task, &names, piece.clone());
@@ -82,7 +82,7 @@ pub(super) fn lay_out(tasks: &[Task<'_>], seed: u64) -> Laid {
         let mut worker = Worker::default();
         for &at in group {
             let names = Names::of(tasks[at].zone, tasks[at].within, seed);
-            worker.lay(at, &tasks[at], &names, 0..names.len());
+            worker.lay(at, &tasks[at], &names, names.entries());
             let near = std::mem::take(&mut worker.part.near);
             worker.part.wildcards.extend(ties(names.wildcards(), &near));
         }

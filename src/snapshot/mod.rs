@@ -2,8 +2,10 @@
 //!
 //! Comes in: the model, the places, verdicts, drains ([`Inputs`]). Goes out: a table of names, and for each steered
 //! name the ready answers by region and type. Two parts with different lives: the [`Plan`] depends on files and
-//! databases only, the steered answers on health too, so a flip of health reuses the plan whole.
-//! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer.
+//! databases only, the steered answers on health too, so a flip of health reuses the plan whole. Of the plan, zones that
+//! did not change keep their records (`builder`), and questions their maps (`steering`).
+//! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer; what is compiled from a snapshot
+//! before answers as what is compiled from nothing.
 
 mod arena;
 mod builder;

@@ -1,5 +1,6 @@
 //! Finding the names.
 
+use std::ops::Range;
 use std::thread;
 
 use super::index::{Index, tag};
@@ -160,14 +161,13 @@ impl<'z> Names<'z> {
         }
     }
 
-    /// Tells glue from what can be asked.
+    /// Tells glue from what can be asked. Of the apex of a zone within, that is DS at least, whatever this zone says there.
     fn hide(&mut self) {
-        let hides = |entry: &Entry| entry.flags & (CUT | WITHIN) != 0;
-        let any = self.entries.iter().any(hides);
+        let any = self.entries.iter().any(|entry| entry.flags & (CUT | WITHIN) != 0);
         for number in 0..self.entries.len() {
             let entry = self.entries[number];
-            if entry.flags & OWNER != 0 {
-                let hidden = any && entry.flags & DEEP != 0 && self.is_hidden(self.name(entry));
+            if entry.flags & (OWNER | WITHIN) != 0 {
+                let hidden = any && entry.flags & (DEEP | WITHIN) != 0 && self.is_hidden(self.name(entry));
                 self.entries[number].flags |= if hidden { GLUE } else { STANDS };
             }
         }
@@ -291,14 +291,9 @@ impl<'z> Names<'z> {
         above(name, self.zone.apex.as_wire().len())
     }
 
-    /// Numbers of entries run from 0 to this; not all stand for a name.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// There is always the apex.
-    pub fn is_empty(&self) -> bool {
-        false
+    /// Numbers of entries. Not all stand for a name.
+    pub fn entries(&self) -> Range<usize> {
+        0..self.entries.len()
     }
 
     /// Names and their children `*`, by entry, the children ascending.
@@ -436,7 +431,7 @@ mod tests {
 
     /// Names that can be found, in no order, those of zones within in brackets.
     fn found(names: &Names<'_>) -> Vec<String> {
-        let standing = (0..names.len()).filter_map(|number| names.standing(number));
+        let standing = names.entries().filter_map(|number| names.standing(number));
         let mut found: Vec<String> = standing
             .map(|standing| {
                 let name = Name::from_wire(standing.name).unwrap();
@@ -501,7 +496,7 @@ mod tests {
         let (inner, other, between) = (name("a.b.example"), name("c.example"), [name("b.example")]);
         let within = Within { apexes: &[&inner, &other], between: &between };
         let names = Names::of(&zone, within, 7);
-        assert_eq!(found(&names), ["(a.b.example.)", "*.example.", "b.example.", "example."]);
+        assert_eq!(found(&names), ["(a.b.example.)", "(c.example.)", "*.example.", "b.example.", "example."]);
         let tied = names.wildcards().iter().map(|&(parent, child)| {
             let name = |entry: u32| Name::from_wire(names.standing(entry as usize).unwrap().name).unwrap().to_string();
             (name(parent), name(child))
