@@ -7,7 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::counters::{Counters, count};
 use crate::answer::{Peer, answer_in_place};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Reader, Readers, Snapshot};
 
 /// Answers messages; the engine in the server, a closure in tests.
 pub trait Service: Send + Sync + 'static {
@@ -18,6 +18,11 @@ pub trait Service: Send + Sync + 'static {
 
     /// Holds still what answers: taken once a batch, given back before waiting.
     fn turn(&self) -> Self::Turn<'_>;
+
+    /// Where a worker reports the [`Turn::generation`] of each of its turns, once it has given the one before it back.
+    fn reader(&self) -> Reader {
+        Reader::default()
+    }
 }
 
 /// Answers the messages of one batch.
@@ -25,6 +30,11 @@ pub trait Turn {
     /// Writes the reply over the query that fills the first `len` octets of `buffer` and returns its length; `None`
     /// drops the query.
     fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize>;
+
+    /// Which generation answers, where there are several.
+    fn generation(&self) -> u64 {
+        0
+    }
 }
 
 impl<F> Service for F
@@ -52,12 +62,18 @@ where
 #[derive(Clone, Debug)]
 pub struct Engine {
     snapshot: Arc<ArcSwap<Snapshot>>,
+    readers: Arc<Readers>,
 }
 
 impl Engine {
     /// Over the pointer that the publisher swaps.
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>) -> Self {
-        Self { snapshot }
+        Self { snapshot, readers: Arc::default() }
+    }
+
+    /// Workers report which snapshots they use.
+    pub fn reporting_to(self, readers: Arc<Readers>) -> Self {
+        Self { readers, ..self }
     }
 }
 
@@ -67,11 +83,19 @@ impl Service for Engine {
     fn turn(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
     }
+
+    fn reader(&self) -> Reader {
+        self.readers.join()
+    }
 }
 
 impl Turn for Guard<Arc<Snapshot>> {
     fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
         answer_in_place(self, buffer, len, peer, draw)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
     }
 }
 

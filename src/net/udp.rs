@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::batch::Batch;
 use super::counters::{Counters, add, count};
 use super::draw::Draw;
-use super::service::{Service, guarded};
+use super::service::{Service, Turn, guarded};
 use crate::answer::Peer;
+use crate::snapshot::Reader;
 
 /// How often an idle worker looks whether it should stop.
 const NAP: Duration = Duration::from_millis(250);
@@ -33,18 +34,21 @@ pub(super) fn spawn<S: Service>(
 fn run(socket: &UdpSocket, wildcard: bool, service: &impl Service, counters: &Counters, stop: &AtomicBool) {
     let mut draw = Draw::new();
     let mut batch = Batch::new(wildcard);
+    let reader = service.reader();
     while !stop.load(Ordering::Relaxed) {
         match batch.receive(socket) {
             Ok(received) => {
                 add(&counters.udp_queries, received as u64);
-                answer(&mut batch, received, service, counters, &mut draw);
+                answer(&mut batch, received, service, &reader, counters, &mut draw);
                 let sent = batch.send(socket);
                 add(&counters.udp_replies, sent.replies);
                 add(&counters.udp_full, sent.full);
                 add(&counters.udp_errors, sent.errors);
             }
             Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {
+                    reader.observe(service.turn().generation());
+                }
                 // An ICMP error for an earlier reply: nothing is wrong with the socket.
                 ErrorKind::ConnectionRefused => count(&counters.udp_errors),
                 _ => {
@@ -56,8 +60,16 @@ fn run(socket: &UdpSocket, wildcard: bool, service: &impl Service, counters: &Co
     }
 }
 
-fn answer(batch: &mut Batch, received: usize, service: &impl Service, counters: &Counters, draw: &mut Draw) {
+fn answer(
+    batch: &mut Batch,
+    received: usize,
+    service: &impl Service,
+    reader: &Reader,
+    counters: &Counters,
+    draw: &mut Draw,
+) {
     let turn = service.turn();
+    reader.observe(turn.generation());
     for at in 0..received {
         // Nobody can be behind port 0 (protocol 2).
         let Some(from) = batch.sender(at).filter(|from| from.port() != 0) else {

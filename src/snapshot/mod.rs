@@ -2,7 +2,8 @@
 //!
 //! Comes in: the model, the places, verdicts, drains ([`Inputs`]). Goes out: a table of names, and for each steered
 //! name the ready answers by region and type. Two parts with different lives: the [`Plan`] depends on files and
-//! databases only, the steered answers on health too, so a flip of health reuses the plan whole.
+//! databases only, the steered answers on health too, so a flip of health reuses the plan whole, and of the
+//! answers all those that did not hear of it.
 //! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer.
 
 mod classes;
@@ -11,7 +12,9 @@ mod list;
 mod listeners;
 mod paths;
 mod plan;
+mod readers;
 mod ready;
+mod recheck;
 mod record;
 mod steered;
 mod table;
@@ -28,7 +31,9 @@ pub use compile::{CompileError, compile};
 pub use list::SteeredList;
 pub use listeners::Listeners;
 pub use plan::{Cut, Plan, Steer, ZoneEnds};
+pub use readers::{Reader, Readers};
 pub use ready::{Ready, ReadyRef, Records};
+pub use recheck::Place;
 pub use steered::{Choice, SteeredAnswers, SteeredType};
 pub use table::{Lowered, NameTable, Node};
 
