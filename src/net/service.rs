@@ -150,7 +150,8 @@ impl Turn for Guard<Arc<Snapshot>> {
     #[inline]
     fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
         answer_in_place(self, query, buffer, len, peer, draw)
-    }}
+    }
+}
 
 /// A panic loses this message and nothing else. Services hold no state that a message changes, and the buffer is
 /// overwritten by the next one.

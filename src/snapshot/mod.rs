@@ -43,7 +43,7 @@ pub use readers::{Reader, Readers};
 pub use ready::{Ready, ReadyRef, Records};
 pub use recheck::Place;
 pub use record::Cut;
-pub use steered::{Choice, SteeredAnswers, SteeredType};
+pub use steered::{Asking, Choice, SteeredAnswers, SteeredType};
 pub use table::{NameTable, Negative, Node};
 
 /// What a snapshot is made of.

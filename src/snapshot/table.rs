@@ -70,7 +70,7 @@ impl NameTable {
     /// The number of the zone that has this apex.
     pub(super) fn zone_of(&self, apex: &Name) -> Option<u32> {
         let name = Lowered::new(apex.as_wire(), self.seed);
-        let record = self.record(self.find(name.hash(), name.suffix(0))?);
+        let record = self.exact(&name)?.record;
         record.is_apex().then(|| record.zone())
     }
 
@@ -85,34 +85,36 @@ impl NameTable {
     }
 
     #[inline(always)]
-    fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
+    fn find(&self, hash: u64, name: &[u8]) -> Option<Node<'_>> {
         let mut slot = tag(hash) as usize & self.mask;
         loop {
-            let (found, line) = self.slots[slot];
+            let &(found, line) = self.slots.get(slot)?;
             if line == EMPTY {
                 return None;
             }
-            if found == tag(hash) && self.record(line).name() == name {
-                return Some(line);
+            if found == tag(hash) {
+                let node = self.node(line);
+                if node.record.name() == name {
+                    return Some(node);
+                }
             }
             slot = (slot + 1) & self.mask;
         }
     }
 
-    /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
+    /// What stands at this very name.
     #[inline(always)]
-    pub fn closest(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
-        match self.find(name.hash(), name.suffix(0)) {
-            Some(line) => Some((self.node(line), 0)),
-            None => self.above(name),
-        }
+    pub fn exact(&self, name: &Lowered) -> Option<Node<'_>> {
+        self.find(name.hash(), name.whole())
     }
 
-    /// The closest name that exists above this one.
-    #[inline(never)]
-    fn above(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
+    /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
+    pub fn closest(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
+        if let Some(node) = self.exact(name) {
+            return Some((node, 0));
+        }
         let hashes = name.hashes();
-        (1..=name.labels()).find_map(|skip| Some((self.node(self.find(hashes[skip], name.suffix(skip))?), skip)))
+        (1..=name.labels()).find_map(|skip| Some((self.find(hashes[skip], name.suffix(skip))?, skip)))
     }
 
     /// What names are hashed with that are looked up here.
@@ -194,10 +196,16 @@ impl<'a> Node<'a> {
         self.ends().parent_side.map(|line| self.table.node(line))
     }
 
+    /// Whether a CNAME stands here.
+    #[inline]
+    pub fn is_alias(&self) -> bool {
+        self.record.is_alias()
+    }
+
     /// Stands alone (RFC 1034 section 3.6.2).
     #[inline]
     pub fn cname(&self) -> Option<ReadyRef<'a>> {
-        if self.record.is_alias() { self.first_rrset() } else { None }
+        if self.is_alias() { self.first_rrset() } else { None }
     }
 
     /// The RRset of a type.

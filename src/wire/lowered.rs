@@ -143,6 +143,12 @@ impl Lowered {
         self.len.into()
     }
 
+    /// All of it.
+    #[inline]
+    pub fn whole(&self) -> &[u8] {
+        &self.octets[..self.octets()]
+    }
+
     /// The ancestor without the first `skip` labels.
     #[inline]
     pub fn suffix(&self, skip: usize) -> &[u8] {
