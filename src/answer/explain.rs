@@ -303,7 +303,7 @@ fn decide(
         [first, ..] if rtype == RecordType::ANY => first,
         _ => rtype,
     };
-    let mut evaluator = Evaluator::new(conditions, asked, steer.matches(region)).traced();
+    let mut evaluator = Evaluator::new(conditions, asked, steer.view(region)).traced();
     // The snapshot was compiled, so every outcome is within the limit.
     let outcome = evaluator.outcome(steer.root);
     let steps = evaluator.into_steps();

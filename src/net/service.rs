@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache, Guard};
 
 use super::counters::{Counters, count};
-use crate::answer::{Peer, answer_in_place};
-use crate::snapshot::Snapshot;
+use crate::answer::{Peer, Query, answer_in_place};
+use crate::snapshot::{Reader, Readers, Snapshot};
 
 /// Answers messages; the engine in the server, a closure in tests.
 pub trait Service: Send + Sync + 'static {
@@ -41,8 +41,8 @@ pub trait Hand {
 /// Answers the messages of one batch.
 pub trait Turn {
     /// Writes the reply over the query that fills the first `len` octets of `buffer` and returns its length; `None`
-    /// drops the query.
-    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize>;
+    /// drops the query. `query` is room to read it into.
+    fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize>;
 }
 
 impl<F> Service for F
@@ -79,7 +79,7 @@ impl<F> Turn for &F
 where
     F: Fn(&[u8], Peer, u64, &mut [u8]) -> Option<usize>,
 {
-    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+    fn answer(&self, _: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
         let query = buffer[..len].to_vec();
         self(&query, peer, draw, buffer)
     }
@@ -89,12 +89,18 @@ where
 #[derive(Clone, Debug)]
 pub struct Engine {
     snapshot: Arc<ArcSwap<Snapshot>>,
+    readers: Arc<Readers>,
 }
 
 impl Engine {
     /// Over the pointer that the publisher swaps.
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>) -> Self {
-        Self { snapshot }
+        Self { snapshot, readers: Arc::default() }
+    }
+
+    /// Workers report which snapshots they use.
+    pub fn reporting_to(self, readers: Arc<Readers>) -> Self {
+        Self { readers, ..self }
     }
 }
 
@@ -107,14 +113,16 @@ impl Service for Engine {
     }
 
     fn hand(&self) -> EngineHand<'_> {
-        EngineHand { cache: Cache::new(&self.snapshot) }
+        EngineHand { cache: Cache::new(&self.snapshot), reader: self.readers.join() }
     }
 }
 
-/// A worker's snapshot: as long as it is the current one, a batch costs one look at the pointer.
+/// A worker's snapshot: as long as it is the current one, a batch costs one look at the pointer. The publisher hears of
+/// each newer one once the one before it is let go.
 #[derive(Debug)]
 pub struct EngineHand<'a> {
     cache: Cache<&'a ArcSwap<Snapshot>, Arc<Snapshot>>,
+    reader: Reader,
 }
 
 impl Hand for EngineHand<'_> {
@@ -123,20 +131,25 @@ impl Hand for EngineHand<'_> {
     where
         Self: 'a;
 
+    #[inline]
     fn turn(&mut self) -> &Snapshot {
-        self.cache.load()
+        let snapshot = self.cache.load();
+        self.reader.observe(snapshot.generation);
+        snapshot
     }
 }
 
 impl Turn for &Snapshot {
-    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
-        answer_in_place(self, buffer, len, peer, draw)
+    #[inline]
+    fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+        answer_in_place(self, query, buffer, len, peer, draw)
     }
 }
 
 impl Turn for Guard<Arc<Snapshot>> {
-    fn answer(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
-        answer_in_place(self, buffer, len, peer, draw)
+    #[inline]
+    fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+        answer_in_place(self, query, buffer, len, peer, draw)
     }
 }
 
@@ -146,12 +159,13 @@ impl Turn for Guard<Arc<Snapshot>> {
 pub(super) fn guarded(
     turn: &impl Turn,
     counters: &Counters,
+    query: &mut Query,
     buffer: &mut [u8],
     len: usize,
     peer: Peer,
     draw: u64,
 ) -> Option<usize> {
-    let reply = catch_unwind(AssertUnwindSafe(|| turn.answer(buffer, len, peer, draw)));
+    let reply = catch_unwind(AssertUnwindSafe(|| turn.answer(query, buffer, len, peer, draw)));
     let reply = reply.unwrap_or_else(|_| {
         count(&counters.panics);
         None
@@ -172,5 +186,5 @@ pub(super) fn guarded_apart(
     out: &mut [u8],
 ) -> Option<usize> {
     out.get_mut(..query.len())?.copy_from_slice(query);
-    guarded(&service.turn(), counters, out, query.len(), peer, draw)
+    guarded(&service.turn(), counters, &mut Query::default(), out, query.len(), peer, draw)
 }

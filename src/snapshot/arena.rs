@@ -39,9 +39,10 @@ impl Chunk {
     }
 
     /// From a line of this chunk on, by its whole number.
+    #[inline]
     pub(super) fn at(&self, line: u32) -> &[u8] {
         let place = line & ((1 << PLACE_BITS) - 1);
-        &self.octets[self.origin + place as usize * LINE..]
+        self.octets.get(self.origin + place as usize * LINE..).unwrap_or_default()
     }
 
     /// Writes into a record of a chunk that nobody shares yet.
@@ -65,6 +66,7 @@ impl Chunk {
 }
 
 /// The chunk of a line.
+#[inline]
 pub(super) fn chunk_of(line: u32) -> usize {
     (line >> PLACE_BITS) as usize
 }

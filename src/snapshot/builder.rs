@@ -290,7 +290,7 @@ impl Next {
         for apex in apexes {
             let name = Lowered::new(apex.as_wire(), seed);
             let hash = tag(name.hash());
-            let is_it = |line: u32| Record(self.chunks[chunk_of(line)].at(line)).name() == name.suffix(0);
+            let is_it = |line: u32| Record::at(self.chunks[chunk_of(line)].at(line)).name() == name.suffix(0);
             if self.slots.find(hash, is_it).is_none() && met.insert(apex.view()) {
                 draft.begin(Head { is_unloaded: true, ..Head::default() }, name.suffix(0));
                 draft.group();

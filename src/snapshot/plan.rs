@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::builder::{self, Before, Directory};
 use super::compile::CompileError;
+use super::listeners::Listeners;
 use super::steering::{Maps, Numbers, steers};
 use super::table::NameTable;
 use super::{Inputs, Snapshot};
@@ -22,6 +23,8 @@ pub struct Plan {
     pub table: NameTable,
     /// By [`Node::steer`](super::Node::steer); one a distinct (route, TTL), and some that no name leads to.
     pub steers: Vec<Steer>,
+    /// Which steered names a change of health concerns.
+    pub listeners: Listeners,
     /// What every client is judged by.
     pub context: Context,
     maps: Maps,
@@ -38,8 +41,8 @@ pub struct Steer {
     pub ttl: u32,
     /// What it asks of clients.
     pub question: Arc<Question>,
-    /// Which route each node of the question stands for.
-    pub routes: Vec<RouteId>,
+    /// Which node of the question stands for a route, ascending.
+    pub nodes: Vec<(RouteId, u32)>,
     /// `None`: it asks nothing.
     pub regions: Option<Arc<Regions>>,
     /// The types that it answers, ascending; CNAME alone for all.
@@ -63,7 +66,8 @@ impl Plan {
         let before =
             kept.map(|old| Before { model: &old.inputs.model, table: &old.plan.table, directory: &old.plan.directory });
         let (table, directory) = builder::build(model, numbers.by_zone(model), inputs.seed, before);
-        Ok(Self { table, steers, context, maps, numbers, directory })
+        let listeners = Listeners::new(model, &steers);
+        Ok(Self { table, steers, listeners, context, maps, numbers, directory })
     }
 
     /// Whether so much lies waste that all had better be made anew.
@@ -80,7 +84,7 @@ impl Steer {
             root: RouteId(0),
             ttl: 0,
             question: Arc::default(),
-            routes: Vec::new(),
+            nodes: Vec::new(),
             regions: None,
             types: Vec::new(),
             endpoints: BTreeSet::new(),

@@ -18,7 +18,7 @@ pub struct Ready {
 }
 
 /// An RRset to be sent, wherever its octets are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadyRef<'a> {
     /// The type of every record.
     pub rtype: RecordType,
@@ -59,16 +59,22 @@ impl Ready {
 
 impl<'a> ReadyRef<'a> {
     /// How many records one answer holds.
+    #[inline]
     pub fn taken(&self) -> u16 {
         self.take
     }
 
     /// Copies the window that begins at the `turn`-th part of 2^32 of the ring; `None` when it does not fit. Returns
     /// the octets written.
+    #[inline]
     pub fn write(&self, owner: u16, turn: u32, out: &mut [u8]) -> Option<usize> {
         let len = if self.count == 1 {
-            // One record is most of what is asked.
-            out.get_mut(..self.octets.len())?.copy_from_slice(self.octets);
+            // One record is most of what is asked, and most of these are of one address.
+            let place = out.get_mut(..self.octets.len())?;
+            match (<&mut [u8; FIXED + 4]>::try_from(&mut *place), <&[u8; FIXED + 4]>::try_from(self.octets)) {
+                (Ok(place), Ok(octets)) => *place = *octets,
+                _ => place.copy_from_slice(self.octets),
+            }
             self.octets.len()
         } else {
             self.write_window(turn, out)?
@@ -84,6 +90,7 @@ impl<'a> ReadyRef<'a> {
         Some(len)
     }
 
+    #[inline(never)]
     fn write_window(&self, turn: u32, out: &mut [u8]) -> Option<usize> {
         let all = usize::from(self.count);
         let first = ((u64::from(turn) * all as u64) >> 32) as usize;

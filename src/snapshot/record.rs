@@ -127,7 +127,11 @@ impl Draft {
 
 /// A record where it lies.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Record<'a>(pub(super) &'a [u8]);
+pub(super) struct Record<'a> {
+    head: &'a [u8; HEAD],
+    /// From the name on, and what lies behind the record.
+    rest: &'a [u8],
+}
 
 /// A delegation.
 #[derive(Clone, Copy, Debug)]
@@ -141,92 +145,127 @@ pub struct Cut<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn number(self, at: usize) -> u32 {
-        self.0[at..].first_chunk().map_or(NONE, |octets| u32::from_le_bytes(*octets))
+    /// The one that `octets` begin with.
+    #[inline]
+    pub(super) fn at(octets: &'a [u8]) -> Self {
+        const NONE_HERE: Record<'static> = Record { head: &[0; HEAD], rest: &[] };
+        octets.split_first_chunk().map_or(NONE_HERE, |(head, rest)| Record { head, rest })
     }
 
-    fn short(self, at: usize) -> u16 {
-        self.0[at..].first_chunk().map_or(0, |octets| u16::from_le_bytes(*octets))
+    #[inline]
+    fn number(self, at: usize) -> Option<u32> {
+        let number = u32::from_le_bytes([self.head[at], self.head[at + 1], self.head[at + 2], self.head[at + 3]]);
+        Some(number).filter(|&number| number != NONE)
     }
 
+    #[inline]
     pub(super) fn zone(self) -> u32 {
-        self.number(0)
+        self.number(0).unwrap_or(NONE)
     }
 
+    #[inline]
     pub(super) fn steer(self) -> Option<u32> {
-        Some(self.number(4)).filter(|&number| number != NONE)
+        self.number(4)
     }
 
+    #[inline]
     pub(super) fn wildcard(self) -> Option<u32> {
-        Some(self.number(WILDCARD)).filter(|&line| line != NONE)
+        self.number(WILDCARD)
     }
 
+    #[inline]
     pub(super) fn name_len(self) -> usize {
-        self.0[12].into()
+        self.head[12].into()
     }
 
+    #[inline]
+    fn flags(self) -> u8 {
+        self.head[13]
+    }
+
+    #[inline]
     pub(super) fn is_alias(self) -> bool {
-        self.0[13] & IS_ALIAS != 0
+        self.flags() & IS_ALIAS != 0
     }
 
     pub(super) fn is_unloaded(self) -> bool {
-        self.0[13] & IS_UNLOADED != 0
+        self.flags() & IS_UNLOADED != 0
     }
 
     pub(super) fn is_apex(self) -> bool {
-        self.0[13] & IS_APEX != 0
+        self.flags() & IS_APEX != 0
     }
 
+    /// No apex, no delegation, no child `*`.
+    #[inline]
+    pub(super) fn is_common(self) -> bool {
+        self.flags() & !IS_ALIAS == 0 && self.wildcard().is_none()
+    }
+
+    #[inline]
     pub(super) fn name(self) -> &'a [u8] {
-        &self.0[HEAD..HEAD + self.name_len()]
+        self.rest.get(..self.name_len()).unwrap_or_default()
     }
 
     /// The first RRset that `wanted` takes.
+    #[inline]
     pub(super) fn rrset(self, wanted: impl Fn(RecordType) -> bool) -> Option<ReadyRef<'a>> {
-        let count = usize::from(self.short(14));
-        let entries = HEAD + self.name_len();
-        let mut octets = entries + count * ENTRY;
-        for entry in (entries..octets).step_by(ENTRY) {
-            let len = self.number(entry + 6) as usize;
-            if wanted(RecordType(self.short(entry))) {
-                return Some(self.ready(entry, octets));
-            }
-            octets += len;
-        }
-        None
+        self.rrsets()?.find(|rrset| wanted(rrset.rtype))
     }
 
-    /// What an entry tells of, its octets where they begin.
-    fn ready(self, entry: usize, octets: usize) -> ReadyRef<'a> {
-        let records = self.short(entry + 2);
-        ReadyRef {
-            rtype: RecordType(self.short(entry)),
-            octets: &self.0[octets..octets + self.number(entry + 6) as usize],
-            count: records,
-            take: records,
-            stride: self.short(entry + 4),
-        }
+    /// Those that a query can ask for.
+    #[inline]
+    fn rrsets(self) -> Option<Rrsets<'a>> {
+        let count = u16::from_le_bytes([self.head[14], self.head[15]]);
+        Rrsets::new(self.rest.get(self.name_len()..)?, count.into())
     }
 
     /// The delegation that begins here.
     pub(super) fn cut(self) -> Option<Cut<'a>> {
-        if self.0[13] & IS_CUT == 0 {
+        if self.flags() & IS_CUT == 0 {
             return None;
         }
-        let entries = HEAD + self.name_len();
-        let behind = entries + usize::from(self.short(14)) * ENTRY;
-        let extra = (entries..behind).step_by(ENTRY).fold(behind, |at, entry| at + self.number(entry + 6) as usize);
-        let ns = self.ready(extra, extra + 3 * ENTRY);
-        let in_domain = self.ready(extra + ENTRY, extra + 3 * ENTRY + ns.octets.len());
-        let sibling = self.ready(extra + 2 * ENTRY, extra + 3 * ENTRY + ns.octets.len() + in_domain.octets.len());
+        let mut counted = self.rrsets()?;
+        counted.by_ref().for_each(drop);
+        let mut extra = Rrsets::new(counted.octets, 3)?;
+        let (ns, in_domain, sibling) = (extra.next()?, extra.next()?, extra.next()?);
         let records = |glue: ReadyRef<'a>| Records { octets: glue.octets, count: glue.count };
         Some(Cut { ns, in_domain: records(in_domain), sibling: records(sibling) })
     }
 
     /// The SOA of negative answers, and the same for those that a policy makes: the two RRsets of a zone's own record.
-    pub(super) fn ends(self) -> (ReadyRef<'a>, ReadyRef<'a>) {
-        let entries = HEAD + self.name_len();
-        let first = self.ready(entries, entries + 2 * ENTRY);
-        (first, self.ready(entries + ENTRY, entries + 2 * ENTRY + first.octets.len()))
+    #[inline]
+    pub(super) fn ends(self) -> Option<(ReadyRef<'a>, ReadyRef<'a>)> {
+        let mut rrsets = self.rrsets()?;
+        Some((rrsets.next()?, rrsets.next()?))
+    }
+}
+
+/// A group of RRsets: their entries, then their octets.
+#[derive(Clone, Copy, Debug)]
+struct Rrsets<'a> {
+    entries: &'a [u8],
+    octets: &'a [u8],
+}
+
+impl<'a> Rrsets<'a> {
+    #[inline]
+    fn new(group: &'a [u8], count: usize) -> Option<Self> {
+        let (entries, octets) = group.split_at_checked(count * ENTRY)?;
+        Some(Self { entries, octets })
+    }
+}
+
+impl<'a> Iterator for Rrsets<'a> {
+    type Item = ReadyRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<ReadyRef<'a>> {
+        let (entry, entries) = self.entries.split_first_chunk::<ENTRY>()?;
+        let short = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
+        let len = u32::from_le_bytes([entry[6], entry[7], entry[8], entry[9]]) as usize;
+        let (octets, rest) = self.octets.split_at_checked(len)?;
+        (self.entries, self.octets) = (entries, rest);
+        Some(ReadyRef { rtype: RecordType(short(0)), octets, count: short(2), take: short(2), stride: short(4) })
     }
 }

@@ -86,6 +86,8 @@ pub(super) fn steers(
             continue;
         }
         let (question, routes) = Question::of(model, root);
+        let mut nodes: Vec<(RouteId, u32)> = routes.into_iter().zip(0..).collect();
+        nodes.sort_unstable();
         let question = Arc::new(question);
         if !question.is_trivial() {
             match known.and_then(|known| known.get_key_value(&question)) {
@@ -96,7 +98,7 @@ pub(super) fn steers(
             }
         }
         let Below { types, endpoints, probes } = Below::of(model, root);
-        steers[number as usize] = Steer { root, ttl, question, routes, regions: None, types, endpoints, probes };
+        steers[number as usize] = Steer { root, ttl, question, nodes, regions: None, types, endpoints, probes };
         last = Some((root, number));
     }
     let limits = &model.server.limits;

@@ -70,50 +70,55 @@ impl NameTable {
     /// The number of the zone that has this apex.
     pub(super) fn zone_of(&self, apex: &Name) -> Option<u32> {
         let name = Lowered::new(apex.as_wire(), self.seed);
-        let record = self.record(self.find(name.hash(), name.suffix(0))?);
+        let record = self.exact(&name)?.record;
         record.is_apex().then(|| record.zone())
     }
 
+    #[inline]
     fn record(&self, line: u32) -> Record<'_> {
-        Record(self.chunks[chunk_of(line)].at(line))
+        Record::at(self.chunks.get(chunk_of(line)).map_or(&[], |chunk| chunk.at(line)))
     }
 
+    #[inline]
     fn node(&self, line: u32) -> Node<'_> {
         Node { table: self, record: self.record(line), line }
     }
 
-    #[inline]
-    fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
+    #[inline(always)]
+    fn find(&self, hash: u64, name: &[u8]) -> Option<Node<'_>> {
         let mut slot = tag(hash) as usize & self.mask;
         loop {
-            let (found, line) = self.slots[slot];
+            let &(found, line) = self.slots.get(slot)?;
             if line == EMPTY {
                 return None;
             }
-            if found == tag(hash) && self.record(line).name() == name {
-                return Some(line);
+            if found == tag(hash) {
+                let node = self.node(line);
+                if node.record.name() == name {
+                    return Some(node);
+                }
             }
             slot = (slot + 1) & self.mask;
         }
     }
 
-    /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
-    #[inline]
-    pub fn closest(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
-        match self.find(name.hash(), name.suffix(0)) {
-            Some(line) => Some((self.node(line), 0)),
-            None => self.above(name),
-        }
+    /// What stands at this very name.
+    #[inline(always)]
+    pub fn exact(&self, name: &Lowered) -> Option<Node<'_>> {
+        self.find(name.hash(), name.whole())
     }
 
-    /// The closest name that exists above this one.
-    #[inline(never)]
-    fn above(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
+    /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
+    pub fn closest(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
+        if let Some(node) = self.exact(name) {
+            return Some((node, 0));
+        }
         let hashes = name.hashes();
-        (1..=name.labels()).find_map(|skip| Some((self.node(self.find(hashes[skip], name.suffix(skip))?), skip)))
+        (1..=name.labels()).find_map(|skip| Some((self.find(hashes[skip], name.suffix(skip))?, skip)))
     }
 
     /// What names are hashed with that are looked up here.
+    #[inline]
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -136,15 +141,23 @@ impl fmt::Debug for NameTable {
 }
 
 impl<'a> Node<'a> {
+    #[inline]
     fn ends(&self) -> &'a ZoneEnds {
         &self.table.zones[self.record.zone() as usize]
     }
 
     /// The negative answers of its zone.
+    #[inline]
     pub fn negative(&self) -> Negative<'a> {
         let ends = self.ends();
-        let (soa, by_policy) = self.table.record(ends.line).ends();
+        let (soa, by_policy) = self.table.record(ends.line).ends().unwrap_or_default();
         Negative { apex_len: ends.apex_len.into(), soa, by_policy }
+    }
+
+    /// Nothing stands here that few names have: it is no apex, no cut, and no wildcard is below it.
+    #[inline]
+    pub fn is_common(&self) -> bool {
+        self.record.is_common()
     }
 
     /// The apex of a zone that could not be loaded (protocol 5).
@@ -153,16 +166,19 @@ impl<'a> Node<'a> {
     }
 
     /// Octets of the name.
+    #[inline]
     pub fn name_len(&self) -> usize {
         self.record.name_len()
     }
 
     /// The number of its steered answers.
+    #[inline]
     pub fn steer(&self) -> Option<usize> {
         self.record.steer().map(|number| number as usize)
     }
 
     /// The child `*`.
+    #[inline]
     pub fn wildcard(&self) -> Option<Node<'a>> {
         self.record.wildcard().map(|line| self.table.node(line))
     }
@@ -180,17 +196,26 @@ impl<'a> Node<'a> {
         self.ends().parent_side.map(|line| self.table.node(line))
     }
 
+    /// Whether a CNAME stands here.
+    #[inline]
+    pub fn is_alias(&self) -> bool {
+        self.record.is_alias()
+    }
+
     /// Stands alone (RFC 1034 section 3.6.2).
+    #[inline]
     pub fn cname(&self) -> Option<ReadyRef<'a>> {
-        if self.record.is_alias() { self.first_rrset() } else { None }
+        if self.is_alias() { self.first_rrset() } else { None }
     }
 
     /// The RRset of a type.
+    #[inline]
     pub fn rrset(&self, rtype: RecordType) -> Option<ReadyRef<'a>> {
         self.record.rrset(|found| found == rtype)
     }
 
     /// Any RRset.
+    #[inline]
     pub fn first_rrset(&self) -> Option<ReadyRef<'a>> {
         self.record.rrset(|_| true)
     }

@@ -5,16 +5,18 @@ use super::name::{MAX_LABEL, MAX_NAME};
 
 /// Labels of a name at most, the root's excluded (RFC 1035: 255 octets).
 const MAX_LABELS: usize = 127;
-/// A name, and a word behind its last octet.
-const PADDED: usize = 264;
+/// A name of 255 octets in whole pieces, and a word behind its last octet.
+const ROOM: usize = 272;
+/// Octets that are lowered at once.
+const PIECE: usize = 16;
 /// An odd number with bits everywhere: the multiplier of the folded product.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A name in lower case, its labels found and itself hashed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lowered {
     /// Whole words can be read anywhere in the name; what stands behind it means nothing.
-    octets: [u8; PADDED],
+    octets: [u8; ROOM],
     starts: [u8; MAX_LABELS + 1],
     len: u8,
     labels: u8,
@@ -26,68 +28,92 @@ impl Lowered {
     /// The root. `seed` is what names are hashed with: only names of one seed compare by their hashes.
     #[inline]
     pub fn root(seed: u64) -> Self {
-        Self { octets: [0; PADDED], starts: [0; MAX_LABELS + 1], len: 1, labels: 0, seed, hash: seed }
+        Self { octets: [0; ROOM], starts: [0; MAX_LABELS + 1], len: 1, labels: 0, seed, hash: seed }
     }
 
     /// Takes a whole uncompressed name; anything else is the root.
     pub fn new(wire: &[u8], seed: u64) -> Self {
         let mut lowered = Self::root(seed);
-        if lowered.read(wire, 0).is_none() {
+        if lowered.read(wire, 0, wire.len()).is_none() {
             lowered = Self::root(seed);
         }
         lowered
     }
 
-    /// Becomes the uncompressed name that begins at `at` in a message, and returns its octets, root label included.
-    /// `None`, and no name at all: it runs over, a label is above 63, a label type is reserved, there is a compression
-    /// pointer, or it is longer than 255 octets.
+    /// What names read from now on are hashed with.
     #[inline]
-    pub fn read(&mut self, message: &[u8], at: usize) -> Option<usize> {
-        let name = message.get(at..)?;
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
+    /// Becomes the uncompressed name that begins at `at` in a message which ends at `end` of its buffer, and returns
+    /// its octets, root label included. `None`, and no name at all: it runs over, a label is above 63, a label type is
+    /// reserved, there is a compression pointer, or it is longer than 255 octets.
+    ///
+    /// A buffer that goes on for 272 octets behind `at` is read where it is; of a shorter one a copy is made.
+    #[inline(always)]
+    pub fn read(&mut self, buffer: &[u8], at: usize, end: usize) -> Option<usize> {
+        let len = match buffer.get(at..).and_then(|rest| rest.first_chunk()) {
+            Some(window) => self.take(window)?,
+            None => {
+                let mut window = [0; ROOM];
+                let rest = buffer.get(at..end)?;
+                window[..rest.len().min(ROOM)].copy_from_slice(&rest[..rest.len().min(ROOM)]);
+                self.take(&window)?
+            }
+        };
+        (at + len <= end).then_some(len)
+    }
+
+    #[inline]
+    fn take(&mut self, window: &[u8; ROOM]) -> Option<usize> {
         let (mut end, mut labels) = (0, 0);
         loop {
-            let label = usize::from(*name.get(end)?);
+            let label = usize::from(window[end]);
             if label == 0 {
                 break;
             }
-            // With the root label behind it a name has 255 octets at most, and so 127 labels.
-            if label > MAX_LABEL || end + 1 + label >= MAX_NAME {
+            if label > MAX_LABEL {
                 return None;
             }
+            // A label takes two octets at least, so there are 127 at most.
             self.starts[labels & MAX_LABELS] = end as u8;
             labels += 1;
             end += 1 + label;
+            if end >= MAX_NAME {
+                return None;
+            }
         }
-        self.octets[end] = 0;
+        for (lowered, given) in self.octets.as_chunks_mut().0.iter_mut().zip(window.as_chunks().0).take(end / PIECE + 1)
+        {
+            *lowered = lower(given);
+        }
         self.len = (end + 1) as u8;
         self.labels = labels as u8;
-        let mut hash = self.seed;
-        for label in (0..labels).rev() {
-            hash = self.take(name, self.starts[label & MAX_LABELS].into(), hash);
-        }
-        self.hash = hash;
+        self.hash = (0..labels).rev().fold(self.seed, |hash, label| self.extend(hash, label));
         Some(end + 1)
     }
 
-    /// Copies a label in lower case, length octet included, and hashes it after all that stand to its right. They were
-    /// taken before, since a last word may run into them, with the same octets.
+    /// One label, length octet included, after all that stand to its right.
     #[inline]
-    fn take(&mut self, name: &[u8], start: usize, mut hash: u64) -> u64 {
-        let mut left = 1 + usize::from(name[start]);
-        let mut at = start;
-        loop {
-            // Length octets are at most 63 and so never letters.
-            let word = lower(word_at(name, at));
-            if let Some(place) = self.octets.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
-                *place = word.to_le_bytes();
-            }
-            hash = fold(hash, word, left);
-            if left <= 8 {
-                return hash;
-            }
+    fn extend(&self, mut hash: u64, label: usize) -> u64 {
+        let mut at = usize::from(self.starts[label & MAX_LABELS]);
+        let mut word = self.word(at);
+        // Length octets are at most 63 and so never letters.
+        let mut left = 1 + (word & 0xff) as u32;
+        while left > 8 {
+            hash = fold(hash, word);
             at += 8;
             left -= 8;
+            word = self.word(at);
         }
+        fold(hash, word & (u64::MAX >> (64 - 8 * left)))
+    }
+
+    /// The eight octets from `at` on.
+    #[inline]
+    fn word(&self, at: usize) -> u64 {
+        self.octets.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
     }
 
     /// The hash of the whole name.
@@ -100,18 +126,7 @@ impl Lowered {
     pub fn hashes(&self) -> [u64; MAX_LABELS + 1] {
         let mut hashes = [self.seed; MAX_LABELS + 1];
         for label in (0..self.labels()).rev() {
-            let mut at = usize::from(self.starts[label]);
-            let mut left = 1 + usize::from(self.octets[at]);
-            let mut hash = hashes[label + 1];
-            loop {
-                hash = fold(hash, word_at(&self.octets, at), left);
-                if left <= 8 {
-                    break;
-                }
-                at += 8;
-                left -= 8;
-            }
-            hashes[label] = hash;
+            hashes[label] = self.extend(hashes[label + 1], label);
         }
         hashes
     }
@@ -128,6 +143,12 @@ impl Lowered {
         self.len.into()
     }
 
+    /// All of it.
+    #[inline]
+    pub fn whole(&self) -> &[u8] {
+        &self.octets[..self.octets()]
+    }
+
     /// The ancestor without the first `skip` labels.
     #[inline]
     pub fn suffix(&self, skip: usize) -> &[u8] {
@@ -136,35 +157,16 @@ impl Lowered {
     }
 }
 
-/// Eight octets from `at` on; what is missing at the end is zero.
 #[inline]
-fn word_at(octets: &[u8], at: usize) -> u64 {
-    let rest = octets.get(at..).unwrap_or_default();
-    match rest.first_chunk() {
-        Some(word) => u64::from_le_bytes(*word),
-        None => rest.iter().rev().fold(0, |word, &octet| word << 8 | u64::from(octet)),
-    }
-}
-
-/// The next `left` octets of a label, at most eight of them in `word`.
-#[inline]
-fn fold(hash: u64, word: u64, left: usize) -> u64 {
-    let word = if left < 8 { word & ((1 << (left * 8)) - 1) } else { word };
+fn fold(hash: u64, word: u64) -> u64 {
     let product = u128::from(hash ^ word) * u128::from(MULTIPLIER);
     (product as u64) ^ (product >> 64) as u64
 }
 
-/// Eight ASCII octets in lower case; others stay as they are.
+/// ASCII octets in lower case; others stay as they are. Written so that the compiler does them all at once.
 #[inline]
-fn lower(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * ONES;
-    // The high bit of each octet tells whether its low seven bits are above 'Z', or at least 'A'.
-    let low = word & !HIGH;
-    let above_z = low + (0x7f - b'Z' as u64) * ONES;
-    let from_a = low + (0x80 - b'A' as u64) * ONES;
-    let capital = (from_a ^ above_z) & !word & HIGH;
-    word | (capital >> 2)
+fn lower(octets: &[u8; PIECE]) -> [u8; PIECE] {
+    octets.map(|octet| octet | (u8::from(octet.wrapping_sub(b'A') < 26) << 5))
 }
 
 #[cfg(test)]
@@ -182,12 +184,12 @@ mod tests {
         let whole = [&longest[..], &[61], &[b'a'; 61], &[0]].concat();
         let mut lowered = Lowered::root(7);
         for bad in [&b"\x03ab"[..], b"", b"\x01a", b"\xc0\x0c", b"\x40a", &long_label, &too_long] {
-            assert_eq!(lowered.read(bad, 0), None, "{bad:?}");
+            assert_eq!(lowered.read(bad, 0, bad.len()), None, "{bad:?}");
         }
-        assert_eq!(lowered.read(&whole, 0), Some(255));
+        assert_eq!(lowered.read(&whole, 0, 255), Some(255));
         assert_eq!(lowered.suffix(0), whole.to_ascii_lowercase());
-        assert_eq!(lowered.read(&[1, b'a'].repeat(127), 0), None);
-        assert_eq!(lowered.read(&[&[1, b'a'].repeat(127)[..], &[0]].concat(), 0), Some(255));
+        assert_eq!(lowered.read(&[1, b'a'].repeat(127), 0, 254), None);
+        assert_eq!(lowered.read(&[&[1, b'a'].repeat(127)[..], &[0]].concat(), 0, 255), Some(255));
         assert_eq!(lowered.labels(), 127);
     }
 
@@ -197,13 +199,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn p1_lowering_words_is_lowering_octets(octets: [u8; 8]) {
-            prop_assert_eq!(lower(u64::from_le_bytes(octets)).to_le_bytes(), octets.map(|o| o.to_ascii_lowercase()));
+        fn p1_lowering_a_piece_is_lowering_octets(octets: [u8; PIECE]) {
+            prop_assert_eq!(lower(&octets), octets.map(|octet| octet.to_ascii_lowercase()));
         }
 
         #[test]
         fn p1_a_name_reads_the_same_in_any_case_and_wherever_it_stands(
-            labels in proptest::collection::vec(label(), 0..4), before in 0_usize..20, behind: Vec<u8>, seed: u64,
+            labels in proptest::collection::vec(label(), 0..4), before in 0_usize..20, behind in proptest::collection::vec(any::<u8>(), 0..400), seed: u64,
         ) {
             let wire: Vec<u8> = labels.iter().flat_map(|l| [&[l.len() as u8][..], l].concat()).chain([0]).collect();
             let name = Name::from_wire(&wire);
@@ -212,7 +214,9 @@ mod tests {
             let message = [&vec![0xff; before][..], &wire, &behind].concat();
             // Whatever was read before leaves nothing behind.
             let mut lowered = Lowered::new(&[&[63][..], &[0xee; 63], &[63], &[0xee; 63], &[0]].concat(), seed);
-            prop_assert_eq!(lowered.read(&message, before), Some(wire.len()));
+            let end = before + wire.len();
+            prop_assert_eq!(lowered.read(&message, before, end - 1), None);
+            prop_assert_eq!(lowered.read(&message, before, end), Some(wire.len()));
             prop_assert_eq!(lowered.suffix(0), &*name.canonical());
             prop_assert_eq!((lowered.octets(), lowered.labels()), (wire.len(), labels.len()));
             let hashes = lowered.hashes();

@@ -16,5 +16,5 @@ pub mod text;
 pub use lowered::Lowered;
 pub use name::{Name, NameError};
 pub use name_ref::NameRef;
-pub use records::{OwnerRef, RdataRef, Records, RecordsBuilder, RrsetRef};
+pub use records::{OwnerRef, RdataRef, Records, RecordsBuilder, RecordsIndex, RrsetRef};
 pub use rtype::RecordType;

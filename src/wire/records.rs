@@ -10,10 +10,13 @@
 //! Invariants: the blocks of one owner stand together and each of its types once, if so they were pushed; the owner's
 //! octets are one whole name.
 
-use super::{Name, NameRef, RecordType};
-
+mod index;
 #[cfg(test)]
 mod tests;
+
+use super::{Name, NameRef, RecordType};
+
+pub use index::RecordsIndex;
 
 /// RRsets in the order in which they were written. Equal when every octet is, the case of owners included.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -294,9 +297,22 @@ impl RecordsBuilder {
         self
     }
 
-    /// How many octets were written.
-    pub fn size(&self) -> usize {
-        self.octets.len()
+    /// Appends what another one wrote. Where that begins with the owner that this one ends in, the owner has two runs.
+    pub fn append(&mut self, other: Self) {
+        let Self { octets, rrsets, owners, owner } = other;
+        if owners == 0 {
+            return;
+        }
+        let before = self.octets.len();
+        if before == 0 {
+            self.octets = octets;
+        } else {
+            self.octets.reserve_exact(octets.len());
+            self.octets.extend_from_slice(&octets);
+        }
+        self.owner = owner.start + before..owner.end + before;
+        self.rrsets += rrsets;
+        self.owners += owners;
     }
 
     /// Gives back what was asked for and not used.

@@ -368,7 +368,7 @@ fn judge(zone: &Zone, entry: &mut Entry, lowered: &mut Lowered) {
     }
     let name = owner.name.as_wire();
     let apex = zone.apex.as_wire().len();
-    lowered.read(name, 0);
+    lowered.read(name, 0, name.len());
     entry.hash = tag(lowered.hash());
     if name.len() == apex {
         entry.flags |= APEX;

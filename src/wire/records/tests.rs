@@ -71,3 +71,28 @@ proptest! {
         prop_assert_eq!(records.owners().count(), records.owner_count());
     }
 }
+
+#[test]
+fn an_index_finds_each_owner_whatever_its_case_and_tells_of_runs() {
+    let mut all = RecordsBuilder::new();
+    let names: Vec<Name> = (0..300).map(|i| name(&format!("n{i}.example"))).collect();
+    for owner in &names {
+        all = all.with(owner, RecordType::A, 1, &[[1; 4], [2; 4]]);
+    }
+    let mut more = RecordsBuilder::new();
+    more.append(RecordsBuilder::new());
+    more = more.with(&name("N299.example"), RecordType::TXT, 1, &[b"\0"]);
+    all.append(more);
+    let records = all.finish();
+    let index = RecordsIndex::of(&records);
+    assert_eq!(index.again(), [(300, 299)]);
+    for (number, owner) in names.iter().enumerate() {
+        let upper = name(&owner.to_string().to_uppercase());
+        assert_eq!(index.find(&records, upper.view()), Some(number));
+        assert_eq!(index.owner(&records, number).name, *owner);
+        assert_eq!(index.first_record(number), 2 * number);
+    }
+    assert_eq!(index.first_record(300), 600);
+    assert_eq!(index.find(&records, name("n300.example").view()), None);
+    assert_eq!(RecordsIndex::of(&Records::default()).find(&Records::default(), name("a").view()), None);
+}
