@@ -61,12 +61,15 @@ fn beside(places: &Arc<Places>) {
         snapshot = measure("  the small one changed", 0, places, zones(octet), Some(&snapshot));
     }
     let changed = vec![plain(0, 1_000_000, 2), Arc::clone(&snapshot.inputs.model.zones[1])];
-    let snapshot = measure("  the large one changed, both kept", 0, places, changed, Some(&snapshot));
-    drop(large);
-    let zones = snapshot.inputs.model.zones.clone();
-    measure("  and again, nothing changed", 0, places, zones, Some(&snapshot));
+    let other = measure("  the large one changed, both kept", 0, places, changed, Some(&snapshot));
+    let both = resident("VmRSS:");
+    drop((large, snapshot));
+    let freed = both.saturating_sub(resident("VmRSS:"));
+    println!("  {:.1} MiB go back with the one before, its model included", freed as f64 / f64::from(1 << 20));
+    drop(other);
     let deep = vec![deep(1_000_000)];
     measure("1,000,000 names, half of them empty", 1_000_000, places, deep, None);
+    println!("  {:.1} MiB at most, all of it", resident("VmHWM:") as f64 / f64::from(1 << 20));
 }
 
 fn measure(
@@ -83,10 +86,10 @@ fn measure(
         drained: BTreeSet::new(),
         seed: 0x5eed_5eed,
     };
-    let (memory, cpu, start) = (resident(), processor(), Instant::now());
+    let (memory, cpu, start) = (resident("VmRSS:"), processor(), Instant::now());
     let snapshot = compile(&inputs, 1, previous).expect("within limits");
     let wall = start.elapsed().as_secs_f64() * 1e3;
-    let (memory, cpu) = (resident().saturating_sub(memory), processor() - cpu);
+    let (memory, cpu) = (resident("VmRSS:").saturating_sub(memory), processor() - cpu);
     let each = if names == 0 { String::new() } else { (memory / names).to_string() };
     println!("{label:<44} {wall:>9.1} {cpu:>8.2} {:>9.1} {each:>9}", memory as f64 / f64::from(1 << 20));
     snapshot
@@ -128,10 +131,10 @@ fn deep(names: usize) -> Arc<Zone> {
     zone("deep.example.", records)
 }
 
-/// Octets of memory that the process has.
-fn resident() -> usize {
+/// Octets of memory that the process has, or has had at most.
+fn resident(which: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(which));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<usize>().ok()).unwrap_or(0) << 10
 }
 
