@@ -90,7 +90,7 @@ fn measure(
     let snapshot = compile(&inputs, 1, previous).expect("within limits");
     let wall = start.elapsed().as_secs_f64() * 1e3;
     let (memory, cpu) = (resident("VmRSS:").saturating_sub(memory), processor() - cpu);
-    let each = if names == 0 { String::new() } else { (memory / names).to_string() };
+    let each = memory.checked_div(names).map_or_else(String::new, |each| each.to_string());
     println!("{label:<44} {wall:>9.1} {cpu:>8.2} {:>9.1} {each:>9}", memory as f64 / f64::from(1 << 20));
     snapshot
 }
