@@ -9,6 +9,7 @@ mod server;
 mod web;
 mod wire;
 
+mod addresses;
 mod bad_input;
 mod commands;
 mod edits;
