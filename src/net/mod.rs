@@ -4,13 +4,14 @@
 //! Datagrams are read by workers, a thread each with a socket of its own at every address; streams by tasks.
 //! Listening on all addresses of the machine, each has sockets of its own beside the wildcard's, and their coming and
 //! going is followed. [`Hickory`] is the portable transport and the entry for those who run
-//! hickory-server.
+//! hickory-server. [`load`] is the other side: a generator of queries for measuring.
 //!
 //! Invariants: every transport hands the client's own bytes to the service and sends the service's bytes; a panic,
 //! a fault of one client or an error of the system costs one message or one stream, never a listener; replies leave
 //! from the address that was asked (protocol 7). The crate's only unsafe code is below this module.
 
 pub mod cpu;
+pub mod load;
 
 mod batch;
 mod bind;

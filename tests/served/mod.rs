@@ -11,6 +11,7 @@ mod wire;
 
 mod addresses;
 mod bad_input;
+mod bench;
 mod commands;
 mod edits;
 mod example;
