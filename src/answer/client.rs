@@ -32,13 +32,13 @@ pub(super) struct Decision {
 }
 
 impl<'q> Client<'q> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(ecs: Option<&'q Ecs>, sender: IpAddr, prefer_sender: bool) -> Self {
         Self { ecs: if prefer_sender { None } else { ecs }, sender }
     }
 
     /// The region and scopes by one map.
-    #[inline]
+    #[inline(always)]
     pub(super) fn decide(&self, map: &Map) -> Decision {
         // Source 0 says that the sender decides (E4).
         let Some((address, source)) = self.ecs.and_then(Ecs::prefix).filter(|&(_, source)| source > 0) else {

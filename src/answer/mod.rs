@@ -45,7 +45,7 @@ pub fn answer(snapshot: &Snapshot, query: &[u8], peer: Peer, draw: u64, out: &mu
 
 /// As [`answer`], for a query that fills the first `len` octets of the buffer that the reply is to be written to.
 /// `query` is what it is read into: whatever it held does not matter, and one serves for all messages of a thread.
-#[inline]
+#[inline(always)]
 pub fn answer_in_place(
     snapshot: &Snapshot,
     query: &mut Query,
@@ -59,7 +59,7 @@ pub fn answer_in_place(
 }
 
 /// The second half of [`answer_in_place`]: the reply to a query that was read from `buffer`, with what that came to.
-#[inline]
+#[inline(always)]
 fn answer_read(
     snapshot: &Snapshot,
     query: &Query,
@@ -73,23 +73,33 @@ fn answer_read(
         Reading::Drop => return None,
         Reading::HeaderOnly(rcode) => return header_only(buffer, rcode),
     }
-    let server = &snapshot.inputs.model.server;
-    let mut reply = Reply::begin(query, peer.datagram, server.identity.as_deref(), buffer)?;
+    let mut reply = Reply::begin(query, peer.datagram, snapshot.inputs.model.server.identity.as_deref(), buffer)?;
+    let rcode = fill(snapshot, query, reading, peer, draw, &mut reply);
+    Some(reply.finish(rcode))
+}
+
+/// Writes what a reply says before its OPT.
+#[inline(always)]
+fn fill(snapshot: &Snapshot, query: &Query, reading: Reading, peer: Peer, draw: u64, reply: &mut Reply<'_>) -> Rcode {
     if reading == Reading::Malformed {
-        return Some(reply.finish(Rcode::FormErr));
+        return Rcode::FormErr;
     }
     if query.edns.as_ref().is_some_and(|edns| edns.version > 0) {
-        return Some(reply.finish(Rcode::BadVers));
+        return Rcode::BadVers;
     }
-    if let Some(rcode) = refused_outright(query, peer, &mut reply) {
-        return Some(reply.finish(rcode));
+    if query.qclass != CLASS_IN || query.qtype.is_meta() {
+        if let Some(rcode) = refused_outright(query, peer, reply) {
+            return rcode;
+        }
     }
     let ecs = query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
-    let client = Client::new(ecs, peer.address, server.prefer == Prefer::Resolver);
-    let ending = Resolution::new(snapshot, query.qtype, client, draw).run(&query.name, &mut reply);
-    let rcode = match ending {
+    let client = Client::new(ecs, peer.address, snapshot.inputs.model.server.prefer == Prefer::Resolver);
+    match Resolution::new(snapshot, query.qtype, client, draw).run(&query.name, reply) {
         Ending::Done(rcode) => rcode,
-        Ending::Full => return Some(reply.truncate()),
+        Ending::Full => {
+            reply.truncate();
+            Rcode::NoError
+        }
         Ending::NotLoaded => {
             reply.extended_error(ExtendedError::NotReady);
             Rcode::ServFail
@@ -98,12 +108,11 @@ fn answer_read(
             reply.extended_error(ExtendedError::NotAuthoritative);
             Rcode::Refused
         }
-    };
-    Some(reply.finish(rcode))
+    }
 }
 
 /// Questions that no zone's content can answer (protocol 6).
-#[inline]
+#[inline(never)]
 fn refused_outright(question: &Query, peer: Peer, reply: &mut Reply<'_>) -> Option<Rcode> {
     match question.qtype {
         _ if question.qclass != CLASS_IN => Some(Rcode::Refused),

@@ -1,7 +1,7 @@
 //! A reply under construction, in the caller's buffer.
 
 use crate::snapshot::{ReadyRef, Records};
-use crate::wire::edns::{Edns, OUR_PAYLOAD, option};
+use crate::wire::edns::{Ecs, Edns, OUR_PAYLOAD, option};
 use crate::wire::message::{HEADER, Query, Rcode, flag};
 
 /// Octets of a datagram's reply without EDNS (RFC 1035 section 4.2.1).
@@ -52,7 +52,7 @@ pub(super) enum Section {
 
 impl<'a> Reply<'a> {
     /// Keeps ID, opcode, RD and question of the query that `out` holds. `None` when not even an empty reply fits.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(
         question: &'a Query,
         datagram: bool,
@@ -111,7 +111,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Appends an RRset whose owner stands at `owner` in the message; whole or not at all.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, section: Section, ready: ReadyRef<'_>, owner: usize, turn: u32) -> Result<(), Full> {
         let pointer = 0xc000 | owner as u16;
         let written = ready.write(pointer, turn, &mut self.out[self.len..self.room]).ok_or(Full)?;
@@ -121,7 +121,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Appends records that carry their owners; whole or not at all.
-    pub(super) fn push_records(&mut self, section: Section, records: &Records) -> Result<(), Full> {
+    pub(super) fn push_records(&mut self, section: Section, records: &Records<'_>) -> Result<(), Full> {
         let end = self.len + records.octets.len();
         let place = self.out[..self.room].get_mut(self.len..end).ok_or(Full)?;
         place.copy_from_slice(&records.octets);
@@ -131,69 +131,65 @@ impl<'a> Reply<'a> {
     }
 
     /// Empties all sections and says so (protocol 7).
-    pub(super) fn truncate(mut self) -> usize {
+    pub(super) fn truncate(&mut self) {
         self.len = self.question_end;
         self.counts = [0; 3];
         self.bits |= flag::TC;
-        self.finish(Rcode::NoError)
     }
 
     /// Writes OPT and header; returns the whole length.
-    #[inline]
-    pub(super) fn finish(mut self, rcode: Rcode) -> usize {
+    #[inline(always)]
+    pub(super) fn finish(&mut self, rcode: Rcode) -> usize {
         let rcode = rcode as u16;
         if let Some(edns) = self.edns {
             self.write_opt(edns, (rcode >> 4) as u8);
             self.counts[Section::Additional as usize] += 1;
         }
-        let [answer, authority, additional] = self.counts.map(u16::to_be_bytes);
-        let bits = (self.bits | rcode & 0xf).to_be_bytes();
-        if let Some(place) = self.out.get_mut(2..).and_then(|rest| rest.first_chunk_mut()) {
-            *place = [
-                bits[0],
-                bits[1],
-                0,
-                1,
-                answer[0],
-                answer[1],
-                authority[0],
-                authority[1],
-                additional[0],
-                additional[1],
-            ];
+        let [answer, authority, additional] = self.counts;
+        let bits = self.bits | rcode & 0xf;
+        if let Some(header) = self.out.first_chunk_mut::<HEADER>() {
+            // The first word's ID stays; the question is one.
+            let word = |a: u16, b: u16, c: u16, d: u16| {
+                u64::from(a) << 48 | u64::from(b) << 32 | u64::from(c) << 16 | u64::from(d)
+            };
+            let id = u16::from_be_bytes([header[0], header[1]]);
+            header[..8].copy_from_slice(&word(id, bits, 1, answer).to_be_bytes());
+            let rest = u32::from(authority) << 16 | u32::from(additional);
+            header[8..].copy_from_slice(&rest.to_be_bytes());
         }
         self.len
     }
 
     /// Appends the OPT, for which room was kept.
-    #[inline]
+    #[inline(always)]
     fn write_opt(&mut self, edns: &Edns, high_rcode: u8) {
+        const ECS_HEAD: usize = OPT_FIXED + 4;
         let flags = if edns.dnssec_ok { 0x80 } else { 0 };
         let [size_hi, size_lo] = OUR_PAYLOAD.to_be_bytes();
+        let is_plain = self.identity.is_none() && self.error.is_none();
+        let ecs_len = edns.ecs.as_ref().map_or(0, Ecs::len);
+        let options = if edns.ecs.is_some() { 4 + ecs_len } else { 0 };
+        let [code_hi, code_lo] = option::ECS.to_be_bytes();
+        // With the head of a client subnet option behind it, written over where there is none.
+        let head: [u8; ECS_HEAD] =
+            [0, 0, 41, size_hi, size_lo, high_rcode, 0, flags, 0, 0, options as u8, code_hi, code_lo, 0, ecs_len as u8];
         let start = self.len;
-        let fixed = [0, 0, 41, size_hi, size_lo, high_rcode, 0, flags, 0, 0, 0];
-        self.put(&fixed);
-        if let Some(ecs) = edns.ecs {
-            let [code_hi, code_lo] = option::ECS.to_be_bytes();
-            self.put(&[code_hi, code_lo, 0, ecs.len() as u8]);
-            let data = ecs.with_scope(self.scope);
-            let end = self.len + ecs.len();
-            // Whole words where there is room for them: what stands behind the option is written later or not sent.
-            match self.out.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
-                Some(place) => *place = data,
-                None => self.out[self.len..end].copy_from_slice(&data[..ecs.len()]),
-            }
-            self.len = end;
+        match self.out.get_mut(start..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => *place = head,
+            None => self.out[start..start + OPT_FIXED].copy_from_slice(&head[..OPT_FIXED]),
         }
-        if self.identity.is_some() || self.error.is_some() {
-            self.write_rare_options();
+        if let Some(ecs) = &edns.ecs {
+            ecs.write(self.scope, &mut self.out[start + ECS_HEAD..]);
         }
-        let len = (self.len - start - OPT_FIXED) as u16;
-        self.out[start + OPT_FIXED - 2..start + OPT_FIXED].copy_from_slice(&len.to_be_bytes());
+        self.len += OPT_FIXED + options;
+        if !is_plain {
+            self.write_rare_options(start);
+        }
     }
 
+    /// Appends what is seldom asked for to the OPT that begins at `opt`.
     #[inline(never)]
-    fn write_rare_options(&mut self) {
+    fn write_rare_options(&mut self, opt: usize) {
         if let Some(identity) = self.identity {
             self.option(option::NSID, identity.as_bytes());
         }
@@ -201,19 +197,15 @@ impl<'a> Reply<'a> {
         if let Some(error) = self.error {
             self.option(option::EDE, &(error as u16).to_be_bytes());
         }
+        let len = (self.len - opt - OPT_FIXED) as u16;
+        self.out[opt + OPT_FIXED - 2..opt + OPT_FIXED].copy_from_slice(&len.to_be_bytes());
     }
 
     fn option(&mut self, code: u16, data: &[u8]) {
-        self.put(&code.to_be_bytes());
-        self.put(&(data.len() as u16).to_be_bytes());
-        self.out[self.len..self.len + data.len()].copy_from_slice(data);
-        self.len += data.len();
-    }
-
-    #[inline]
-    fn put<const N: usize>(&mut self, octets: &[u8; N]) {
-        self.out[self.len..self.len + N].copy_from_slice(octets);
-        self.len += N;
+        for part in [&code.to_be_bytes(), &(data.len() as u16).to_be_bytes(), data] {
+            self.out[self.len..self.len + part.len()].copy_from_slice(part);
+            self.len += part.len();
+        }
     }
 }
 

@@ -56,6 +56,7 @@ enum Next<'a> {
 }
 
 impl<'a> Resolution<'a> {
+    #[inline(always)]
     pub(super) fn new(snapshot: &'a Snapshot, qtype: RecordType, client: Client<'a>, draw: u64) -> Self {
         // The picks of W10's and M1's kind take the draw from the top; rotation takes bits that they hardly see.
         let turn = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
@@ -63,7 +64,7 @@ impl<'a> Resolution<'a> {
     }
 
     /// Answers for `name` and all that it leads to.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run(&self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
         match self.step(name, HEADER, 0, reply) {
             Ok(Next::End(ending)) => ending,
@@ -95,33 +96,22 @@ impl<'a> Resolution<'a> {
     }
 
     /// Answers for one name, which stands at `owner` in the reply and to which so many `links` of a chain have led.
-    #[inline]
+    #[inline(always)]
     fn step(&self, name: &Lowered, owner: usize, links: usize, reply: &mut Reply<'_>) -> Result<Next<'a>, Full> {
         let plan = &self.snapshot.plan;
         let done = |rcode| Ok(Next::End(Ending::Done(rcode)));
-        let Some((mut node, above)) = plan.table.closest(name) else {
+        let Some((node, above)) = plan.table.closest(name) else {
             return if links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
         };
-        if node.is_unloaded() {
-            return if links == 0 { Ok(Next::End(Ending::NotLoaded)) } else { done(Rcode::NoError) };
-        }
-        let exact = above == 0;
-        let asks_parent = exact && self.qtype == RecordType::DS;
-        if let Some(parent_side) = node.parent_side().filter(|_| asks_parent) {
-            node = parent_side;
-        }
-        if let Some(cut) = node.cut().filter(|_| !asks_parent) {
-            // A chain that leaves our data ends with the CNAME alone (protocol 10).
-            return if links > 0 { done(Rcode::NoError) } else { referral(node, cut, name, owner, reply) };
-        }
-        reply.authoritative();
-        let source = if exact {
+        let source = if above == 0 && node.is_common() {
+            // Nearly every name that is asked for and exists.
+            reply.authoritative();
             node
-        } else if let Some(wildcard) = node.wildcard() {
-            wildcard
         } else {
-            self.negative(node, false, name, owner, reply)?;
-            return done(Rcode::NxDomain);
+            match self.uncommon(node, above, name, owner, links, reply)? {
+                Ok(source) => source,
+                Err(ending) => return Ok(Next::End(ending)),
+            }
         };
         match self.find(source, reply) {
             Found::Records(ready) => reply.push(Section::Answer, ready, owner, self.turn)?,
@@ -130,6 +120,45 @@ impl<'a> Resolution<'a> {
             Found::NothingByPolicy => self.negative(source, true, name, owner, reply)?,
         }
         done(Rcode::NoError)
+    }
+
+    /// What answers for a name where its closest encloser is another or something rare stands: cuts, wildcards, zones
+    /// that are not loaded, apexes whose parent zone is ours as well. Or how the answer ends.
+    #[inline(never)]
+    fn uncommon(
+        &self,
+        mut node: Node<'a>,
+        above: usize,
+        name: &Lowered,
+        owner: usize,
+        links: usize,
+        reply: &mut Reply<'_>,
+    ) -> Result<Result<Node<'a>, Ending>, Full> {
+        let done = |rcode| Ok(Err(Ending::Done(rcode)));
+        if node.is_unloaded() {
+            return if links == 0 { Ok(Err(Ending::NotLoaded)) } else { done(Rcode::NoError) };
+        }
+        let exact = above == 0;
+        let asks_parent = exact && self.qtype == RecordType::DS;
+        if let Some(parent_side) = node.parent_side().filter(|_| asks_parent) {
+            node = parent_side;
+        }
+        if let Some(cut) = node.cut().filter(|_| !asks_parent) {
+            // A chain that leaves our data ends with the CNAME alone (protocol 10).
+            if links == 0 {
+                referral(node, &cut, name, owner, reply)?;
+            }
+            return done(Rcode::NoError);
+        }
+        reply.authoritative();
+        if exact {
+            return Ok(Ok(node));
+        }
+        if let Some(wildcard) = node.wildcard() {
+            return Ok(Ok(wildcard));
+        }
+        self.negative(node, false, name, owner, reply)?;
+        done(Rcode::NxDomain)
     }
 
     /// SOA in authority (RFC 2308); its owner is the end of the name asked.
@@ -142,12 +171,12 @@ impl<'a> Resolution<'a> {
         owner: usize,
         reply: &mut Reply<'_>,
     ) -> Result<(), Full> {
-        let zone = &self.snapshot.plan.zones[node.zone()];
-        let soa = if by_policy { zone.policy_nodata.view() } else { zone.negative.view() };
-        reply.push(Section::Authority, soa, owner + name.octets() - usize::from(zone.apex_len), 0)
+        let negative = node.negative();
+        let soa = if by_policy { negative.by_policy } else { negative.soa };
+        reply.push(Section::Authority, soa, owner + name.octets() - negative.apex_len, 0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, node: Node<'a>, reply: &mut Reply<'_>) -> Found<'a> {
         let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
         if let Some(cname) = node.cname() {
@@ -167,7 +196,7 @@ impl<'a> Resolution<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn steered(&self, number: usize, follows: bool, reply: &mut Reply<'_>) -> Found<'a> {
         let steer = &self.snapshot.plan.steers[number];
         let answers = &self.snapshot.steered[number];
@@ -200,19 +229,12 @@ impl<'a> Resolution<'a> {
     }
 }
 
-#[inline(never)]
 /// NS of the cut in authority, addresses of its servers in additional (protocol 12).
-fn referral(
-    node: Node<'_>,
-    cut: &Cut,
-    name: &Lowered,
-    owner: usize,
-    reply: &mut Reply<'_>,
-) -> Result<Next<'static>, Full> {
+fn referral(node: Node<'_>, cut: &Cut<'_>, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<(), Full> {
     let cut_owner = owner + name.octets() - node.name_len();
-    reply.push(Section::Authority, cut.ns.view(), cut_owner, 0)?;
+    reply.push(Section::Authority, cut.ns, cut_owner, 0)?;
     reply.push_records(Section::Additional, &cut.in_domain)?;
     // Addresses that others can tell as well are left out rather than truncating for them.
     let _ = reply.push_records(Section::Additional, &cut.sibling);
-    Ok(Next::End(Ending::Done(Rcode::NoError)))
+    Ok(())
 }

@@ -8,7 +8,7 @@
 
 use std::io;
 use std::mem;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
 
@@ -117,21 +117,22 @@ impl Batch {
         }
     }
 
-    /// Who sent the `at`-th datagram; `None` for what is no Internet address.
+    /// Who sent the `at`-th datagram; `None` for what is no Internet address, and for port 0, which nobody is behind
+    /// (protocol 2).
     #[inline]
-    pub(super) fn sender(&self, at: usize) -> Option<SocketAddr> {
+    pub(super) fn sender(&self, at: usize) -> Option<IpAddr> {
         let sender = &self.senders[at];
+        // Both families have their port at the same place (POSIX fixes it for neither, Linux for both).
+        if sender.sin6_port == 0 {
+            return None;
+        }
         match libc::c_int::from(sender.sin6_family) {
-            libc::AF_INET6 => {
-                let address = Ipv6Addr::from(sender.sin6_addr.s6_addr);
-                Some(SocketAddr::new(address.into(), u16::from_be(sender.sin6_port)))
-            }
+            libc::AF_INET6 => Some(Ipv6Addr::from(sender.sin6_addr.s6_addr).into()),
             libc::AF_INET => {
                 // SAFETY: sockaddr_in is smaller than sockaddr_in6 and of no stricter alignment, and the kernel wrote
                 // one here, as its family says.
                 let sender = unsafe { &*ptr::from_ref(sender).cast::<libc::sockaddr_in>() };
-                let address = Ipv4Addr::from(sender.sin_addr.s_addr.to_ne_bytes());
-                Some(SocketAddr::new(address.into(), u16::from_be(sender.sin_port)))
+                Some(Ipv4Addr::from(sender.sin_addr.s_addr.to_ne_bytes()).into())
             }
             _ => None,
         }
@@ -256,7 +257,7 @@ mod tests {
     use std::time::Duration;
 
     use socket2::{Domain, Socket, Type};
-    use std::net::IpAddr;
+    use std::net::SocketAddr;
 
     use super::*;
 
@@ -292,7 +293,7 @@ mod tests {
                     let sender = batch.sender(at).unwrap();
                     let (buffer, len) = batch.message(at);
                     assert_eq!(len, 2);
-                    assert_eq!(clients[usize::from(buffer[1])].local_addr().unwrap(), sender);
+                    assert_eq!(clients[usize::from(buffer[1])].local_addr().unwrap().ip(), sender);
                     buffer[2] = 0xee;
                     batch.reply(at, 3);
                 }

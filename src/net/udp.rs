@@ -2,13 +2,14 @@
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::batch::{Batch, Sent};
 use super::counters::{Counters, add, count};
 use super::draw::Draw;
-use super::service::{Hand, Turn, guarded};
+use super::service::{Hand, Turn};
 use crate::answer::{Peer, Query};
 
 /// A socket that does nothing but fail is asked this seldom.
@@ -55,6 +56,8 @@ impl<'a, H: Hand> Answerer<'a, H> {
     }
 }
 
+/// Answers what was received. A panic loses the message that it came of and nothing else: services hold no state that a
+/// message changes, and buffers are written over by the next one.
 fn answer(
     batch: &mut Batch,
     received: usize,
@@ -63,16 +66,25 @@ fn answer(
     query: &mut Query,
     draw: &mut Draw,
 ) {
-    for at in 0..received {
-        // Nobody can be behind port 0 (protocol 2).
-        let Some(from) = batch.sender(at).filter(|from| from.port() != 0) else {
+    let mut next = 0;
+    while next < received {
+        let round = catch_unwind(AssertUnwindSafe(|| {
+            while next < received {
+                let at = next;
+                next += 1;
+                let reply = batch.sender(at).and_then(|address| {
+                    let (buffer, len) = batch.message(at);
+                    turn.answer(query, buffer, len, Peer { address, datagram: true }, draw.next())
+                });
+                match reply {
+                    Some(len) => batch.reply(at, len),
+                    None => count(&counters.dropped),
+                }
+            }
+        }));
+        if round.is_err() {
+            count(&counters.panics);
             count(&counters.dropped);
-            continue;
-        };
-        let peer = Peer { address: from.ip(), datagram: true };
-        let (buffer, len) = batch.message(at);
-        if let Some(len) = guarded(turn, counters, query, buffer, len, peer, draw.next()) {
-            batch.reply(at, len);
         }
     }
 }

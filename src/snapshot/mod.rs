@@ -2,18 +2,26 @@
 //!
 //! Comes in: the model, the places, verdicts, drains ([`Inputs`]). Goes out: a table of names, and for each steered
 //! name the ready answers by region and type. Two parts with different lives: the [`Plan`] depends on files and
-//! databases only, the steered answers on health too, so a flip of health reuses the plan whole.
-//! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer.
+//! databases only, the steered answers on health too, so a flip of health reuses the plan whole. Of the plan, zones that
+//! did not change keep their records (`builder`), and questions their maps (`steering`).
+//! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer; what is compiled from a snapshot
+//! before answers as what is compiled from nothing.
 
+mod arena;
+mod builder;
 mod classes;
 mod compile;
+mod layout;
 mod list;
 mod listeners;
+mod nesting;
+mod parallel;
 mod paths;
 mod plan;
 mod ready;
 mod record;
 mod steered;
+mod steering;
 mod table;
 mod variants;
 
@@ -27,10 +35,11 @@ use crate::health::Verdicts;
 pub use compile::{CompileError, compile};
 pub use list::SteeredList;
 pub use listeners::Listeners;
-pub use plan::{Cut, Plan, Steer, ZoneEnds};
+pub use plan::{Plan, Steer};
 pub use ready::{Ready, ReadyRef, Records};
+pub use record::Cut;
 pub use steered::{Choice, SteeredAnswers, SteeredType};
-pub use table::{NameTable, Node};
+pub use table::{NameTable, Negative, Node};
 
 /// What a snapshot is made of.
 #[derive(Clone, Debug)]

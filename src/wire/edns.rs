@@ -33,68 +33,102 @@ pub struct Edns {
 /// A client subnet option of a query (E1–E4), its data kept as it stands there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ecs {
-    /// Family, source, scope, address; zeros behind the last octet that was given.
-    octets: [u8; ECS_ROOM],
+    /// Family, source, scope, address, in little endian; zeros behind the last octet that was given. The first word
+    /// holds all of an IPv4 prefix.
+    words: [u64; 3],
     len: u8,
 }
+
+/// Octets of the longest client subnet option's data, a whole IPv6 address.
+const ECS_MOST: usize = 20;
+/// Bits of the first word before a field.
+const FAMILY: u32 = 0;
+const SOURCE: u32 = 16;
+const SCOPE: u32 = 24;
+const ADDRESS: u32 = 32;
 
 impl Ecs {
     /// An address of which `source` bits count; the others are taken as zero. At most 32 or 128.
     pub fn subnet(address: IpAddr, source: u8) -> Self {
-        let mut octets = [0; ECS_ROOM];
-        octets[2] = source;
+        let mut data = [0; 24];
+        data[2] = source;
         match address {
             IpAddr::V4(v4) => {
-                octets[1] = 1;
-                let bits = v4.to_bits() & !low_bits_v4(source);
-                octets[4..8].copy_from_slice(&bits.to_be_bytes());
+                data[1] = 1;
+                data[4..8].copy_from_slice(&(v4.to_bits() & !low_bits_v4(source)).to_be_bytes());
             }
             IpAddr::V6(v6) => {
-                octets[1] = 2;
-                let bits = v6.to_bits() & !low_bits_v6(source);
-                octets[4..20].copy_from_slice(&bits.to_be_bytes());
+                data[1] = 2;
+                data[4..20].copy_from_slice(&(v6.to_bits() & !low_bits_v6(source)).to_be_bytes());
             }
         }
-        Self { octets, len: 4 + source.div_ceil(8) }
+        Self { words: words(data), len: 4 + source.div_ceil(8) }
     }
 
     /// Reads the option's data, the `len` octets of `message` from `at` on. `None` is malformed: family, length, bits
     /// past the prefix, or a scope in a query (E3).
-    #[inline]
+    #[inline(always)]
     pub fn parse(message: &[u8], at: usize, len: usize) -> Option<Self> {
-        let mut octets = [0; ECS_ROOM];
-        // Data of an IPv4 prefix lies in one word; what stands behind it in the message is masked away.
+        // Most are an IPv4 prefix, and followed by enough of the message's buffer: what is no part of them is cut off.
         if len <= 8
+            && len >= 4
             && let Some(word) = message.get(at..).and_then(|rest| rest.first_chunk())
         {
-            let mask = if len == 8 { u64::MAX } else { (1 << (8 * len)) - 1 };
-            octets[..8].copy_from_slice(&(u64::from_le_bytes(*word) & mask).to_le_bytes());
-        } else {
-            octets.get_mut(..len)?.copy_from_slice(message.get(at..at + len)?);
+            let word = u64::from_le_bytes(*word) & (u64::MAX >> (64 - 8 * len as u32));
+            return Self { words: [word, 0, 0], len: len as u8 }.well_formed();
         }
-        let &[family_hi, family, source, scope, ..] = &octets;
-        if len < 4 || scope != 0 || family_hi != 0 || len != 4 + usize::from(source.div_ceil(8)) {
+        let data = message.get(at..at + len)?;
+        let mut whole = [0; 24];
+        whole[..ECS_MOST].get_mut(..data.len())?.copy_from_slice(data);
+        Self { words: words(whole), len: data.len() as u8 }.well_formed()
+    }
+
+    #[inline(always)]
+    fn well_formed(self) -> Option<Self> {
+        let source = self.source();
+        if self.len < 4 || (self.words[0] >> SCOPE) as u8 != 0 || self.len != 4 + source.div_ceil(8) {
             return None;
         }
-        let is_well_formed = match family {
+        let is_well_formed = match self.family() {
             // "Do not use an address".
             0 => source == 0,
-            1 => source <= 32 && octets.v4() & low_bits_v4(source) == 0,
-            2 => source <= 128 && octets.v6() & low_bits_v6(source) == 0,
+            1 => source <= 32 && self.v4() & low_bits_v4(source) == 0,
+            2 => source <= 128 && self.v6() & low_bits_v6(source) == 0,
             _ => false,
         };
-        is_well_formed.then_some(Self { octets, len: len as u8 })
+        is_well_formed.then_some(self)
+    }
+
+    #[inline]
+    fn family(&self) -> u16 {
+        ((self.words[0] >> FAMILY) as u16).swap_bytes()
+    }
+
+    #[inline]
+    fn source(&self) -> u8 {
+        (self.words[0] >> SOURCE) as u8
+    }
+
+    #[inline]
+    fn v4(&self) -> u32 {
+        ((self.words[0] >> ADDRESS) as u32).swap_bytes()
+    }
+
+    #[inline]
+    fn v6(&self) -> u128 {
+        let [first, second, third] = self.words.map(u128::from);
+        (first >> ADDRESS | second << 32 | third << 96).swap_bytes()
     }
 
     /// The address and how many of its bits count; `None` for family 0.
-    #[inline]
+    #[inline(always)]
     pub fn prefix(&self) -> Option<(IpAddr, u8)> {
-        let address = match self.octets[1] {
-            1 => Ipv4Addr::from_bits(self.octets.v4()).into(),
-            2 => Ipv6Addr::from_bits(self.octets.v6()).into(),
+        let address = match self.family() {
+            1 => Ipv4Addr::from_bits(self.v4()).into(),
+            2 => Ipv6Addr::from_bits(self.v6()).into(),
             _ => return None,
         };
-        Some((address, self.octets[2]))
+        Some((address, self.source()))
     }
 
     /// Octets of the option's data, 4 to 20.
@@ -104,34 +138,28 @@ impl Ecs {
         self.len.into()
     }
 
-    /// The option's data for a reply with this scope, and zeros behind its [`Self::len`] octets.
-    #[inline]
-    pub fn with_scope(&self, scope: u8) -> [u8; ECS_ROOM] {
-        let mut octets = self.octets;
-        octets[3] = scope;
-        octets
+    /// Writes the option's data for a reply with this scope to the front of `out`, which has room for it; octets
+    /// behind it, as far as a whole word or 24, may be zeroed.
+    #[inline(always)]
+    pub fn write(&self, scope: u8, out: &mut [u8]) {
+        let first = self.words[0] | u64::from(scope) << SCOPE;
+        if self.len <= 8
+            && let Some(word) = out.first_chunk_mut()
+        {
+            *word = first.to_le_bytes();
+            return;
+        }
+        let octets = [first, self.words[1], self.words[2]].map(u64::to_le_bytes);
+        out[..self.len()].copy_from_slice(&octets.as_flattened()[..self.len()]);
     }
 }
 
-/// Octets of the longest client subnet option's data, a whole IPv6 address, in whole words.
-pub const ECS_ROOM: usize = 24;
-
-/// Addresses where a client subnet option has them.
-trait EcsOctets {
-    fn v4(&self) -> u32;
-    fn v6(&self) -> u128;
-}
-
-impl EcsOctets for [u8; ECS_ROOM] {
-    #[inline]
-    fn v4(&self) -> u32 {
-        u32::from_be_bytes([self[4], self[5], self[6], self[7]])
+fn words(octets: [u8; 24]) -> [u64; 3] {
+    let mut words = [0; 3];
+    for (word, octets) in words.iter_mut().zip(octets.as_chunks().0) {
+        *word = u64::from_le_bytes(*octets);
     }
-
-    #[inline]
-    fn v6(&self) -> u128 {
-        self[4..].first_chunk().map_or(0, |octets| u128::from_be_bytes(*octets))
-    }
+    words
 }
 
 /// The bits of an address past a prefix.
@@ -155,7 +183,7 @@ impl Edns {
     /// Reads the record's options, the octets `at..end` of `message`, which are within it. `None` is FORMERR
     /// (protocol 17): an option runs over, or a client subnet is malformed (E3). Options are not read above version 0,
     /// whose form nobody knows.
-    #[inline]
+    #[inline(always)]
     pub fn read_options(&mut self, message: &[u8], mut at: usize, end: usize) -> Option<()> {
         if self.version > 0 {
             return Some(());
@@ -219,8 +247,12 @@ mod tests {
                 (Ipv6Addr::from(bits).into(), source)
             };
             let ecs = Ecs::subnet(address, source);
-            let mut out = ecs.with_scope(scope);
+            let mut out = [0; 24];
+            ecs.write(scope, &mut out);
             prop_assert_eq!(out[3], scope);
+            let mut tight = vec![0; ecs.len()];
+            ecs.write(scope, &mut tight);
+            prop_assert_eq!(&tight, &out[..ecs.len()]);
             out[3] = 0;
             // Whatever stands behind the option is no part of it.
             let behind = [&out[..ecs.len()], &[0xff; 9]].concat();

@@ -87,7 +87,7 @@ impl Query {
     /// Reads a message from a stranger that fills the first `len` octets of `buffer`, its name to be hashed with
     /// `seed`. Work is bounded by its length. After [`Reading::Drop`] and [`Reading::HeaderOnly`] the query means
     /// nothing.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, buffer: &[u8], len: usize, seed: u64) -> Reading {
         self.edns = None;
         let Some(message) = buffer.get(..len) else { return Reading::Drop };
@@ -103,7 +103,8 @@ impl Query {
         if count(4) != 1 {
             return Reading::HeaderOnly(Rcode::FormErr);
         }
-        let Some(name_len) = self.name.read(buffer, HEADER, len, seed) else {
+        self.name.reseed(seed);
+        let Some(name_len) = self.name.read(buffer, HEADER, len) else {
             return Reading::HeaderOnly(Rcode::FormErr);
         };
         let end = HEADER + name_len;
@@ -137,7 +138,7 @@ impl Query {
     }
 
     /// Where the record that begins at `owner` ends; an OPT is read.
-    #[inline]
+    #[inline(always)]
     fn read_record(&mut self, message: &[u8], owner: usize, section: Section) -> Option<usize> {
         let at = skip_name(message, owner)?;
         let fixed: &[u8; 10] = message.get(at..)?.first_chunk()?;
