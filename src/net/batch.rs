@@ -343,6 +343,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_full_socket_does_not_take_is_lost_and_counted_and_nobody_waits() {
+        // A Unix socket is full when its peer does not read, which is easier to have than an interface that does not
+        // send; the call and its error are the same.
+        let (server, client) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let server = UdpSocket::from(std::os::fd::OwnedFd::from(server));
+        let mut batch = Batch::new(false);
+        let mut whole = Sent::default();
+        while whole.full == 0 {
+            client.send(b"q").unwrap();
+            assert_eq!(batch.receive(&server).unwrap(), 1);
+            batch.reply(0, 1);
+            let sent = batch.send(&server);
+            assert_eq!((sent.replies + sent.full, sent.errors), (1, 0));
+            whole.replies += sent.replies;
+            whole.full += sent.full;
+            assert!(whole.replies < 100_000, "it never fills");
+        }
+        client.set_nonblocking(true).unwrap();
+        let read = std::iter::from_fn(|| client.recv(&mut [0; 8]).ok()).count();
+        assert_eq!(read as u64, whole.replies);
+    }
+
+    #[test]
     fn a_reply_that_the_system_refuses_costs_no_other_its_turn() {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         let client = client(Ipv4Addr::LOCALHOST.into(), server.local_addr().unwrap());
