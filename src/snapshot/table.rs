@@ -73,9 +73,9 @@ impl NameTable {
         Self { mask: slots.len() - 1, slots, seed, chunks, zones, len, deepest }
     }
 
-    /// (half of the hash, line) of every name.
-    pub(super) fn names(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.slots.iter().copied().filter(|&(_, line)| line != EMPTY)
+    /// A copy of the slots, to make the next table's from.
+    pub(super) fn index(&self) -> Index {
+        Index::from_slots(self.slots.clone(), self.len)
     }
 
     /// The number of the zone that has this apex.
