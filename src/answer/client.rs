@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::geo::map::{IGNORED, SIX_TO_FOUR};
 use crate::geo::{Map, Region};
-use crate::policy::sticky::Network;
 use crate::wire::edns::Ecs;
 
 /// Bits before the IPv4 address in a 6to4 address (RFC 3056).
@@ -12,8 +11,9 @@ const SIX_TO_FOUR_PREFIX: u8 = 16;
 
 /// Whose place decides.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Client {
-    subnet: Option<(IpAddr, u8)>,
+pub(super) struct Client<'q> {
+    ecs: Option<&'q Ecs>,
+    /// As the socket gives it.
     sender: IpAddr,
 }
 
@@ -28,57 +28,55 @@ pub(super) struct Decision {
     /// The scope where the client's own /24 or /56 has a say (W10).
     pub(super) sticky_scope: u8,
     /// Whose network that is.
-    pub(super) network: Network,
+    pub(super) decided_by: IpAddr,
 }
 
-impl Client {
-    pub(super) fn new(ecs: Option<Ecs>, sender: IpAddr, prefer_sender: bool) -> Self {
-        let subnet = match ecs {
-            // Source 0 says that the sender decides (E4).
-            Some(Ecs::Subnet { address, source }) if source > 0 && !prefer_sender => Some((address, source)),
-            _ => None,
-        };
-        Self { subnet, sender: unwrap_address(sender) }
+impl<'q> Client<'q> {
+    #[inline(always)]
+    pub(super) fn new(ecs: Option<&'q Ecs>, sender: IpAddr, prefer_sender: bool) -> Self {
+        Self { ecs: if prefer_sender { None } else { ecs }, sender }
     }
 
     /// The region and scopes by one map.
+    #[inline(always)]
     pub(super) fn decide(&self, map: &Map) -> Decision {
-        let Some((address, source)) = self.subnet else { return self.by_sender(map) };
+        // Source 0 says that the sender decides (E4).
+        let Some((address, source)) = self.ecs.and_then(Ecs::prefix).filter(|&(_, source)| source > 0) else {
+            return self.by_sender(map);
+        };
         let mut leaf = map.client(address, source);
         let mut decided_by = address;
         let mut outer = 0;
-        if let IpAddr::V6(v6) = address {
+        let mut own = if address.is_ipv4() { 24 } else { 56 };
+        if let IpAddr::V6(v6) = address
+            && is_six_to_four(v6)
+        {
             let inside = IpAddr::V4(six_to_four(v6));
-            let within = source.saturating_sub(SIX_TO_FOUR_PREFIX);
             if leaf.region == SIX_TO_FOUR {
-                leaf = map.client(inside, within);
+                leaf = map.client(inside, source.saturating_sub(SIX_TO_FOUR_PREFIX));
                 outer = SIX_TO_FOUR_PREFIX;
             }
-            if is_six_to_four(v6) && source >= SIX_TO_FOUR_PREFIX {
+            if source >= SIX_TO_FOUR_PREFIX {
                 decided_by = inside;
+                own = SIX_TO_FOUR_PREFIX + 24;
             }
         }
         if leaf.region == IGNORED {
             return Decision { scope: source, sticky_scope: source, reserved: true, ..self.by_sender(map) };
         }
-        let own = match (decided_by, address) {
-            (IpAddr::V4(_), IpAddr::V4(_)) => 24,
-            (IpAddr::V4(_), IpAddr::V6(_)) => SIX_TO_FOUR_PREFIX + 24,
-            (IpAddr::V6(_), _) => 56,
-        };
         let scope = outer + leaf.depth;
-        let network = Network::of(decided_by);
-        Decision { region: leaf.region, scope, reserved: false, sticky_scope: scope.max(own), network }
+        Decision { region: leaf.region, scope, reserved: false, sticky_scope: scope.max(own), decided_by }
     }
 
+    #[inline(never)]
     fn by_sender(&self, map: &Map) -> Decision {
-        let network = Network::of(self.sender);
-        Decision { region: map.sender(self.sender), scope: 0, reserved: false, sticky_scope: 0, network }
+        let sender = self.sender();
+        Decision { region: map.sender(sender), scope: 0, reserved: false, sticky_scope: 0, decided_by: sender }
     }
 
-    /// The sender's network, where no map is asked.
-    pub(super) fn network(&self) -> Network {
-        Network::of(self.sender)
+    /// Who sent the query, where no map is asked.
+    pub(super) fn sender(&self) -> IpAddr {
+        unwrap_address(self.sender)
     }
 }
 

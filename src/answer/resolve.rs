@@ -2,9 +2,9 @@
 
 use super::client::Client;
 use super::reply::{Full, Reply, Section};
-use crate::snapshot::{Cut, Lowered, Node, ReadyRef, Snapshot};
-use crate::wire::RecordType;
+use crate::snapshot::{Cut, Node, ReadyRef, Snapshot};
 use crate::wire::message::{HEADER, Rcode};
+use crate::wire::{Lowered, RecordType};
 
 /// Links of a CNAME chain at most (protocol 10).
 const MAX_CHAIN: usize = 16;
@@ -35,12 +35,10 @@ impl From<Full> for Ending {
 pub(super) struct Resolution<'a> {
     snapshot: &'a Snapshot,
     qtype: RecordType,
-    client: Client,
+    client: Client<'a>,
     draw: u64,
     /// The part of 2^32 at which RRsets begin their rotation.
     turn: u32,
-    visited: [u32; MAX_CHAIN],
-    links: usize,
 }
 
 /// What stands at a name for this question.
@@ -51,42 +49,94 @@ enum Found<'a> {
     NothingByPolicy,
 }
 
-/// Whether the chain goes on, and where its next name stands in the reply.
-enum Next {
-    Name(usize),
+/// Whether the answer ends here or goes on behind an alias: where that lies, and its RRset.
+enum Next<'a> {
     End(Ending),
+    Alias(u32, ReadyRef<'a>),
 }
 
 impl<'a> Resolution<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, qtype: RecordType, client: Client, draw: u64) -> Self {
+    #[inline(always)]
+    pub(super) fn new(snapshot: &'a Snapshot, qtype: RecordType, client: Client<'a>, draw: u64) -> Self {
         // The picks of W10's and M1's kind take the draw from the top; rotation takes bits that they hardly see.
         let turn = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
-        Self { snapshot, qtype, client, draw, turn, visited: [0; MAX_CHAIN], links: 0 }
+        Self { snapshot, qtype, client, draw, turn }
     }
 
     /// Answers for `name` and all that it leads to.
-    pub(super) fn run(mut self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
-        let mut next = self.step(name, HEADER, reply);
-        loop {
-            match next {
-                Ok(Next::End(ending)) => return ending,
-                Ok(Next::Name(at)) => {
-                    let name = Lowered::new(reply.written(at));
-                    next = self.step(&name, at, reply);
-                }
-                Err(Full) => return Ending::Full,
-            }
+    #[inline(always)]
+    pub(super) fn run(&self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
+        match self.step(name, HEADER, 0, reply) {
+            Ok(Next::End(ending)) => ending,
+            Ok(Next::Alias(line, ready)) => self.follow(line, ready, reply).unwrap_or_else(|Full| Ending::Full),
+            Err(Full) => Ending::Full,
         }
     }
 
-    fn step(&mut self, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
+    /// Goes along a chain whose first alias is the question's own.
+    #[inline(never)]
+    fn follow(&self, mut line: u32, mut alias: ReadyRef<'a>, reply: &mut Reply<'_>) -> Result<Ending, Full> {
+        let mut visited = [0; MAX_CHAIN];
+        let mut owner = HEADER;
+        for links in 0..MAX_CHAIN {
+            if visited[..links].contains(&line) {
+                break;
+            }
+            visited[links] = line;
+            let at = reply.position();
+            reply.push(Section::Answer, alias, owner, self.turn)?;
+            owner = at + RECORD_FIXED;
+            let name = Lowered::new(reply.written(owner), self.snapshot.plan.table.seed());
+            match self.step(&name, owner, links + 1, reply)? {
+                Next::End(ending) => return Ok(ending),
+                Next::Alias(next, ready) => (line, alias) = (next, ready),
+            }
+        }
+        Ok(Ending::Done(Rcode::NoError))
+    }
+
+    /// Answers for one name, which stands at `owner` in the reply and to which so many `links` of a chain have led.
+    #[inline(always)]
+    fn step(&self, name: &Lowered, owner: usize, links: usize, reply: &mut Reply<'_>) -> Result<Next<'a>, Full> {
         let plan = &self.snapshot.plan;
         let done = |rcode| Ok(Next::End(Ending::Done(rcode)));
-        let Some((mut node, above)) = plan.table.closest(name) else {
-            return if self.links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
+        let Some((node, above)) = plan.table.closest(name) else {
+            return if links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
         };
+        let source = if above == 0 && node.is_common() {
+            // Nearly every name that is asked for and exists.
+            reply.authoritative();
+            node
+        } else {
+            match self.uncommon(node, above, name, owner, links, reply)? {
+                Ok(source) => source,
+                Err(ending) => return Ok(Next::End(ending)),
+            }
+        };
+        match self.find(source, reply) {
+            Found::Records(ready) => reply.push(Section::Answer, ready, owner, self.turn)?,
+            Found::Alias(ready) => return Ok(Next::Alias(source.line, ready)),
+            Found::Nothing => self.negative(source, false, name, owner, reply)?,
+            Found::NothingByPolicy => self.negative(source, true, name, owner, reply)?,
+        }
+        done(Rcode::NoError)
+    }
+
+    /// What answers for a name where its closest encloser is another or something rare stands: cuts, wildcards, zones
+    /// that are not loaded, apexes whose parent zone is ours as well. Or how the answer ends.
+    #[inline(never)]
+    fn uncommon(
+        &self,
+        mut node: Node<'a>,
+        above: usize,
+        name: &Lowered,
+        owner: usize,
+        links: usize,
+        reply: &mut Reply<'_>,
+    ) -> Result<Result<Node<'a>, Ending>, Full> {
+        let done = |rcode| Ok(Err(Ending::Done(rcode)));
         if node.is_unloaded() {
-            return if self.links == 0 { Ok(Next::End(Ending::NotLoaded)) } else { done(Rcode::NoError) };
+            return if links == 0 { Ok(Err(Ending::NotLoaded)) } else { done(Rcode::NoError) };
         }
         let exact = above == 0;
         let asks_parent = exact && self.qtype == RecordType::DS;
@@ -95,44 +145,24 @@ impl<'a> Resolution<'a> {
         }
         if let Some(cut) = node.cut().filter(|_| !asks_parent) {
             // A chain that leaves our data ends with the CNAME alone (protocol 10).
-            return if self.links > 0 { done(Rcode::NoError) } else { referral(node, cut, name, owner, reply) };
+            if links == 0 {
+                referral(node, cut, name, owner, reply)?;
+            }
+            return done(Rcode::NoError);
         }
         reply.authoritative();
-        let source = match (exact, node.wildcard()) {
-            (true, _) => node,
-            (false, Some(wildcard)) => wildcard,
-            (false, None) => {
-                self.negative(node, false, name, owner, reply)?;
-                return done(Rcode::NxDomain);
-            }
-        };
-        match self.find(source, reply) {
-            Found::Records(ready) => {
-                reply.push(Section::Answer, ready, owner, self.turn)?;
-                done(Rcode::NoError)
-            }
-            Found::Alias(ready) => {
-                if self.links == MAX_CHAIN || self.visited[..self.links].contains(&source.line) {
-                    return done(Rcode::NoError);
-                }
-                self.visited[self.links] = source.line;
-                self.links += 1;
-                let at = reply.position();
-                reply.push(Section::Answer, ready, owner, self.turn)?;
-                Ok(Next::Name(at + RECORD_FIXED))
-            }
-            Found::Nothing => {
-                self.negative(source, false, name, owner, reply)?;
-                done(Rcode::NoError)
-            }
-            Found::NothingByPolicy => {
-                self.negative(source, true, name, owner, reply)?;
-                done(Rcode::NoError)
-            }
+        if exact {
+            return Ok(Ok(node));
         }
+        if let Some(wildcard) = node.wildcard() {
+            return Ok(Ok(wildcard));
+        }
+        self.negative(node, false, name, owner, reply)?;
+        done(Rcode::NxDomain)
     }
 
     /// SOA in authority (RFC 2308); its owner is the end of the name asked.
+    #[inline(never)]
     fn negative(
         &self,
         node: Node<'_>,
@@ -146,6 +176,7 @@ impl<'a> Resolution<'a> {
         reply.push(Section::Authority, soa, owner + name.octets() - usize::from(zone.apex_len), 0)
     }
 
+    #[inline(always)]
     fn find(&self, node: Node<'a>, reply: &mut Reply<'_>) -> Found<'a> {
         let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
         if let Some(cname) = node.cname() {
@@ -165,6 +196,7 @@ impl<'a> Resolution<'a> {
         }
     }
 
+    #[inline(always)]
     fn steered(&self, number: usize, follows: bool, reply: &mut Reply<'_>) -> Found<'a> {
         let steer = &self.snapshot.plan.steers[number];
         let answers = &self.snapshot.steered[number];
@@ -175,7 +207,7 @@ impl<'a> Resolution<'a> {
         };
         let Some(by_type) = by_type else { return Found::Nothing };
         let picked = match &steer.regions {
-            None => answers.pick(by_type.choice(0), self.draw, self.client.network()),
+            None => answers.pick(by_type.choice(0), self.draw, self.client.sender()),
             Some(regions) => {
                 let decision = self.client.decide(&regions.map);
                 let choice = by_type.choice(decision.region);
@@ -186,7 +218,7 @@ impl<'a> Resolution<'a> {
                     (false, true) => decision.scope,
                     (false, false) => 0,
                 });
-                answers.pick(choice, self.draw, decision.network)
+                answers.pick(choice, self.draw, decision.decided_by)
             }
         };
         match picked {
@@ -198,11 +230,11 @@ impl<'a> Resolution<'a> {
 }
 
 /// NS of the cut in authority, addresses of its servers in additional (protocol 12).
-fn referral(node: Node<'_>, cut: &Cut, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
+fn referral(node: Node<'_>, cut: &Cut, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<(), Full> {
     let cut_owner = owner + name.octets() - node.name_len();
     reply.push(Section::Authority, cut.ns.view(), cut_owner, 0)?;
     reply.push_records(Section::Additional, &cut.in_domain)?;
     // Addresses that others can tell as well are left out rather than truncating for them.
     let _ = reply.push_records(Section::Additional, &cut.sibling);
-    Ok(Next::End(Ending::Done(Rcode::NoError)))
+    Ok(())
 }

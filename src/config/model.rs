@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::wire::{Name, RecordType};
+use crate::wire::{Name, RecordType, Records};
 use crate::world::{Continent, CountryCode, LatLon, Place, SubdivisionCode};
 
 macro_rules! id {
@@ -52,8 +53,8 @@ id!(
 pub struct Model {
     /// How to serve.
     pub server: Server,
-    /// In the order of their file names.
-    pub zones: Vec<Zone>,
+    /// In the order of their file names. A zone that a load leaves as it was is the same one as before.
+    pub zones: Vec<Arc<Zone>>,
     /// Apexes of zones whose files are faulty and were never whole: asked for them, the server says so (protocol 5).
     pub unloaded: Vec<Name>,
     /// Of all files.
@@ -217,7 +218,8 @@ pub struct Zone {
     /// Start of authority.
     pub soa: Soa,
     /// Plain records, apex NS included and SOA excluded; one entry an (owner, type), duplicates gone.
-    pub records: Vec<Rrset>,
+    /// The same ones as before where a load leaves them as they were, whatever else of the zone changes.
+    pub records: Arc<Records>,
     /// Names that a route answers.
     pub steered: Vec<Steered>,
 }
@@ -241,19 +243,6 @@ pub struct Soa {
     pub expire: u32,
     /// TTL of negative answers (RFC 2308).
     pub minimum: u32,
-}
-
-/// The records of one owner and type.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rrset {
-    /// The owner, absolute; a first label `*` is a wildcard.
-    pub owner: Name,
-    /// The type.
-    pub rtype: RecordType,
-    /// One TTL an RRset, in seconds.
-    pub ttl: u32,
-    /// Each record's data in uncompressed wire form; never empty, no two the same.
-    pub rdata: Vec<Box<[u8]>>,
 }
 
 /// A name that a route answers.

@@ -104,7 +104,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         since: current.since,
         started: shared.started,
         listening: Vec::clone(&shared.listening.load()),
-        zones: current.inputs.model.zones.iter().map(zone).collect(),
+        zones: current.inputs.model.zones.iter().map(|each| zone(each)).collect(),
         endpoints: endpoints(&current, &probes),
         drains: facts.switches.drained.iter().map(drain).collect(),
         forced: facts.forced.clone(),

@@ -1,5 +1,6 @@
 //! From nothing to the first snapshot.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -68,7 +69,14 @@ pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc
     let changes = checker.subscribe();
     let switches = Arc::new(switches);
     let drained = Publisher::drained(&model, &switches);
-    let inputs = Inputs { model: Arc::clone(&model), places: Arc::new(places), verdicts: checker.verdicts(), drained };
+    let inputs = Inputs {
+        model: Arc::clone(&model),
+        places: Arc::new(places),
+        verdicts: checker.verdicts(),
+        drained,
+        // The keys of a hasher come from the system's generator.
+        seed: RandomState::new().build_hasher().finish(),
+    };
     let snapshot = compiled(&inputs, 1, None).map_err(StartError::Other)?;
 
     keep(&options, &model, &sources, &store, &serials, &mut notes);

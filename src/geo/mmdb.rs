@@ -12,10 +12,11 @@ use maxminddb::{MaxMindDbError, Reader};
 
 use super::database::{DatabaseInfo, Fields, Layer};
 use super::error::GeoError;
-use super::hash::FastMap;
+use super::marks::Marks;
+use super::parallel;
 use super::places::{PlaceId, PlacesBuilder};
 use super::record::Record;
-use super::tree::{Family, Tree, TreeFault};
+use super::tree::{Family, Part, Tree, TreeFault, Visits};
 use crate::world::Place;
 
 const REPLACE: &str = "replace it by a whole copy, or take it out of `databases`";
@@ -110,30 +111,53 @@ pub(super) fn network_address(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Records that one thread decodes at a time.
+const DECODED_AT_A_TIME: usize = 1024;
+
 fn walk(reader: &Reader<&[u8]>, bytes: &[u8], path: &Path) -> Result<Layer, Fault> {
     let metadata = reader.metadata();
     let tree = Tree::new(bytes, metadata.node_count, metadata.record_size);
-    let mut decoder = Decoder::new(reader, tree.nothing());
-    let mut networks = 0;
-
+    let (visits, marks) = (tree.visits(), tree.marks());
     let v4_root = if metadata.ip_version == 6 { tree.ipv4_root()? } else { 0 };
-    tree.walk(v4_root, Family::V4, |start, record| {
-        let start = start as u32;
-        let id = decoder.place(record, Ipv4Addr::from_bits(start << 8).into())?;
-        networks += usize::from(record != tree.nothing());
-        decoder.builder.push_v4(start, id);
-        Ok::<_, Fault>(())
-    })?;
-    if metadata.ip_version == 6 {
-        tree.walk(0, Family::V6, |start, record| {
-            let id = decoder.place(record, Ipv6Addr::from_bits(u128::from(start) << 72).into())?;
-            networks += usize::from(record != tree.nothing());
-            decoder.builder.push_v6(start, id);
-            Ok::<_, Fault>(())
-        })?;
+    let v4 = Walked::all(&tree, v4_root, Family::V4, &visits, &marks, |key| key as u32)?;
+    let v6 = match metadata.ip_version {
+        6 => Walked::all(&tree, 0, Family::V6, &visits, &marks, |key| key)?,
+        _ => Vec::new(),
+    };
+
+    let numbers = marks.number();
+    let mut addresses: Vec<IpAddr> = vec![Ipv4Addr::UNSPECIFIED.into(); numbers.count];
+    for &(key, record) in v4.iter().flat_map(|walked| &walked.first) {
+        addresses[numbers.of(tree.position(record))] = Ipv4Addr::from_bits(key << 8).into();
+    }
+    for &(key, record) in v6.iter().flat_map(|walked| &walked.first) {
+        addresses[numbers.of(tree.position(record))] = Ipv6Addr::from_bits(u128::from(key) << 72).into();
+    }
+    let chunks: Vec<&[IpAddr]> = addresses.chunks(DECODED_AT_A_TIME).collect();
+    let decoded = parallel::each(&chunks, |chunk| {
+        chunk.iter().map(|&address| place_at(reader, address)).collect::<Result<Vec<Place>, _>>()
+    });
+
+    let mut builder = PlacesBuilder::default();
+    let mut ids: Vec<PlaceId> = Vec::with_capacity(numbers.count);
+    for places in decoded {
+        ids.extend(places?.iter().map(|place| builder.intern(place)));
+    }
+    let id = |record: u32| match record == tree.nothing() {
+        true => PlaceId::default(),
+        false => ids[numbers.of(tree.position(record))],
+    };
+    let networks =
+        v4.iter().map(|walked| walked.networks).sum::<usize>() + v6.iter().map(|walked| walked.networks).sum::<usize>();
+    builder.reserve(v4.iter().map(|walked| walked.runs.len()).sum(), v6.iter().map(|walked| walked.runs.len()).sum());
+    for walked in v4 {
+        walked.runs.into_iter().for_each(|(start, record)| builder.push_v4(start, id(record)));
+    }
+    for walked in v6 {
+        walked.runs.into_iter().for_each(|(start, record)| builder.push_v6(start, id(record)));
     }
 
-    let places = decoder.builder.finish();
+    let places = builder.finish();
     let fields = Fields::of_any(&places);
     if networks > 0 && fields.is_empty() {
         return Err(Fault::NothingKnown);
@@ -148,38 +172,46 @@ fn walk(reader: &Reader<&[u8]>, bytes: &[u8], path: &Path) -> Result<Layer, Faul
     Ok(Layer { info, places })
 }
 
-/// Decodes each record once, however many networks share it.
-struct Decoder<'a> {
-    reader: &'a Reader<&'a [u8]>,
-    nothing: u32,
-    builder: PlacesBuilder,
-    known: FastMap<u32, PlaceId>,
-    last: (u32, PlaceId),
+/// What is in one part of the tree.
+struct Walked<K> {
+    /// (first /24 or /56 number, record), neighbours joined.
+    runs: Vec<(K, u32)>,
+    /// For each record that was met here first, the first key where a look-up ends at it.
+    first: Vec<(K, u32)>,
+    /// Networks with a record.
+    networks: usize,
 }
 
-impl<'a> Decoder<'a> {
-    fn new(reader: &'a Reader<&'a [u8]>, nothing: u32) -> Self {
-        let builder = PlacesBuilder::default();
-        Self { reader, nothing, builder, known: FastMap::default(), last: (nothing, PlaceId::default()) }
+impl<K: Copy + Send> Walked<K> {
+    /// Everything below `root`, part by part.
+    fn all(
+        tree: &Tree<'_>,
+        root: u32,
+        family: Family,
+        visits: &Visits,
+        marks: &Marks,
+        key: fn(u64) -> K,
+    ) -> Result<Vec<Self>, TreeFault> {
+        let parts = tree.parts(root, family, visits)?;
+        parallel::each(&parts, |&part| Self::part(tree, part, visits, marks, key)).into_iter().collect()
     }
 
-    /// `address` is one where a look-up ends at `record`.
-    fn place(&mut self, record: u32, address: IpAddr) -> Result<PlaceId, Fault> {
-        if record == self.nothing {
-            return Ok(PlaceId::default());
-        }
-        if record == self.last.0 {
-            return Ok(self.last.1);
-        }
-        let id = match self.known.get(&record) {
-            Some(&id) => id,
-            None => {
-                let id = self.builder.intern(&place_at(self.reader, address)?);
-                self.known.insert(record, id);
-                id
+    fn part(tree: &Tree<'_>, part: Part, visits: &Visits, marks: &Marks, key: fn(u64) -> K) -> Result<Self, TreeFault> {
+        let mut walked = Self { runs: Vec::new(), first: Vec::new(), networks: 0 };
+        tree.walk(part, visits, &mut |start, record| {
+            let start = key(start);
+            if record != tree.nothing() {
+                walked.networks += 1;
             }
-        };
-        self.last = (record, id);
-        Ok(id)
+            if walked.runs.last().is_some_and(|&(_, last)| last == record) {
+                return Ok(());
+            }
+            walked.runs.push((start, record));
+            if record != tree.nothing() && marks.mark(tree.position(record)).ok_or(TreeFault::Outside)? {
+                walked.first.push((start, record));
+            }
+            Ok(())
+        })?;
+        Ok(walked)
     }
 }

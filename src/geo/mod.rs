@@ -15,9 +15,13 @@ mod error;
 mod hash;
 pub mod listed;
 pub mod map;
+mod marks;
 mod mmdb;
+mod parallel;
 mod places;
 mod record;
+mod runs;
+mod table;
 mod tree;
 
 #[cfg(test)]
@@ -26,6 +30,7 @@ mod tests;
 pub use columns::{ColumnsError, Countries};
 pub use database::{DatabaseInfo, Field, Fields, Origin, STALE_AFTER, describe, load, world};
 pub use error::GeoError;
+pub(crate) use hash::FastMap;
 pub use listed::{Listed, NetId};
 pub use map::{Leaf, Map, Region};
 pub use places::{PlaceId, Places, PlacesBuilder};

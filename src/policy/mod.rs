@@ -4,6 +4,7 @@
 //! of a client, answered; it does not depend on health), then for each region and type an *outcome* (what is answered
 //! now). Invariant: a region and the verdicts decide an outcome completely; nothing here knows of sockets or clocks.
 
+mod classify;
 mod evaluate;
 mod facts;
 mod leaf;

@@ -1,12 +1,11 @@
 //! One question asked of every network.
 
-use std::collections::HashMap;
-
+use super::classify::Classifier;
 use super::facts::{Context, Facts};
 use super::matches::Matches;
 use super::question::Question;
 use crate::geo::map::MAX_REGIONS;
-use crate::geo::{Listed, Map, Places};
+use crate::geo::{FastMap, Listed, Map, Places};
 
 /// A question's map and what each of its regions stands for.
 #[derive(Debug)]
@@ -34,13 +33,15 @@ impl Regions {
     ) -> Result<Self, TooManyRegions> {
         let latency = question.asks_latency().then(|| context.latency_networks());
         let listed = Listed::new(question.networks().chain(context.networks()).chain(latency.into_iter().flatten()));
-        let mut numbers: HashMap<Box<[u16]>, u16> = HashMap::new();
+        let mut classifier = Classifier::new(question, context);
+        let mut key: Vec<u16> = Vec::new();
+        let mut numbers: FastMap<Box<[u16]>, u16> = FastMap::default();
         let mut keys: Vec<Box<[u16]>> = Vec::new();
         let mut overflow = false;
         let map = Map::build(places, &listed, |place, net| {
             let facts = Facts::new(context, places.place(place), listed.chain(net).collect());
-            let key: Box<[u16]> = question.region(&facts).into();
-            if let Some(&number) = numbers.get(&key) {
+            classifier.region(&facts, &mut key);
+            if let Some(&number) = numbers.get(key.as_slice()) {
                 return number;
             }
             if keys.len() >= limit.min(MAX_REGIONS) {
@@ -48,8 +49,8 @@ impl Regions {
                 return 0;
             }
             let number = keys.len() as u16;
-            numbers.insert(key.clone(), number);
-            keys.push(key);
+            numbers.insert(key.as_slice().into(), number);
+            keys.push(key.as_slice().into());
             number
         });
         let sticky = keys.iter().map(|key| question.reaches_sticky(key)).collect();

@@ -83,7 +83,7 @@ pub fn compile(inputs: &Inputs, generation: u64, previous: Option<&Snapshot>) ->
                     && before.latencies == now.latencies
             };
             let reusable = previous.filter(same_clients).map(|old| &*old.plan);
-            Arc::new(Plan::build(model, &inputs.places, reusable)?)
+            Arc::new(Plan::build(model, &inputs.places, inputs.seed, reusable)?)
         }
     };
     let up = inputs.verdicts.up();

@@ -35,7 +35,7 @@ pub use readers::{Reader, Readers};
 pub use ready::{Ready, ReadyRef, Records};
 pub use recheck::Place;
 pub use steered::{Choice, SteeredAnswers, SteeredType};
-pub use table::{Lowered, NameTable, Node};
+pub use table::{NameTable, Node};
 
 /// What a snapshot is made of.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub struct Inputs {
     pub verdicts: Verdicts,
     /// Endpoints that a person has drained (G10).
     pub drained: BTreeSet<EndpointId>,
+    /// What names are hashed with: drawn once a process, so that nobody can prepare names that collide.
+    pub seed: u64,
 }
 
 /// Everything that a query needs, immutable.

@@ -78,7 +78,7 @@ pub struct Steer {
 
 impl Plan {
     /// Builds everything; maps of `previous` whose question, places and context are the same are shared.
-    pub fn build(model: &Model, places: &Places, previous: Option<&Plan>) -> Result<Self, CompileError> {
+    pub fn build(model: &Model, places: &Places, seed: u64, previous: Option<&Plan>) -> Result<Self, CompileError> {
         let context = Context::new(model);
         let shared = previous.map(|plan| &plan.maps);
         let mut steering = Steering {
@@ -102,7 +102,7 @@ impl Plan {
         }
         let zones = model.zones.iter().map(|zone| ends(&zone.apex, &zone.soa)).collect();
         let listeners = Listeners::new(model, &steers);
-        Ok(Self { table: NameTable::new(names), zones, steers, listeners, context, maps })
+        Ok(Self { table: NameTable::new(names, seed), zones, steers, listeners, context, maps })
     }
 }
 
@@ -194,7 +194,7 @@ fn contents(zone: u32, tree: &TreeContents<'_>, steering: &mut Steering<'_>) -> 
         in_domain: Records::of(&cut.in_domain),
         sibling: Records::of(&cut.sibling),
     });
-    let rrsets = tree.rrsets.iter().map(|rrset| Ready::of(rrset)).collect();
+    let rrsets = tree.rrsets.iter().map(|&rrset| Ready::of(rrset)).collect();
     Ok(Contents { zone, rrsets, steer, cut, ..Contents::default() })
 }
 

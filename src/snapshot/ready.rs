@@ -1,7 +1,6 @@
 //! Records as they go out: finished octets, but for the owner's pointer.
 
-use crate::config::model::Rrset;
-use crate::wire::{Name, RecordType};
+use crate::wire::{RecordType, RrsetRef};
 
 /// Octets of a record before its data when the owner is a pointer: owner, type, class, TTL, length.
 pub(super) const FIXED: usize = 12;
@@ -34,8 +33,9 @@ pub struct ReadyRef<'a> {
 
 impl Ready {
     /// All records of an RRset.
-    pub fn of(rrset: &Rrset) -> Self {
-        Self::new(rrset.rtype, rrset.ttl, &rrset.rdata, rrset.rdata.len())
+    pub fn of(rrset: RrsetRef<'_>) -> Self {
+        let rdata: Vec<Box<[u8]>> = rrset.rdata.iter().map(Into::into).collect();
+        Self::new(rrset.rtype, rrset.ttl, &rdata, rdata.len())
     }
 
     /// Windows of at most `take` of these records (M1).
@@ -65,16 +65,22 @@ impl Ready {
 
 impl<'a> ReadyRef<'a> {
     /// How many records one answer holds.
+    #[inline]
     pub fn taken(&self) -> u16 {
         self.take
     }
 
     /// Copies the window that begins at the `turn`-th part of 2^32 of the ring; `None` when it does not fit. Returns
     /// the octets written.
+    #[inline]
     pub fn write(&self, owner: u16, turn: u32, out: &mut [u8]) -> Option<usize> {
         let len = if self.count == 1 {
-            // One record is most of what is asked.
-            out.get_mut(..self.octets.len())?.copy_from_slice(self.octets);
+            // One record is most of what is asked, and most of these are of one address.
+            let place = out.get_mut(..self.octets.len())?;
+            match (<&mut [u8; FIXED + 4]>::try_from(&mut *place), <&[u8; FIXED + 4]>::try_from(self.octets)) {
+                (Ok(place), Ok(octets)) => *place = *octets,
+                _ => place.copy_from_slice(self.octets),
+            }
             self.octets.len()
         } else {
             self.write_window(turn, out)?
@@ -90,6 +96,7 @@ impl<'a> ReadyRef<'a> {
         Some(len)
     }
 
+    #[inline(never)]
     fn write_window(&self, turn: u32, out: &mut [u8]) -> Option<usize> {
         let all = usize::from(self.count);
         let first = ((u64::from(turn) * all as u64) >> 32) as usize;
@@ -144,12 +151,12 @@ pub struct Records {
 
 impl Records {
     /// All records of these RRsets.
-    pub fn of(rrsets: &[&Rrset]) -> Self {
+    pub fn of(rrsets: &[RrsetRef<'_>]) -> Self {
         let mut octets = Vec::new();
         let mut count = 0;
         for rrset in rrsets {
-            for data in &rrset.rdata {
-                octets.extend_from_slice(Name::as_wire(&rrset.owner));
+            for data in rrset.rdata.iter() {
+                octets.extend_from_slice(rrset.owner.as_wire());
                 write_fixed(&mut octets, rrset.rtype, rrset.ttl, data);
                 count += 1;
             }

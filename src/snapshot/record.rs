@@ -78,64 +78,83 @@ impl Contents {
 
 /// A record where it lies.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Record<'a>(pub(super) &'a [u8]);
+pub(super) struct Record<'a> {
+    head: &'a [u8; HEAD],
+    /// From the name on, and what lies behind the record.
+    rest: &'a [u8],
+}
+
+/// What is read where no record can be.
+const NO_RECORD: Record<'static> = Record { head: &[0; HEAD], rest: &[] };
 
 impl<'a> Record<'a> {
-    fn number(self, at: usize) -> u32 {
-        self.0[at..].first_chunk().map_or(NONE, |octets| u32::from_le_bytes(*octets))
+    /// The one that `octets` begin with.
+    #[inline]
+    pub(super) fn at(octets: &'a [u8]) -> Self {
+        octets.split_first_chunk().map_or(NO_RECORD, |(head, rest)| Record { head, rest })
     }
 
-    fn short(self, at: usize) -> u16 {
-        self.0[at..].first_chunk().map_or(0, |octets| u16::from_le_bytes(*octets))
+    #[inline]
+    fn number(self, at: usize) -> Option<u32> {
+        let number = u32::from_le_bytes([self.head[at], self.head[at + 1], self.head[at + 2], self.head[at + 3]]);
+        Some(number).filter(|&number| number != NONE)
     }
 
+    #[inline]
     pub(super) fn zone(self) -> u32 {
-        self.number(0)
+        self.number(0).unwrap_or(NONE)
     }
 
+    #[inline]
     pub(super) fn steer(self) -> Option<u32> {
-        Some(self.number(4)).filter(|&number| number != NONE)
+        self.number(4)
     }
 
+    #[inline]
     pub(super) fn rare(self) -> Option<u32> {
-        Some(self.number(8)).filter(|&number| number != NONE)
+        self.number(8)
     }
 
+    #[inline]
     pub(super) fn name_len(self) -> usize {
-        self.0[12].into()
+        self.head[12].into()
     }
 
+    #[inline]
     pub(super) fn is_alias(self) -> bool {
-        self.0[13] & IS_ALIAS != 0
+        self.head[13] & IS_ALIAS != 0
     }
 
+    #[inline]
     pub(super) fn is_unloaded(self) -> bool {
-        self.0[13] & IS_UNLOADED != 0
+        self.head[13] & IS_UNLOADED != 0
     }
 
+    #[inline]
     pub(super) fn name(self) -> &'a [u8] {
-        &self.0[HEAD..HEAD + self.name_len()]
+        self.rest.get(..self.name_len()).unwrap_or_default()
     }
 
     /// The first RRset that `wanted` takes.
+    #[inline]
     pub(super) fn rrset(self, wanted: impl Fn(RecordType) -> bool) -> Option<ReadyRef<'a>> {
-        let count = usize::from(self.short(14));
-        let entries = HEAD + self.name_len();
-        let mut octets = entries + count * ENTRY;
-        for entry in (entries..octets).step_by(ENTRY) {
-            let len = self.number(entry + 6) as usize;
-            let rtype = RecordType(self.short(entry));
+        let count = usize::from(u16::from_le_bytes([self.head[14], self.head[15]]));
+        let (mut entries, mut octets) = self.rest.get(self.name_len()..)?.split_at_checked(count * ENTRY)?;
+        while let Some((entry, others)) = entries.split_first_chunk::<ENTRY>() {
+            entries = others;
+            let short = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
+            let len = u32::from_le_bytes([entry[6], entry[7], entry[8], entry[9]]) as usize;
+            let rtype = RecordType(short(0));
             if wanted(rtype) {
-                let records = self.short(entry + 2);
                 return Some(ReadyRef {
                     rtype,
-                    octets: &self.0[octets..octets + len],
-                    count: records,
-                    take: records,
-                    stride: self.short(entry + 4),
+                    octets: octets.get(..len)?,
+                    count: short(2),
+                    take: short(2),
+                    stride: short(4),
                 });
             }
-            octets += len;
+            octets = octets.get(len..)?;
         }
         None
     }

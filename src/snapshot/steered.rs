@@ -5,6 +5,7 @@
 //! run of branches that a draw picks from, or a sticky node that the client's network picks from.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::classes::{Changes, Class, Classes};
@@ -126,6 +127,7 @@ impl SteeredAnswers {
     }
 
     /// The answers of a type.
+    #[inline]
     pub fn of_type(&self, rtype: RecordType) -> Option<SteeredType<'_>> {
         if rtype == self.first {
             return self.first_type();
@@ -134,18 +136,28 @@ impl SteeredAnswers {
     }
 
     /// The answers of the first type: CNAME where it stands for all.
+    #[inline]
     pub fn first_type(&self) -> Option<SteeredType<'_>> {
         self.nth_type(0)
     }
 
+    #[inline]
     fn nth_type(&self, at: usize) -> Option<SteeredType<'_>> {
         let regions = self.regions as usize;
         self.words.get(at * regions..(at + 1) * regions).map(|by_region| SteeredType { by_region })
     }
 
-    /// What a draw comes to for a client of this network; `None` is NODATA by policy.
-    pub fn pick(&self, choice: Choice, draw: u64, network: Network) -> Option<ReadyRef<'_>> {
-        let mut choice = choice;
+    /// What a draw comes to for this client; `None` is NODATA by policy.
+    #[inline]
+    pub fn pick(&self, choice: Choice, draw: u64, client: IpAddr) -> Option<ReadyRef<'_>> {
+        match choice.0 & KIND {
+            VARIANT => Some(self.variants.get((choice.0 & !KIND) as usize)),
+            _ => self.draw(choice, draw, client),
+        }
+    }
+
+    #[inline(never)]
+    fn draw(&self, mut choice: Choice, draw: u64, client: IpAddr) -> Option<ReadyRef<'_>> {
         loop {
             let at = (choice.0 & !KIND) as usize;
             match choice.0 & KIND {
@@ -158,7 +170,7 @@ impl SteeredAnswers {
                 STICKY => {
                     let Sticky { salt, members } = &self.sticky[at];
                     let named = members.iter().map(|(name, weight, _)| (name.as_str(), *weight));
-                    choice = members[sticky::pick(salt, named, network)].2;
+                    choice = members[sticky::pick(salt, named, Network::of(client))].2;
                 }
                 _ => return None,
             }
@@ -225,6 +237,7 @@ fn too_many(steer: &Steer, conditions: Conditions<'_>) -> CompileError {
 
 impl SteeredType<'_> {
     /// The choice of a region.
+    #[inline]
     pub fn choice(&self, region: u16) -> Choice {
         Choice(self.by_region[usize::from(region)])
     }

@@ -1,117 +1,16 @@
-//! Names to what stands there: open addressing over a hash that runs from the root outward, so that one pass over a
-//! name gives the hashes of all its ancestors. A look-up reads one slot and one record.
+//! Names to what stands there: open addressing over the hash of [`Lowered`]. A look-up reads one slot and one record.
 
 use std::fmt;
 
 use super::plan::Cut;
 use super::ready::ReadyRef;
 use super::record::{Contents, Rare, Record};
-use crate::wire::{Name, RecordType};
+use crate::wire::{Lowered, Name, RecordType};
 
-/// Labels of a name at most, the root's excluded (RFC 1035: 255 octets).
-const MAX_LABELS: usize = 127;
-/// Octets of a name at most.
-const MAX_NAME: usize = 255;
-/// A name, and a word behind its last octet.
-const PADDED: usize = 264;
-/// An odd number with bits everywhere: the multiplier of the folded product.
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Octets of a cache line.
 const LINE: usize = 64;
 /// No name here.
 const EMPTY: u32 = u32::MAX;
-
-/// A name in lower case, its labels found and itself hashed.
-#[derive(Debug)]
-pub struct Lowered {
-    /// Zeros behind the name, so that whole words can be read anywhere in it.
-    octets: [u8; PADDED],
-    starts: [u8; MAX_LABELS + 1],
-    len: u8,
-    labels: u8,
-    hash: u64,
-}
-
-impl Lowered {
-    /// Takes a whole uncompressed name, as checked when it was read; anything else is the root.
-    pub fn new(wire: &[u8]) -> Self {
-        let mut lowered =
-            Self { octets: [0; PADDED], starts: [0; MAX_LABELS + 1], len: 1, labels: 0, hash: MULTIPLIER };
-        if wire.len() > MAX_NAME {
-            return lowered;
-        }
-        lowered.octets[..wire.len()].copy_from_slice(wire);
-        let (words, _) = lowered.octets[..wire.len().next_multiple_of(8)].as_chunks_mut();
-        for word in words {
-            // Length octets are at most 63 and so never letters.
-            *word = lower(u64::from_le_bytes(*word)).to_le_bytes();
-        }
-        let (mut at, mut labels) = (0, 0);
-        while let Some(&len) = wire.get(at).filter(|&&len| len != 0 && labels < MAX_LABELS) {
-            lowered.starts[labels] = at as u8;
-            labels += 1;
-            at += 1 + usize::from(len);
-        }
-        lowered.len = (at + 1) as u8;
-        lowered.labels = labels as u8;
-        lowered.hash = (0..labels).rev().fold(MULTIPLIER, |hash, label| lowered.extend(hash, label));
-        lowered
-    }
-
-    /// The hashes of the name and all its ancestors, by the labels left out.
-    fn hashes(&self) -> [u64; MAX_LABELS + 1] {
-        let mut hashes = [MULTIPLIER; MAX_LABELS + 1];
-        for label in (0..self.labels()).rev() {
-            hashes[label] = self.extend(hashes[label + 1], label);
-        }
-        hashes
-    }
-
-    /// One label, length octet included, after all that stand to its right.
-    fn extend(&self, mut hash: u64, label: usize) -> u64 {
-        let mut at = usize::from(self.starts[label]);
-        let mut left = 1 + usize::from(self.octets[at]);
-        loop {
-            let word = self.octets.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |w| u64::from_le_bytes(*w));
-            let word = if left < 8 { word & ((1 << (left * 8)) - 1) } else { word };
-            let product = u128::from(hash ^ word) * u128::from(MULTIPLIER);
-            hash = (product as u64) ^ (product >> 64) as u64;
-            if left <= 8 {
-                return hash;
-            }
-            at += 8;
-            left -= 8;
-        }
-    }
-
-    /// Labels, the root's excluded.
-    pub fn labels(&self) -> usize {
-        self.labels.into()
-    }
-
-    /// Octets, the root label included: 1 to 255.
-    pub fn octets(&self) -> usize {
-        self.len.into()
-    }
-
-    /// The ancestor without the first `skip` labels.
-    pub fn suffix(&self, skip: usize) -> &[u8] {
-        let start = if skip < self.labels() { usize::from(self.starts[skip]) } else { self.octets() - 1 };
-        &self.octets[start..self.octets()]
-    }
-}
-
-/// Eight ASCII octets in lower case; others stay as they are.
-fn lower(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * ONES;
-    // The high bit of each octet tells whether its low seven bits are above 'Z', or at least 'A'.
-    let low = word & !HIGH;
-    let above_z = low + (0x7f - b'Z' as u64) * ONES;
-    let from_a = low + (0x80 - b'A' as u64) * ONES;
-    let capital = (from_a ^ above_z) & !word & HIGH;
-    word | (capital >> 2)
-}
 
 /// Every name that exists, with what stands there.
 pub struct NameTable {
@@ -123,6 +22,8 @@ pub struct NameTable {
     origin: usize,
     rare: Vec<Rare>,
     len: usize,
+    /// What names are hashed with.
+    seed: u64,
 }
 
 /// What stands at a name.
@@ -135,8 +36,9 @@ pub struct Node<'a> {
 }
 
 impl NameTable {
-    /// Names are distinct.
-    pub(super) fn new(names: Vec<(Name, Contents)>) -> Self {
+    /// Names are distinct. The seed is secret and differs between processes, so that nobody can choose names that all
+    /// fall into one place.
+    pub(super) fn new(names: Vec<(Name, Contents)>, seed: u64) -> Self {
         let len = names.len();
         // Half full at most, so that a miss is short.
         let size = (len * 2).next_power_of_two().max(2);
@@ -145,9 +47,9 @@ impl NameTable {
         let mut builder = Builder::default();
         let mut wildcards = Vec::new();
         for (name, contents) in names {
-            let lowered = Lowered::new(name.as_wire());
+            let lowered = Lowered::new(name.as_wire(), seed);
             let line = builder.add(lowered.suffix(0), contents);
-            let hash = lowered.hash;
+            let hash = lowered.hash();
             let mut slot = hash as usize & mask;
             while slots[slot].1 != EMPTY {
                 slot = (slot + 1) & mask;
@@ -157,9 +59,9 @@ impl NameTable {
                 wildcards.push((name, line));
             }
         }
-        let mut table = Self { slots, mask, octets: builder.octets, origin: 0, rare: builder.rare, len };
+        let mut table = Self { slots, mask, octets: builder.octets, origin: 0, rare: builder.rare, len, seed };
         for (name, line) in wildcards {
-            let name = Lowered::new(name.as_wire());
+            let name = Lowered::new(name.as_wire(), seed);
             let parent = table.find(name.hashes()[1], name.suffix(1));
             if let Some(rare) = parent.and_then(|parent| table.record(parent).rare()) {
                 table.rare[rare as usize].wildcard = Some(line);
@@ -179,14 +81,17 @@ impl NameTable {
         self.octets = aligned;
     }
 
+    #[inline]
     fn record(&self, line: u32) -> Record<'_> {
-        Record(&self.octets[self.origin + line as usize * LINE..])
+        Record::at(self.octets.get(self.origin + line as usize * LINE..).unwrap_or_default())
     }
 
+    #[inline]
     fn node(&self, line: u32) -> Node<'_> {
         Node { table: self, record: self.record(line), line }
     }
 
+    #[inline]
     fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
         let mut slot = hash as usize & self.mask;
         loop {
@@ -202,12 +107,24 @@ impl NameTable {
     }
 
     /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
+    #[inline]
     pub fn closest(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
-        if let Some(line) = self.find(name.hash, name.suffix(0)) {
-            return Some((self.node(line), 0));
+        match self.find(name.hash(), name.suffix(0)) {
+            Some(line) => Some((self.node(line), 0)),
+            None => self.above(name),
         }
+    }
+
+    /// The closest name that exists above this one.
+    #[inline(never)]
+    fn above(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
         let hashes = name.hashes();
         (1..=name.labels()).find_map(|skip| Some((self.node(self.find(hashes[skip], name.suffix(skip))?), skip)))
+    }
+
+    /// What names are hashed with that are looked up here.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// How many names there are.
@@ -256,56 +173,74 @@ impl Builder {
 }
 
 impl<'a> Node<'a> {
+    #[inline]
     fn rare(&self) -> Option<&'a Rare> {
         self.record.rare().map(|number| &self.table.rare[number as usize])
     }
 
     /// The zone's number.
+    #[inline]
     pub fn zone(&self) -> usize {
         self.record.zone() as usize
     }
 
+    /// Nothing stands here that few names have: no cut, no wildcard below, no view of a parent zone, and its zone is
+    /// loaded.
+    #[inline]
+    pub fn is_common(&self) -> bool {
+        self.record.rare().is_none() && !self.record.is_unloaded()
+    }
+
     /// The apex of a zone that could not be loaded (protocol 5).
+    #[inline]
     pub fn is_unloaded(&self) -> bool {
         self.record.is_unloaded()
     }
 
     /// Octets of the name.
+    #[inline]
     pub fn name_len(&self) -> usize {
         self.record.name_len()
     }
 
     /// The number of its steered answers.
+    #[inline]
     pub fn steer(&self) -> Option<usize> {
         self.record.steer().map(|number| number as usize)
     }
 
     /// The child `*`.
+    #[inline]
     pub fn wildcard(&self) -> Option<Node<'a>> {
         self.rare()?.wildcard.map(|line| self.table.node(line))
     }
 
     /// A delegation begins here.
+    #[inline]
     pub fn cut(&self) -> Option<&'a Cut> {
         self.rare()?.cut.as_ref()
     }
 
     /// The parent zone's view of an apex that is ours too: DS is asked there (RFC 4035 section 3.1.4.1).
+    #[inline]
     pub fn parent_side(&self) -> Option<Node<'a>> {
         self.rare()?.parent_side.map(|line| self.table.node(line))
     }
 
     /// Stands alone (RFC 1034 section 3.6.2).
+    #[inline]
     pub fn cname(&self) -> Option<ReadyRef<'a>> {
         if self.record.is_alias() { self.first_rrset() } else { None }
     }
 
     /// The RRset of a type.
+    #[inline]
     pub fn rrset(&self, rtype: RecordType) -> Option<ReadyRef<'a>> {
         self.record.rrset(|found| found == rtype)
     }
 
     /// Any RRset.
+    #[inline]
     pub fn first_rrset(&self) -> Option<ReadyRef<'a>> {
         self.record.rrset(|_| true)
     }
@@ -325,21 +260,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn p1_lowering_words_is_lowering_octets(octets: [u8; 8]) {
-            prop_assert_eq!(lower(u64::from_le_bytes(octets)).to_le_bytes(), octets.map(|o| o.to_ascii_lowercase()));
-        }
-
-        #[test]
         fn the_closest_name_is_what_walking_up_finds(
-            names in proptest::collection::btree_set(name(), 0..40), asked in name(),
+            names in proptest::collection::btree_set(name(), 0..40), asked in name(), seed: u64,
         ) {
             let names: BTreeSet<Name> = names;
-            let table = NameTable::new(names.iter().map(|name| (name.clone(), Contents::default())).collect());
+            let contents = names.iter().map(|name| (name.clone(), Contents::default()));
+            let table = NameTable::new(contents.collect(), seed);
             let expected = std::iter::successors(Some(asked.clone()), Name::parent)
                 .enumerate()
                 .find(|(_, above)| names.contains(above))
                 .map(|(skip, above)| (above.canonical(), skip));
-            let found = table.closest(&Lowered::new(asked.as_wire()));
+            let found = table.closest(&Lowered::new(asked.as_wire(), seed));
             prop_assert_eq!(found.map(|(node, skip)| (node.record.name().into(), skip)), expected);
         }
     }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::model::{Rrset, Steered, Zone};
-use crate::wire::{Name, RecordType};
+use crate::config::model::{Steered, Zone};
+use crate::wire::{Name, RecordType, RrsetRef};
 
 /// The names of one zone.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Tree<'a> {
 #[derive(Debug, Default)]
 pub struct Contents<'a> {
     /// Plain records, NS of a cut excluded.
-    pub rrsets: Vec<&'a Rrset>,
+    pub rrsets: Vec<RrsetRef<'a>>,
     /// A route answers here.
     pub steered: Option<&'a Steered>,
     /// NS records below the apex: a zone cut.
@@ -27,35 +27,36 @@ pub struct Contents<'a> {
 #[derive(Debug)]
 pub struct Cut<'a> {
     /// The delegation's name servers.
-    pub ns: &'a Rrset,
+    pub ns: RrsetRef<'a>,
     /// Addresses of name servers at or below the cut: without them nobody gets there (RFC 9471).
-    pub in_domain: Vec<&'a Rrset>,
+    pub in_domain: Vec<RrsetRef<'a>>,
     /// Addresses of name servers that we happen to know.
-    pub sibling: Vec<&'a Rrset>,
+    pub sibling: Vec<RrsetRef<'a>>,
 }
 
 impl<'a> Tree<'a> {
     /// Takes a whole zone.
     pub fn of(zone: &'a Zone) -> Self {
-        let is_cut = |rrset: &&Rrset| rrset.rtype == RecordType::NS && rrset.owner != zone.apex;
-        let cuts: BTreeSet<&Name> = zone.records.iter().filter(is_cut).map(|rrset| &rrset.owner).collect();
+        let is_cut = |rrset: &RrsetRef<'_>| rrset.rtype == RecordType::NS && rrset.owner != zone.apex;
+        let cuts: BTreeSet<Name> = zone.records.iter().filter(is_cut).map(|rrset| rrset.owner.to_name()).collect();
         let below_cut = |name: &Name| {
             std::iter::successors(name.parent(), Name::parent)
                 .take_while(|above| *above != zone.apex)
                 .any(|above| cuts.contains(&above))
         };
-        let mut addresses: BTreeMap<&Name, Vec<&Rrset>> = BTreeMap::new();
+        let mut addresses: BTreeMap<Name, Vec<RrsetRef<'a>>> = BTreeMap::new();
         for rrset in zone.records.iter().filter(|rrset| matches!(rrset.rtype, RecordType::A | RecordType::AAAA)) {
-            addresses.entry(&rrset.owner).or_default().push(rrset);
+            addresses.entry(rrset.owner.to_name()).or_default().push(rrset);
         }
         let mut names: BTreeMap<Name, Contents<'a>> = BTreeMap::new();
         names.insert(zone.apex.clone(), Contents::default());
-        for rrset in &zone.records {
-            if !rrset.owner.is_within(&zone.apex) || below_cut(&rrset.owner) {
+        for rrset in &*zone.records {
+            let owner = rrset.owner.to_name();
+            if !owner.is_within(&zone.apex) || below_cut(&owner) {
                 continue;
             }
-            let contents = reach(&mut names, &zone.apex, &rrset.owner);
-            if !cuts.contains(&rrset.owner) {
+            let contents = reach(&mut names, &zone.apex, &owner);
+            if !cuts.contains(&owner) {
                 contents.rrsets.push(rrset);
             } else if rrset.rtype == RecordType::NS {
                 let (in_domain, sibling) = glue(rrset, &addresses);
@@ -84,11 +85,11 @@ fn reach<'t, 'a>(names: &'t mut BTreeMap<Name, Contents<'a>>, apex: &Name, owner
 }
 
 /// Addresses of a cut's name servers: those at or below it, and others.
-fn glue<'a>(ns: &Rrset, addresses: &BTreeMap<&Name, Vec<&'a Rrset>>) -> (Vec<&'a Rrset>, Vec<&'a Rrset>) {
+fn glue<'a>(ns: RrsetRef<'a>, addresses: &BTreeMap<Name, Vec<RrsetRef<'a>>>) -> (Vec<RrsetRef<'a>>, Vec<RrsetRef<'a>>) {
     let hosts = ns.rdata.iter().filter_map(|rdata| Name::from_wire(rdata).ok());
-    let known: Vec<(bool, &'a Rrset)> = hosts
+    let known: Vec<(bool, RrsetRef<'a>)> = hosts
         .flat_map(|host| {
-            let inside = host.is_within(&ns.owner);
+            let inside = host.view().is_within(ns.owner);
             addresses.get(&host).into_iter().flatten().map(move |&rrset| (inside, rrset))
         })
         .collect();
@@ -101,31 +102,32 @@ fn glue<'a>(ns: &Rrset, addresses: &BTreeMap<&Name, Vec<&'a Rrset>>) -> (Vec<&'a
 mod tests {
     use super::*;
     use crate::config::model::Soa;
+    use crate::wire::RecordsBuilder;
 
     fn name(text: &str) -> Name {
         Name::absolute(text).unwrap()
-    }
-
-    fn rrset(owner: &str, rtype: RecordType, rdata: &[u8]) -> Rrset {
-        Rrset { owner: name(owner), rtype, ttl: 60, rdata: vec![rdata.into()] }
     }
 
     #[test]
     fn p12_data_below_a_cut_is_glue_and_names_between_exist() {
         let soa =
             Soa { ttl: 1, mname: name("."), rname: name("."), serial: 1, refresh: 1, retry: 1, expire: 1, minimum: 1 };
+        let mut records = RecordsBuilder::new();
+        for (owner, rtype, rdata) in [
+            ("example", RecordType::NS, name("ns.example").as_wire()),
+            ("ns.example", RecordType::A, &[1; 4]),
+            ("a.b.c.example", RecordType::A, &[2; 4]),
+            ("sub.example", RecordType::NS, name("ns.sub.example").as_wire()),
+            ("sub.example", RecordType::DS, &[0; 36]),
+            ("ns.sub.example", RecordType::A, &[3; 4]),
+        ] {
+            records.push(name(owner).view(), rtype, 60, [rdata]);
+        }
         let zone = Zone {
             apex: name("example"),
             file: "example.toml".into(),
             soa,
-            records: vec![
-                rrset("example", RecordType::NS, name("ns.example").as_wire()),
-                rrset("ns.example", RecordType::A, &[1; 4]),
-                rrset("a.b.c.example", RecordType::A, &[2; 4]),
-                rrset("sub.example", RecordType::NS, name("ns.sub.example").as_wire()),
-                rrset("ns.sub.example", RecordType::A, &[3; 4]),
-                rrset("sub.example", RecordType::DS, &[0; 36]),
-            ],
+            records: records.finish().into(),
             steered: Vec::new(),
         };
         let tree = Tree::of(&zone);
