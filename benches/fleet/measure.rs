@@ -50,10 +50,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// What a row of [`growth`] is filled with.
-#[derive(Default)]
-struct Row(Vec<String>);
-
+/// Of the table that [`growth`] prints.
 const COLUMNS: [&str; 9] = [
     "routes",
     "endpoints",
@@ -116,11 +113,11 @@ pub(crate) fn run(mut fleet: Fleet, flips: usize) {
     println!("{} routes, {} endpoints, seed {}", fleet.routes, fleet.endpoints, fleet.seed);
     println!("{:<36} VmRSS {:.1} MiB", "empty", memory("VmRSS"));
 
-    let mut row =
-        Row(vec![fleet.routes, fleet.endpoints, fleet.zones, fleet.names].iter().map(ToString::to_string).collect());
+    let sizes = [fleet.routes, fleet.endpoints, fleet.zones, fleet.names];
+    let mut row: Vec<String> = sizes.iter().map(ToString::to_string).collect();
     let (loaded, spent) = timed(|| rhumb::config::load(Some(&dir.path().join("rhumb.toml")), &Overrides::default()));
     say("load the files", &spent);
-    row.0.push(format!("{:.0}", ms(spent.cpu)));
+    row.push(format!("{:.0}", ms(spent.cpu)));
     let model = Arc::new(loaded.model.expect("files without faults"));
     let (places, spent) = timed(|| rhumb::geo::load(&model.server.databases).expect("a database").0);
     say("read the databases", &spent);
@@ -129,19 +126,19 @@ pub(crate) fn run(mut fleet: Fleet, flips: usize) {
     let inputs = Inputs { model, places: Arc::new(places), verdicts, drained: BTreeSet::new(), seed: 0x5eed };
     let (snapshot, spent) = timed(|| compile(&inputs, 1, None).expect("within limits"));
     say("compile all", &spent);
-    row.0.push(format!("{:.0}", ms(spent.cpu)));
+    row.push(format!("{:.0}", ms(spent.cpu)));
     shape(&snapshot);
     // Maps and names come from the plan that is there: what is left is every outcome.
     let (fresh, spent) = timed(|| outcomes(&snapshot));
     say("evaluate all", &spent);
-    row.0.push(format!("{:.1}", ms(spent.cpu)));
+    row.push(format!("{:.1}", ms(spent.cpu)));
     assert!(fresh == snapshot.steered.len(), "all of them");
     sweep("sweep, all up", &snapshot);
 
     let count = snapshot.inputs.model.endpoints.len();
     let (snapshot, median) = follow("flip of the endpoint everywhere", snapshot, (0..flips).map(|_| 0));
-    row.0.extend([format!("{:.2}", ms(median)), format!("{:.0}", memory("VmRSS"))]);
-    println!("{ROW}| {} |", row.0.join(" | "));
+    row.extend([format!("{:.2}", ms(median)), format!("{:.0}", memory("VmRSS"))]);
+    println!("{ROW}| {} |", row.join(" | "));
     let (snapshot, _) =
         follow("flip of another endpoint", snapshot, (0..flips).map(|n| 1 + n * 7919 % (count - 1).max(1)));
     let snapshot = sustained(snapshot);

@@ -121,7 +121,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Appends records that carry their owners; whole or not at all.
-    pub(super) fn push_records(&mut self, section: Section, records: &Records) -> Result<(), Full> {
+    pub(super) fn push_records(&mut self, section: Section, records: &Records<'_>) -> Result<(), Full> {
         let end = self.len + records.octets.len();
         let place = self.out[..self.room].get_mut(self.len..end).ok_or(Full)?;
         place.copy_from_slice(&records.octets);

@@ -39,6 +39,7 @@ mod tests {
 
     fn snapshot(generation: u64) -> Arc<Snapshot> {
         let inputs = Inputs {
+            seed: 7,
             model: Arc::default(),
             places: Arc::new(Places::default()),
             verdicts: Verdicts::default(),

@@ -90,6 +90,7 @@ mod tests {
 
     fn snapshot(names: usize) -> Snapshot {
         let inputs = Inputs {
+            seed: 7,
             model: Arc::new(model(names)),
             places: Arc::new(crate::geo::world().unwrap()),
             verdicts: Verdicts(vec![Verdict::Up]),

@@ -15,11 +15,14 @@ impl Marks {
         Self(std::iter::repeat_with(AtomicU64::default).take(len.div_ceil(64)).collect())
     }
 
-    /// Marks a position. Whether it was not marked before; `None` where it lies outside.
-    pub(super) fn mark(&self, position: u32) -> Option<bool> {
+    /// Marks a position; `None` where it lies outside.
+    pub(super) fn mark(&self, position: u32) -> Option<()> {
         let (word, bit) = (self.0.get(position as usize / 64)?, 1 << (position % 64));
         // Nearly always it is marked, and only looking keeps the line shared between the cores.
-        Some(word.load(Ordering::Relaxed) & bit == 0 && word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
+        if word.load(Ordering::Relaxed) & bit == 0 {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+        Some(())
     }
 
     /// The marks with their numbers, when all are there.
@@ -30,24 +33,29 @@ impl Marks {
             before += word.count_ones();
             numbered
         });
-        let words = words.collect();
-        Numbers { words, count: before as usize }
+        Numbers(words.collect())
     }
 }
 
 /// Marked positions, numbered from 0 in ascending order.
-pub(super) struct Numbers {
+pub(super) struct Numbers(
     /// The marks of 64 positions, and how many there are before them.
-    words: Vec<(u64, u32)>,
-    /// How many are marked.
-    pub(super) count: usize,
-}
+    Vec<(u64, u32)>,
+);
 
 impl Numbers {
     /// The number of a marked position.
     pub(super) fn of(&self, position: u32) -> usize {
-        let (word, before) = self.words[position as usize / 64];
+        let (word, before) = self.0[position as usize / 64];
         (before + (word & ((1 << (position % 64)) - 1)).count_ones()) as usize
+    }
+
+    /// Every marked position, in order.
+    pub(super) fn positions(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().enumerate().flat_map(|(at, &(word, _))| {
+            let left = std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1)));
+            left.take_while(|&word| word != 0).map(move |word| at as u32 * 64 + word.trailing_zeros())
+        })
     }
 }
 
@@ -58,12 +66,12 @@ mod tests {
     #[test]
     fn marked_positions_are_numbered_in_ascending_order() {
         let marks = Marks::new(200);
-        for position in [199, 0, 63, 64, 128, 64] {
-            marks.mark(position);
+        for position in [199, 0, 63, 64, 128, 64, 5] {
+            assert_eq!(marks.mark(position), Some(()));
         }
-        assert_eq!((marks.mark(5), marks.mark(5), marks.mark(300)), (Some(true), Some(false), None));
+        assert_eq!(marks.mark(300), None);
         let numbers = marks.number();
+        assert_eq!(numbers.positions().collect::<Vec<_>>(), [0, 5, 63, 64, 128, 199]);
         assert_eq!([0, 5, 63, 64, 128, 199].map(|position| numbers.of(position)), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(numbers.count, 6);
     }
 }

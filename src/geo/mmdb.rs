@@ -1,7 +1,9 @@
 //! One MMDB file → its places.
 //!
 //! The file is read into memory, not mapped: a file that is replaced or cut while it is mapped would end the process.
-//! Every record that a look-up can reach is decoded here, once, so what is corrupt shows now and never later.
+//! Every record that a look-up can reach is decoded here, once, so what is corrupt shows now and never later. Three
+//! passes, each on all cores: the tree is walked in parts and the records that it leads to are marked; these are decoded,
+//! in the order of the file; then the parts are put together.
 
 use std::fmt;
 use std::fs;
@@ -10,12 +12,12 @@ use std::path::Path;
 
 use maxminddb::{MaxMindDbError, Reader};
 
+use super::data::{Data, DataFault};
 use super::database::{DatabaseInfo, Fields, Layer};
 use super::error::GeoError;
 use super::marks::Marks;
 use super::parallel;
 use super::places::{PlaceId, PlacesBuilder};
-use super::record::Record;
 use super::tree::{Family, Part, Tree, TreeFault, Visits};
 use crate::world::Place;
 
@@ -24,6 +26,7 @@ const REPLACE: &str = "replace it by a whole copy, or take it out of `databases`
 /// What is wrong inside a file.
 enum Fault {
     Tree(TreeFault),
+    Data(DataFault),
     Reader(MaxMindDbError),
     NothingKnown,
 }
@@ -31,6 +34,12 @@ enum Fault {
 impl From<TreeFault> for Fault {
     fn from(fault: TreeFault) -> Self {
         Self::Tree(fault)
+    }
+}
+
+impl From<DataFault> for Fault {
+    fn from(fault: DataFault) -> Self {
+        Self::Data(fault)
     }
 }
 
@@ -44,6 +53,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tree(fault) => write!(f, "corrupt: {fault}"),
+            Self::Data(fault) => write!(f, "corrupt: {fault}"),
             Self::Reader(fault) => write!(f, "corrupt: {fault}"),
             Self::NothingKnown => f.write_str("no record has a country, coordinates or an AS number"),
         }
@@ -70,7 +80,16 @@ pub(super) fn read_one(path: &Path, address: IpAddr) -> Result<Place, GeoError> 
     if address.is_ipv6() && reader.metadata().ip_version != 6 {
         return Ok(Place::default());
     }
-    place_at(&reader, network_address(address)).map_err(|fault| GeoError::at(path, Fault::Reader(fault), REPLACE))
+    let place = || -> Result<Place, Fault> {
+        let offset = reader.lookup(network_address(address))?.offset();
+        let mut data = Data::new(tree(&reader, &bytes).data());
+        Ok(offset.map(|offset| data.place(offset)).transpose()?.unwrap_or_default())
+    };
+    place().map_err(|fault| GeoError::at(path, fault, REPLACE))
+}
+
+fn tree<'a>(reader: &Reader<&[u8]>, bytes: &'a [u8]) -> Tree<'a> {
+    Tree::new(bytes, reader.metadata().node_count, reader.metadata().record_size)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, GeoError> {
@@ -98,11 +117,6 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<Reader<&'a [u8]>, GeoError> 
 /// Stands before the metadata, which end every MMDB file.
 const METADATA_MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
 
-fn place_at(reader: &Reader<&[u8]>, address: IpAddr) -> Result<Place, MaxMindDbError> {
-    let record = reader.lookup(address)?.decode::<Record<'_>>()?;
-    Ok(record.map_or_else(Place::default, |record| record.place()))
-}
-
 /// The first address of the /24 or /56 around an address.
 pub(super) fn network_address(address: IpAddr) -> IpAddr {
     match address {
@@ -112,12 +126,12 @@ pub(super) fn network_address(address: IpAddr) -> IpAddr {
 }
 
 /// Records that one thread decodes at a time.
-const DECODED_AT_A_TIME: usize = 1024;
+const DECODED_AT_A_TIME: usize = 8192;
 
 fn walk(reader: &Reader<&[u8]>, bytes: &[u8], path: &Path) -> Result<Layer, Fault> {
     let metadata = reader.metadata();
-    let tree = Tree::new(bytes, metadata.node_count, metadata.record_size);
-    let (visits, marks) = (tree.visits(), tree.marks());
+    let tree = tree(reader, bytes);
+    let (visits, marks) = (tree.visits(), Marks::new(tree.data().len()));
     let v4_root = if metadata.ip_version == 6 { tree.ipv4_root()? } else { 0 };
     let v4 = Walked::all(&tree, v4_root, Family::V4, &visits, &marks, |key| key as u32)?;
     let v6 = match metadata.ip_version {
@@ -126,27 +140,18 @@ fn walk(reader: &Reader<&[u8]>, bytes: &[u8], path: &Path) -> Result<Layer, Faul
     };
 
     let numbers = marks.number();
-    let mut addresses: Vec<IpAddr> = vec![Ipv4Addr::UNSPECIFIED.into(); numbers.count];
-    for &(key, record) in v4.iter().flat_map(|walked| &walked.first) {
-        addresses[numbers.of(tree.position(record))] = Ipv4Addr::from_bits(key << 8).into();
-    }
-    for &(key, record) in v6.iter().flat_map(|walked| &walked.first) {
-        addresses[numbers.of(tree.position(record))] = Ipv6Addr::from_bits(u128::from(key) << 72).into();
-    }
-    let chunks: Vec<&[IpAddr]> = addresses.chunks(DECODED_AT_A_TIME).collect();
+    let offsets: Vec<u32> = numbers.positions().collect();
+    let chunks: Vec<&[u32]> = offsets.chunks(DECODED_AT_A_TIME).collect();
     let decoded = parallel::each(&chunks, |chunk| {
-        chunk.iter().map(|&address| place_at(reader, address)).collect::<Result<Vec<Place>, _>>()
+        let mut data = Data::new(tree.data());
+        chunk.iter().map(|&offset| data.place(offset as usize)).collect::<Result<Vec<Place>, _>>()
     });
-
     let mut builder = PlacesBuilder::default();
-    let mut ids: Vec<PlaceId> = Vec::with_capacity(numbers.count);
+    let mut ids: Vec<PlaceId> = Vec::with_capacity(offsets.len());
     for places in decoded {
         ids.extend(places?.iter().map(|place| builder.intern(place)));
     }
-    let id = |record: u32| match record == tree.nothing() {
-        true => PlaceId::default(),
-        false => ids[numbers.of(tree.position(record))],
-    };
+    let id = |record: u32| tree.offset(record).map_or_else(PlaceId::default, |offset| ids[numbers.of(offset)]);
     let networks =
         v4.iter().map(|walked| walked.networks).sum::<usize>() + v6.iter().map(|walked| walked.networks).sum::<usize>();
     builder.reserve(v4.iter().map(|walked| walked.runs.len()).sum(), v6.iter().map(|walked| walked.runs.len()).sum());
@@ -176,8 +181,6 @@ fn walk(reader: &Reader<&[u8]>, bytes: &[u8], path: &Path) -> Result<Layer, Faul
 struct Walked<K> {
     /// (first /24 or /56 number, record), neighbours joined.
     runs: Vec<(K, u32)>,
-    /// For each record that was met here first, the first key where a look-up ends at it.
-    first: Vec<(K, u32)>,
     /// Networks with a record.
     networks: usize,
 }
@@ -197,7 +200,7 @@ impl<K: Copy + Send> Walked<K> {
     }
 
     fn part(tree: &Tree<'_>, part: Part, visits: &Visits, marks: &Marks, key: fn(u64) -> K) -> Result<Self, TreeFault> {
-        let mut walked = Self { runs: Vec::new(), first: Vec::new(), networks: 0 };
+        let mut walked = Self { runs: Vec::new(), networks: 0 };
         tree.walk(part, visits, &mut |start, record| {
             let start = key(start);
             if record != tree.nothing() {
@@ -207,10 +210,10 @@ impl<K: Copy + Send> Walked<K> {
                 return Ok(());
             }
             walked.runs.push((start, record));
-            if record != tree.nothing() && marks.mark(tree.position(record)).ok_or(TreeFault::Outside)? {
-                walked.first.push((start, record));
+            if record == tree.nothing() {
+                return Ok(());
             }
-            Ok(())
+            tree.offset(record).and_then(|offset| marks.mark(offset)).ok_or(TreeFault::Outside)
         })?;
         Ok(walked)
     }

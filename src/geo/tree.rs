@@ -8,8 +8,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::marks::Marks;
-
 /// What no look-up ever asks the IPv6 part of a database: leading bits, how many. The IPv4 addresses live at ::/96
 /// and show again at ::ffff:0:0/96, and many files repeat them at 2001::/32 (Teredo) and 2002::/16 (6to4).
 const IPV4_IN_IPV6: [(u64, u32); 3] = [(0, 56), (0x2001_0000, 32), (0x2002, 16)];
@@ -17,6 +15,9 @@ const IPV4_IN_IPV6: [(u64, u32); 3] = [(0, 56), (0x2001_0000, 32), (0x2002, 16)]
 /// Nodes visited for each node of the file before the tree counts as broken; a few files share some branches.
 const VISITS_PER_NODE: u64 = 4;
 const VISITS_AT_LEAST: u64 = 1 << 16;
+
+/// Octets between the tree and the data, which records count as well.
+const SEPARATOR: u32 = 16;
 
 /// Leading zero bits that lead to the IPv4 addresses of an IPv6 tree.
 const IPV4_DEPTH: u32 = 96;
@@ -123,15 +124,16 @@ impl<'a> Tree<'a> {
         Ok(record)
     }
 
-    /// Where a record that is data points, counted from the end of the tree.
-    pub(super) fn position(&self, record: u32) -> u32 {
-        record - self.nodes
+    /// The data, which records point into.
+    pub(super) fn data(&self) -> &'a [u8] {
+        let tree = self.nodes as usize * usize::from(self.record_bits) / 4;
+        self.bytes.get(tree + SEPARATOR as usize..).unwrap_or_default()
     }
 
-    /// Room for a mark at each position in the file.
-    pub(super) fn marks(&self) -> Marks {
-        let tree = self.nodes as usize * usize::from(self.record_bits) / 4;
-        Marks::new(self.bytes.len().saturating_sub(tree))
+    /// Where in the data a record points; `None` for one that is no data.
+    #[inline]
+    pub(super) fn offset(&self, record: u32) -> Option<u32> {
+        record.checked_sub(self.nodes)?.checked_sub(SEPARATOR)
     }
 
     /// How much may be visited in all before the tree counts as broken.

@@ -113,12 +113,12 @@ impl Service for Engine {
     }
 
     fn hand(&self) -> EngineHand<'_> {
-        let reader = self.readers.join();
-        EngineHand { cache: Cache::new(&self.snapshot), reader }
+        EngineHand { cache: Cache::new(&self.snapshot), reader: self.readers.join() }
     }
 }
 
-/// A worker's snapshot: as long as it is the current one, a batch costs one look at the pointer.
+/// A worker's snapshot: as long as it is the current one, a batch costs one look at the pointer. The publisher hears of
+/// each newer one once the one before it is let go.
 #[derive(Debug)]
 pub struct EngineHand<'a> {
     cache: Cache<&'a ArcSwap<Snapshot>, Arc<Snapshot>>,
@@ -131,10 +131,11 @@ impl Hand for EngineHand<'_> {
     where
         Self: 'a;
 
+    #[inline]
     fn turn(&mut self) -> &Snapshot {
-        let current = self.cache.load();
-        self.reader.observe(current.generation);
-        current
+        let snapshot = self.cache.load();
+        self.reader.observe(snapshot.generation);
+        snapshot
     }
 }
 

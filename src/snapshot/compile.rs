@@ -82,8 +82,7 @@ pub fn compile(inputs: &Inputs, generation: u64, previous: Option<&Snapshot>) ->
                     && before.server.unknown == now.server.unknown
                     && before.latencies == now.latencies
             };
-            let reusable = previous.filter(same_clients).map(|old| &*old.plan);
-            Arc::new(Plan::build(model, &inputs.places, inputs.seed, reusable)?)
+            Arc::new(Plan::build(inputs, previous, previous.as_ref().is_some_and(same_clients))?)
         }
     };
     let up = inputs.verdicts.up();

@@ -3,13 +3,20 @@
 //! Comes in: the model, the places, verdicts, drains ([`Inputs`]). Goes out: a table of names, and for each steered
 //! name the ready answers by region and type. Two parts with different lives: the [`Plan`] depends on files and
 //! databases only, the steered answers on health too, so a flip of health reuses the plan whole, and of the
-//! answers all those that did not hear of it.
-//! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer.
+//! answers all those that did not hear of it. Of the plan, zones that did not change keep their records (`builder`), and
+//! questions their maps (`steering`).
+//! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer; what is compiled from a snapshot
+//! before answers as what is compiled from nothing.
 
+mod arena;
+mod builder;
 mod classes;
 mod compile;
+mod layout;
 mod list;
 mod listeners;
+mod nesting;
+mod parallel;
 mod paths;
 mod plan;
 mod readers;
@@ -17,6 +24,7 @@ mod ready;
 mod recheck;
 mod record;
 mod steered;
+mod steering;
 mod table;
 mod variants;
 
@@ -30,12 +38,13 @@ use crate::health::Verdicts;
 pub use compile::{CompileError, compile};
 pub use list::SteeredList;
 pub use listeners::Listeners;
-pub use plan::{Cut, Plan, Steer, ZoneEnds};
+pub use plan::{Plan, Steer};
 pub use readers::{Reader, Readers};
 pub use ready::{Ready, ReadyRef, Records};
 pub use recheck::Place;
-pub use steered::{Choice, SteeredAnswers, SteeredType};
-pub use table::{NameTable, Node};
+pub use record::Cut;
+pub use steered::{Asking, Choice, SteeredAnswers, SteeredType};
+pub use table::{NameTable, Negative, Node};
 
 /// What a snapshot is made of.
 #[derive(Clone, Debug)]

@@ -57,6 +57,7 @@ pub struct Reader {
 impl Reader {
     /// Says that no generation before this one is used from now on: with each batch, and when idle once a second at
     /// least. Costs a store to a cache line of its own.
+    #[inline]
     pub fn observe(&self, generation: u64) {
         self.seen.0.store(generation, Ordering::Release);
     }

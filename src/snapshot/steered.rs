@@ -37,6 +37,12 @@ pub struct SteeredAnswers {
     classes: Box<[Arc<Classes>]>,
 }
 
+/// Whose network a sticky node picks by (W10): asked for only where there is one.
+pub trait Asking {
+    /// An address in it.
+    fn address(&self) -> IpAddr;
+}
+
 /// One type's answers.
 #[derive(Clone, Copy, Debug)]
 pub struct SteeredType<'a> {
@@ -149,10 +155,11 @@ impl SteeredAnswers {
 
     /// What a draw comes to for this client; `None` is NODATA by policy.
     #[inline]
-    pub fn pick(&self, choice: Choice, draw: u64, client: IpAddr) -> Option<ReadyRef<'_>> {
+    pub fn pick(&self, choice: Choice, draw: u64, client: &impl Asking) -> Option<ReadyRef<'_>> {
         match choice.0 & KIND {
             VARIANT => Some(self.variants.get((choice.0 & !KIND) as usize)),
-            _ => self.draw(choice, draw, client),
+            NODATA => None,
+            _ => self.draw(choice, draw, client.address()),
         }
     }
 

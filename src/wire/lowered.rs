@@ -34,10 +34,16 @@ impl Lowered {
     /// Takes a whole uncompressed name; anything else is the root.
     pub fn new(wire: &[u8], seed: u64) -> Self {
         let mut lowered = Self::root(seed);
-        if lowered.read(wire, 0, wire.len(), seed).is_none() {
+        if lowered.read(wire, 0, wire.len()).is_none() {
             lowered = Self::root(seed);
         }
         lowered
+    }
+
+    /// What names read from now on are hashed with.
+    #[inline]
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
     }
 
     /// Becomes the uncompressed name that begins at `at` in a message which ends at `end` of its buffer, and returns
@@ -46,8 +52,7 @@ impl Lowered {
     ///
     /// A buffer that goes on for 272 octets behind `at` is read where it is; of a shorter one a copy is made.
     #[inline(always)]
-    pub fn read(&mut self, buffer: &[u8], at: usize, end: usize, seed: u64) -> Option<usize> {
-        self.seed = seed;
+    pub fn read(&mut self, buffer: &[u8], at: usize, end: usize) -> Option<usize> {
         let len = match buffer.get(at..).and_then(|rest| rest.first_chunk()) {
             Some(window) => self.take(window)?,
             None => {
@@ -138,6 +143,12 @@ impl Lowered {
         self.len.into()
     }
 
+    /// All of it.
+    #[inline]
+    pub fn whole(&self) -> &[u8] {
+        &self.octets[..self.octets()]
+    }
+
     /// The ancestor without the first `skip` labels.
     #[inline]
     pub fn suffix(&self, skip: usize) -> &[u8] {
@@ -173,12 +184,12 @@ mod tests {
         let whole = [&longest[..], &[61], &[b'a'; 61], &[0]].concat();
         let mut lowered = Lowered::root(7);
         for bad in [&b"\x03ab"[..], b"", b"\x01a", b"\xc0\x0c", b"\x40a", &long_label, &too_long] {
-            assert_eq!(lowered.read(bad, 0, bad.len(), 7), None, "{bad:?}");
+            assert_eq!(lowered.read(bad, 0, bad.len()), None, "{bad:?}");
         }
-        assert_eq!(lowered.read(&whole, 0, 255, 7), Some(255));
+        assert_eq!(lowered.read(&whole, 0, 255), Some(255));
         assert_eq!(lowered.suffix(0), whole.to_ascii_lowercase());
-        assert_eq!(lowered.read(&[1, b'a'].repeat(127), 0, 254, 7), None);
-        assert_eq!(lowered.read(&[&[1, b'a'].repeat(127)[..], &[0]].concat(), 0, 255, 7), Some(255));
+        assert_eq!(lowered.read(&[1, b'a'].repeat(127), 0, 254), None);
+        assert_eq!(lowered.read(&[&[1, b'a'].repeat(127)[..], &[0]].concat(), 0, 255), Some(255));
         assert_eq!(lowered.labels(), 127);
     }
 
@@ -204,8 +215,8 @@ mod tests {
             // Whatever was read before leaves nothing behind.
             let mut lowered = Lowered::new(&[&[63][..], &[0xee; 63], &[63], &[0xee; 63], &[0]].concat(), seed);
             let end = before + wire.len();
-            prop_assert_eq!(lowered.read(&message, before, end - 1, seed), None);
-            prop_assert_eq!(lowered.read(&message, before, end, seed), Some(wire.len()));
+            prop_assert_eq!(lowered.read(&message, before, end - 1), None);
+            prop_assert_eq!(lowered.read(&message, before, end), Some(wire.len()));
             prop_assert_eq!(lowered.suffix(0), &*name.canonical());
             prop_assert_eq!((lowered.octets(), lowered.labels()), (wire.len(), labels.len()));
             let hashes = lowered.hashes();

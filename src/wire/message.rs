@@ -78,6 +78,13 @@ impl Default for Query {
 }
 
 impl Query {
+    /// Of class IN, for a type of data, and without EDNS or with the version of it that there is.
+    #[inline]
+    pub fn is_ordinary(&self) -> bool {
+        let is_known = self.edns.as_ref().is_none_or(|edns| edns.version == 0);
+        self.qclass == CLASS_IN && !self.qtype.is_meta() && is_known
+    }
+
     /// Where the question ends in the message.
     #[inline]
     pub fn question_end(&self) -> usize {
@@ -103,7 +110,8 @@ impl Query {
         if count(4) != 1 {
             return Reading::HeaderOnly(Rcode::FormErr);
         }
-        let Some(name_len) = self.name.read(buffer, HEADER, len, seed) else {
+        self.name.reseed(seed);
+        let Some(name_len) = self.name.read(buffer, HEADER, len) else {
             return Reading::HeaderOnly(Rcode::FormErr);
         };
         let end = HEADER + name_len;
@@ -118,19 +126,19 @@ impl Query {
             [0, 0, 0] => Some(()),
             // Nearly all that comes.
             [0, 0, 1] if message.get(end + 4) == Some(&0) => {
-                self.read_record(message, end + 4, Section::Additional).map(drop)
+                self.read_record(buffer, len, end + 4, Section::Additional).map(drop)
             }
-            _ => self.read_records(message, end + 4, counts),
+            _ => self.read_records(buffer, len, end + 4, counts),
         };
         if read.is_some() { Reading::Query } else { Reading::Malformed }
     }
 
     /// Walks the three record sections for the OPT. `None` is FORMERR; an OPT seen before the fault is kept.
     #[inline(never)]
-    fn read_records(&mut self, message: &[u8], mut at: usize, counts: [u16; 3]) -> Option<()> {
+    fn read_records(&mut self, buffer: &[u8], len: usize, mut at: usize, counts: [u16; 3]) -> Option<()> {
         for (section, count) in [Section::Answer, Section::Authority, Section::Additional].into_iter().zip(counts) {
             for _ in 0..count {
-                at = self.read_record(message, at, section)?;
+                at = self.read_record(buffer, len, at, section)?;
             }
         }
         Some(())
@@ -138,12 +146,13 @@ impl Query {
 
     /// Where the record that begins at `owner` ends; an OPT is read.
     #[inline(always)]
-    fn read_record(&mut self, message: &[u8], owner: usize, section: Section) -> Option<usize> {
+    fn read_record(&mut self, buffer: &[u8], len: usize, owner: usize, section: Section) -> Option<usize> {
+        let message = buffer.get(..len)?;
         let at = skip_name(message, owner)?;
         let fixed: &[u8; 10] = message.get(at..)?.first_chunk()?;
-        let len = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
         let data = at + 10;
-        if data + len > message.len() {
+        let end = data + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+        if end > len {
             return None;
         }
         if RecordType(u16::from_be_bytes([fixed[0], fixed[1]])) == RecordType::OPT {
@@ -155,13 +164,13 @@ impl Query {
             if section != Section::Additional || seen_before || message[owner] != 0 {
                 return None;
             }
-            if edns.read_options(message, data, data + len).is_none() {
+            if edns.read_options(buffer, data, end).is_none() {
                 // What was read of them is not echoed.
                 (edns.ecs, edns.nsid) = (None, false);
                 return None;
             }
         }
-        Some(data + len)
+        Some(end)
     }
 }
 
