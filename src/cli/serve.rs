@@ -123,7 +123,15 @@ fn bind(server: &Server) -> Result<Bound, Failure> {
         0 => available_parallelism().map_or(1, usize::from),
         given => given,
     };
-    net::bind(&server.dns, workers, server.dns_is_default).map_err(|error| with_help(&error.cause, Some(&error.remedy)))
+    let options = net::Options {
+        workers,
+        pin: if server.pin_workers { net::cpu::allowed() } else { Vec::new() },
+        steer: server.steer_by_cpu,
+        receive_buffer: server.receive_buffer,
+        send_buffer: server.send_buffer,
+    };
+    net::bind(&server.dns, &options, server.dns_is_default)
+        .map_err(|error| with_help(&error.cause, Some(&error.remedy)))
 }
 
 fn refuse(error: StartError, output: &Output) -> anyhow::Result<Outcome> {

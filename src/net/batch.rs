@@ -163,41 +163,63 @@ impl Batch {
     }
 
     /// Sends what was queued and never waits.
+    #[inline]
     pub(super) fn send(&mut self, socket: &UdpSocket) -> Sent {
-        let mut sent = Sent::default();
-        let mut from = 0;
-        while from < self.queued {
-            // SAFETY: headers `from..queued` were pointed by `reply` to what armed ones point to, which lives as long
-            // as `self` and is only read.
-            let count = unsafe {
-                libc::syscall(
-                    libc::SYS_sendmmsg,
-                    socket.as_raw_fd(),
-                    self.replies.as_mut_ptr().add(from),
-                    self.queued - from,
-                    libc::MSG_DONTWAIT,
-                )
-            };
-            if count > 0 {
-                sent.replies += count as u64;
-                from += count as usize;
-                continue;
-            }
-            match io::Error::last_os_error().kind() {
-                io::ErrorKind::WouldBlock => {
-                    sent.full += (self.queued - from) as u64;
-                    break;
-                }
-                io::ErrorKind::Interrupted => {}
-                // It concerns the first one only: the others have their turn.
-                _ => {
-                    sent.errors += 1;
-                    from += 1;
-                }
-            }
+        let queued = std::mem::take(&mut self.queued);
+        let sent = if queued == 0 { Ok(0) } else { self.send_from(0, queued, socket) };
+        match sent {
+            Ok(count) if count == queued => Sent { replies: count as u64, ..Sent::default() },
+            sent => self.send_rest(sent, queued, socket),
         }
-        self.queued = 0;
-        sent
+    }
+
+    /// One call for the headers `from..to`: how many of them the system took, at least one.
+    #[inline]
+    fn send_from(&mut self, from: usize, to: usize, socket: &UdpSocket) -> io::Result<usize> {
+        let headers = &mut self.replies[from..to];
+        // SAFETY: these headers were pointed by `reply` to what armed ones point to, which lives as long as `self` and is
+        // only read; there are as many as said.
+        let count = unsafe {
+            libc::syscall(
+                libc::SYS_sendmmsg,
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                headers.len(),
+                libc::MSG_DONTWAIT,
+            )
+        };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// What is left after a first call that did not take all.
+    #[cold]
+    fn send_rest(&mut self, first: io::Result<usize>, queued: usize, socket: &UdpSocket) -> Sent {
+        let mut sent = Sent::default();
+        let (mut from, mut result) = (0, first);
+        loop {
+            match result {
+                Ok(count) => {
+                    sent.replies += count as u64;
+                    from += count;
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        sent.full += (queued - from) as u64;
+                        return sent;
+                    }
+                    io::ErrorKind::Interrupted => {}
+                    // It concerns the first one only: the others have their turn.
+                    _ => {
+                        sent.errors += 1;
+                        from += 1;
+                    }
+                },
+            }
+            if from >= queued {
+                return sent;
+            }
+            result = self.send_from(from, queued, socket);
+        }
     }
 }
 
@@ -318,6 +340,29 @@ mod tests {
         if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
             round_trip(true, Ipv6Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
         }
+    }
+
+    #[test]
+    fn what_a_full_socket_does_not_take_is_lost_and_counted_and_nobody_waits() {
+        // A Unix socket is full when its peer does not read, which is easier to have than an interface that does not
+        // send; the call and its error are the same.
+        let (server, client) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let server = UdpSocket::from(std::os::fd::OwnedFd::from(server));
+        let mut batch = Batch::new(false);
+        let mut whole = Sent::default();
+        while whole.full == 0 {
+            client.send(b"q").unwrap();
+            assert_eq!(batch.receive(&server).unwrap(), 1);
+            batch.reply(0, 1);
+            let sent = batch.send(&server);
+            assert_eq!((sent.replies + sent.full, sent.errors), (1, 0));
+            whole.replies += sent.replies;
+            whole.full += sent.full;
+            assert!(whole.replies < 100_000, "it never fills");
+        }
+        client.set_nonblocking(true).unwrap();
+        let read = std::iter::from_fn(|| client.recv(&mut [0; 8]).ok()).count();
+        assert_eq!(read as u64, whole.replies);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct NameTable {
     /// By number.
     pub(super) zones: Box<[ZoneEnds]>,
     len: usize,
+    /// Labels of the deepest name.
+    deepest: usize,
     /// What names are hashed with.
     seed: u64,
 }
@@ -30,6 +32,8 @@ pub struct NameTable {
 pub(super) struct ZoneEnds {
     /// Octets of the apex.
     pub(super) apex_len: u8,
+    /// Labels of its deepest name, the root's excluded.
+    pub(super) deepest: u8,
     /// The line of the record of its negative answers.
     pub(super) line: u32,
     /// The line of what the zone around it says at its apex.
@@ -57,9 +61,16 @@ pub struct Node<'a> {
 }
 
 impl NameTable {
-    pub(super) fn new(slots: Index, seed: u64, chunks: Box<[Chunk]>, zones: Box<[ZoneEnds]>, len: usize) -> Self {
+    pub(super) fn new(
+        slots: Index,
+        seed: u64,
+        chunks: Box<[Chunk]>,
+        zones: Box<[ZoneEnds]>,
+        len: usize,
+        deepest: usize,
+    ) -> Self {
         let slots = slots.into_slots();
-        Self { mask: slots.len() - 1, slots, seed, chunks, zones, len }
+        Self { mask: slots.len() - 1, slots, seed, chunks, zones, len, deepest }
     }
 
     /// (half of the hash, line) of every name.
@@ -113,8 +124,9 @@ impl NameTable {
         if let Some(node) = self.exact(name) {
             return Some((node, 0));
         }
-        let hashes = name.hashes();
-        (1..=name.labels()).find_map(|skip| Some((self.find(hashes[skip], name.suffix(skip))?, skip)))
+        // No name with more labels than the deepest one is here.
+        let first = name.labels().saturating_sub(self.deepest).max(1);
+        name.ancestors(first).find_map(|(skip, octets, hash)| Some((self.find(hash, octets)?, skip)))
     }
 
     /// What names are hashed with that are looked up here.
