@@ -4,7 +4,6 @@
 //! where that lies in `variants`: a head, then the finished octets, for one address both in one cache line. Others are a
 //! run of branches that a draw picks from, or a sticky node that the client's network picks from.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
