@@ -12,6 +12,7 @@ mod batch;
 mod bind;
 mod connections;
 mod counters;
+mod descriptors;
 mod draw;
 mod hickory;
 mod holder;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub use bind::{BindError, Bound, bind};
 pub use connections::Limits;
 pub use counters::Counters;
+pub use descriptors::raise_descriptors;
 pub use hickory::Hickory;
 pub use service::{Engine, Service, Turn};
 
