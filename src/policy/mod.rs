@@ -7,6 +7,8 @@
 mod classify;
 mod evaluate;
 mod facts;
+mod leaf;
+mod matches;
 mod outcome;
 mod question;
 mod regions;
@@ -14,6 +16,7 @@ pub mod sticky;
 
 pub use evaluate::{Conditions, Evaluator, Step, StepMember};
 pub use facts::{Context, Facts};
+pub use matches::{Asked, Matches, View};
 pub use outcome::{AnswerSet, Branch, Leaf, Outcome, StickyPick};
 pub use question::{Match, Question};
 pub use regions::{Regions, TooManyRegions};

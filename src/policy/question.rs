@@ -96,6 +96,15 @@ impl Question {
         seen.into_iter().any(|node| matches!(self.nodes[node], Ask::All { sticky: true, .. }))
     }
 
+    /// By node, how many members it puts in an order; `None` for nodes of other kinds.
+    pub(super) fn orders(&self) -> Vec<Option<usize>> {
+        let sites = |node: &Ask| match node {
+            Ask::Order { sites, .. } => Some(sites.len()),
+            Ask::All { .. } | Ask::Chain { .. } => None,
+        };
+        self.nodes.iter().map(sites).collect()
+    }
+
     /// Takes a region apart again, one entry a node; `None` for those that its clients cannot reach.
     pub fn matches(&self, region: &[u16]) -> Vec<Option<Match>> {
         let mut matches = vec![None; self.nodes.len()];

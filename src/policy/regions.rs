@@ -2,6 +2,7 @@
 
 use super::classify::Classifier;
 use super::facts::{Context, Facts};
+use super::matches::Matches;
 use super::question::Question;
 use crate::geo::map::MAX_REGIONS;
 use crate::geo::{FastMap, Listed, Map, Places};
@@ -13,7 +14,8 @@ pub struct Regions {
     pub map: Map,
     /// The networks that the map distinguishes by, beside the databases.
     pub listed: Listed,
-    keys: Vec<Box<[u16]>>,
+    /// What each region stands for.
+    pub matches: Matches,
     sticky: Vec<bool>,
 }
 
@@ -52,17 +54,16 @@ impl Regions {
             number
         });
         let sticky = keys.iter().map(|key| question.reaches_sticky(key)).collect();
-        if overflow { Err(TooManyRegions) } else { Ok(Self { map, listed, keys, sticky }) }
+        if overflow {
+            return Err(TooManyRegions);
+        }
+        let matches = Matches::new(question, keys.iter().map(|key| &**key));
+        Ok(Self { map, listed, matches, sticky })
     }
 
     /// How many regions there are.
     pub fn count(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// What a region stands for, to be read by [`Question::matches`].
-    pub fn key(&self, region: u16) -> &[u16] {
-        &self.keys[usize::from(region)]
+        self.sticky.len()
     }
 
     /// Whether a client's own /24 or /56 has a say beyond its region (W10).
