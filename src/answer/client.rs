@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::geo::map::{IGNORED, SIX_TO_FOUR};
 use crate::geo::{Map, Region};
+use crate::snapshot::Asking;
 use crate::wire::edns::Ecs;
 
 /// Bits before the IPv4 address in a 6to4 address (RFC 3056).
@@ -40,43 +41,76 @@ impl<'q> Client<'q> {
     /// The region and scopes by one map.
     #[inline(always)]
     pub(super) fn decide(&self, map: &Map) -> Decision {
-        // Source 0 says that the sender decides (E4).
-        let Some((address, source)) = self.ecs.and_then(Ecs::prefix).filter(|&(_, source)| source > 0) else {
+        match self.ecs.map(|ecs| (ecs, ecs.v4_prefix())) {
+            // Source 0 says that the sender decides (E4).
+            Some((_, Some((address, source)))) if source > 0 => {
+                let leaf = map.client_v4(address, source);
+                let scope = leaf.depth;
+                let decision = Decision {
+                    region: leaf.region,
+                    scope,
+                    reserved: false,
+                    sticky_scope: scope.max(24),
+                    decided_by: address.into(),
+                };
+                if leaf.region == IGNORED { self.ignoring(source, map) } else { decision }
+            }
+            Some((ecs, None)) => self.decide_v6(*ecs, map),
+            _ => self.by_sender(map),
+        }
+    }
+
+    #[inline(never)]
+    fn decide_v6(self, ecs: Ecs, map: &Map) -> Decision {
+        let Some((IpAddr::V6(address), source)) = ecs.prefix().filter(|&(_, source)| source > 0) else {
             return self.by_sender(map);
         };
-        let mut leaf = map.client(address, source);
-        let mut decided_by = address;
-        let mut outer = 0;
-        let mut own = if address.is_ipv4() { 24 } else { 56 };
-        if let IpAddr::V6(v6) = address
-            && is_six_to_four(v6)
-        {
-            let inside = IpAddr::V4(six_to_four(v6));
+        let mut leaf = map.client(address.into(), source);
+        let (mut decided_by, mut own, mut outer) = (IpAddr::V6(address), 56, 0);
+        if is_six_to_four(address) {
+            let inside = six_to_four(address);
             if leaf.region == SIX_TO_FOUR {
-                leaf = map.client(inside, source.saturating_sub(SIX_TO_FOUR_PREFIX));
+                leaf = map.client(inside.into(), source.saturating_sub(SIX_TO_FOUR_PREFIX));
                 outer = SIX_TO_FOUR_PREFIX;
             }
             if source >= SIX_TO_FOUR_PREFIX {
-                decided_by = inside;
-                own = SIX_TO_FOUR_PREFIX + 24;
+                (decided_by, own) = (inside.into(), SIX_TO_FOUR_PREFIX + 24);
             }
         }
         if leaf.region == IGNORED {
-            return Decision { scope: source, sticky_scope: source, reserved: true, ..self.by_sender(map) };
+            return self.ignoring(source, map);
         }
         let scope = outer + leaf.depth;
         Decision { region: leaf.region, scope, reserved: false, sticky_scope: scope.max(own), decided_by }
     }
 
+    /// The subnet is reserved and nothing names it (E5).
     #[inline(never)]
-    fn by_sender(&self, map: &Map) -> Decision {
+    fn ignoring(self, source: u8, map: &Map) -> Decision {
+        Decision { scope: source, sticky_scope: source, reserved: true, ..self.by_sender(map) }
+    }
+
+    #[inline(never)]
+    fn by_sender(self, map: &Map) -> Decision {
         let sender = self.sender();
         Decision { region: map.sender(sender), scope: 0, reserved: false, sticky_scope: 0, decided_by: sender }
     }
 
-    /// Who sent the query, where no map is asked.
-    pub(super) fn sender(&self) -> IpAddr {
+    /// Who sent the query.
+    fn sender(&self) -> IpAddr {
         unwrap_address(self.sender)
+    }
+}
+
+impl Asking for Client<'_> {
+    fn address(&self) -> IpAddr {
+        self.sender()
+    }
+}
+
+impl Asking for Decision {
+    fn address(&self) -> IpAddr {
+        self.decided_by
     }
 }
 

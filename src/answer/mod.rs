@@ -69,50 +69,65 @@ fn answer_read(
     draw: u64,
 ) -> Option<usize> {
     match reading {
+        Reading::Query if query.is_ordinary() => {
+            let mut reply = Reply::begin(query, peer.datagram, None, buffer)?;
+            if resolution(snapshot, query, peer, draw).straight(&query.name, &mut reply).is_some() {
+                return Some(reply.finish(Rcode::NoError));
+            }
+        }
         Reading::Query | Reading::Malformed => {}
         Reading::Drop => return None,
         Reading::HeaderOnly(rcode) => return header_only(buffer, rcode),
     }
-    let mut reply = Reply::begin(query, peer.datagram, snapshot.inputs.model.server.identity.as_deref(), buffer)?;
-    let rcode = fill(snapshot, query, reading, peer, draw, &mut reply);
+    answer_any(snapshot, query, reading, buffer, peer, draw)
+}
+
+/// The reply to any query, with nothing of it written yet.
+#[inline(never)]
+fn answer_any(
+    snapshot: &Snapshot,
+    query: &Query,
+    reading: Reading,
+    buffer: &mut [u8],
+    peer: Peer,
+    draw: u64,
+) -> Option<usize> {
+    let identity = snapshot.inputs.model.server.identity.as_deref();
+    let mut reply = Reply::begin(query, peer.datagram, identity, buffer)?;
+    let rcode = if reading == Reading::Malformed {
+        Rcode::FormErr
+    } else if query.edns.as_ref().is_some_and(|edns| edns.version > 0) {
+        Rcode::BadVers
+    } else if let Some(rcode) = refused_outright(query, peer, &mut reply) {
+        rcode
+    } else {
+        match resolution(snapshot, query, peer, draw).run(&query.name, &mut reply) {
+            Ending::Done(rcode) => rcode,
+            Ending::Full => {
+                reply.truncate();
+                Rcode::NoError
+            }
+            Ending::NotLoaded => {
+                reply.extended_error(ExtendedError::NotReady);
+                Rcode::ServFail
+            }
+            Ending::NotOurs => {
+                reply.extended_error(ExtendedError::NotAuthoritative);
+                Rcode::Refused
+            }
+        }
+    };
     Some(reply.finish(rcode))
 }
 
-/// Writes what a reply says before its OPT.
 #[inline(always)]
-fn fill(snapshot: &Snapshot, query: &Query, reading: Reading, peer: Peer, draw: u64, reply: &mut Reply<'_>) -> Rcode {
-    if reading == Reading::Malformed {
-        return Rcode::FormErr;
-    }
-    if query.edns.as_ref().is_some_and(|edns| edns.version > 0) {
-        return Rcode::BadVers;
-    }
-    if query.qclass != CLASS_IN || query.qtype.is_meta() {
-        if let Some(rcode) = refused_outright(query, peer, reply) {
-            return rcode;
-        }
-    }
+fn resolution<'a>(snapshot: &'a Snapshot, query: &'a Query, peer: Peer, draw: u64) -> Resolution<'a> {
     let ecs = query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
     let client = Client::new(ecs, peer.address, snapshot.inputs.model.server.prefer == Prefer::Resolver);
-    match Resolution::new(snapshot, query.qtype, client, draw).run(&query.name, reply) {
-        Ending::Done(rcode) => rcode,
-        Ending::Full => {
-            reply.truncate();
-            Rcode::NoError
-        }
-        Ending::NotLoaded => {
-            reply.extended_error(ExtendedError::NotReady);
-            Rcode::ServFail
-        }
-        Ending::NotOurs => {
-            reply.extended_error(ExtendedError::NotAuthoritative);
-            Rcode::Refused
-        }
-    }
+    Resolution::new(snapshot, query.qtype, client, draw)
 }
 
 /// Questions that no zone's content can answer (protocol 6).
-#[inline(never)]
 fn refused_outright(question: &Query, peer: Peer, reply: &mut Reply<'_>) -> Option<Rcode> {
     match question.qtype {
         _ if question.qclass != CLASS_IN => Some(Rcode::Refused),

@@ -30,23 +30,25 @@ impl From<Full> for Ending {
     }
 }
 
-/// One question being answered.
-#[derive(Debug)]
+/// One question being answered. Handed over as a copy where something rare is left to functions of their own, so that it
+/// need not lie in memory on the straight way.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Resolution<'a> {
     snapshot: &'a Snapshot,
     qtype: RecordType,
     client: Client<'a>,
     draw: u64,
-    /// The part of 2^32 at which RRsets begin their rotation.
-    turn: u32,
 }
 
 /// What stands at a name for this question.
 enum Found<'a> {
-    Records(ReadyRef<'a>),
-    Alias(ReadyRef<'a>),
+    /// Its RRset, and the scope of having decided for it (E2).
+    Records(ReadyRef<'a>, u8),
+    /// A CNAME that leads on, and the same.
+    Alias(ReadyRef<'a>, u8),
     Nothing,
-    NothingByPolicy,
+    /// NODATA that a policy asks for, and the scope of that.
+    NothingByPolicy(u8),
 }
 
 /// Whether the answer ends here or goes on behind an alias: where that lies, and its RRset.
@@ -58,13 +60,29 @@ enum Next<'a> {
 impl<'a> Resolution<'a> {
     #[inline(always)]
     pub(super) fn new(snapshot: &'a Snapshot, qtype: RecordType, client: Client<'a>, draw: u64) -> Self {
-        // The picks of W10's and M1's kind take the draw from the top; rotation takes bits that they hardly see.
-        let turn = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
-        Self { snapshot, qtype, client, draw, turn }
+        Self { snapshot, qtype, client, draw }
+    }
+
+    /// The part of 2^32 at which RRsets begin their rotation. The picks of W10's and M1's kind take the draw from the top;
+    /// rotation takes bits that they hardly see.
+    #[inline(always)]
+    fn turn(&self) -> u32 {
+        (self.draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+    }
+
+    /// What nearly all queries come to: the name exists, nothing rare stands there, and it has what is asked for. `None`:
+    /// any other case, to be answered by [`Self::run`] with a reply that nothing is in yet.
+    #[inline(always)]
+    pub(super) fn straight(&self, name: &Lowered, reply: &mut Reply<'_>) -> Option<()> {
+        let node = self.snapshot.plan.table.exact(name).filter(Node::is_common)?;
+        let Found::Records(ready, scope) = self.find(node) else { return None };
+        reply.push(Section::Answer, ready, HEADER, self.turn()).ok()?;
+        reply.widen_scope(scope);
+        reply.authoritative();
+        Some(())
     }
 
     /// Answers for `name` and all that it leads to.
-    #[inline(always)]
     pub(super) fn run(&self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
         match self.step(name, HEADER, 0, reply) {
             Ok(Next::End(ending)) => ending,
@@ -74,7 +92,6 @@ impl<'a> Resolution<'a> {
     }
 
     /// Goes along a chain whose first alias is the question's own.
-    #[inline(never)]
     fn follow(&self, mut line: u32, mut alias: ReadyRef<'a>, reply: &mut Reply<'_>) -> Result<Ending, Full> {
         let mut visited = [0; MAX_CHAIN];
         let mut owner = HEADER;
@@ -84,7 +101,7 @@ impl<'a> Resolution<'a> {
             }
             visited[links] = line;
             let at = reply.position();
-            reply.push(Section::Answer, alias, owner, self.turn)?;
+            reply.push(Section::Answer, alias, owner, self.turn())?;
             owner = at + RECORD_FIXED;
             let name = Lowered::new(reply.written(owner), self.snapshot.plan.table.seed());
             match self.step(&name, owner, links + 1, reply)? {
@@ -96,47 +113,14 @@ impl<'a> Resolution<'a> {
     }
 
     /// Answers for one name, which stands at `owner` in the reply and to which so many `links` of a chain have led.
-    #[inline(always)]
     fn step(&self, name: &Lowered, owner: usize, links: usize, reply: &mut Reply<'_>) -> Result<Next<'a>, Full> {
         let plan = &self.snapshot.plan;
         let done = |rcode| Ok(Next::End(Ending::Done(rcode)));
-        let Some((node, above)) = plan.table.closest(name) else {
+        let Some((mut node, above)) = plan.table.closest(name) else {
             return if links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
         };
-        let source = if above == 0 && node.is_common() {
-            // Nearly every name that is asked for and exists.
-            reply.authoritative();
-            node
-        } else {
-            match self.uncommon(node, above, name, owner, links, reply)? {
-                Ok(source) => source,
-                Err(ending) => return Ok(Next::End(ending)),
-            }
-        };
-        match self.find(source, reply) {
-            Found::Records(ready) => reply.push(Section::Answer, ready, owner, self.turn)?,
-            Found::Alias(ready) => return Ok(Next::Alias(source.line, ready)),
-            Found::Nothing => self.negative(source, false, name, owner, reply)?,
-            Found::NothingByPolicy => self.negative(source, true, name, owner, reply)?,
-        }
-        done(Rcode::NoError)
-    }
-
-    /// What answers for a name where its closest encloser is another or something rare stands: cuts, wildcards, zones
-    /// that are not loaded, apexes whose parent zone is ours as well. Or how the answer ends.
-    #[inline(never)]
-    fn uncommon(
-        &self,
-        mut node: Node<'a>,
-        above: usize,
-        name: &Lowered,
-        owner: usize,
-        links: usize,
-        reply: &mut Reply<'_>,
-    ) -> Result<Result<Node<'a>, Ending>, Full> {
-        let done = |rcode| Ok(Err(Ending::Done(rcode)));
         if node.is_unloaded() {
-            return if links == 0 { Ok(Err(Ending::NotLoaded)) } else { done(Rcode::NoError) };
+            return if links == 0 { Ok(Next::End(Ending::NotLoaded)) } else { done(Rcode::NoError) };
         }
         let exact = above == 0;
         let asks_parent = exact && self.qtype == RecordType::DS;
@@ -151,18 +135,33 @@ impl<'a> Resolution<'a> {
             return done(Rcode::NoError);
         }
         reply.authoritative();
-        if exact {
-            return Ok(Ok(node));
+        let source = match (exact, node.wildcard()) {
+            (true, _) => node,
+            (false, Some(wildcard)) => wildcard,
+            (false, None) => {
+                self.negative(node, false, name, owner, reply)?;
+                return done(Rcode::NxDomain);
+            }
+        };
+        match self.find(source) {
+            Found::Records(ready, scope) => {
+                reply.widen_scope(scope);
+                reply.push(Section::Answer, ready, owner, self.turn())?;
+            }
+            Found::Alias(ready, scope) => {
+                reply.widen_scope(scope);
+                return Ok(Next::Alias(source.line, ready));
+            }
+            Found::Nothing => self.negative(source, false, name, owner, reply)?,
+            Found::NothingByPolicy(scope) => {
+                reply.widen_scope(scope);
+                self.negative(source, true, name, owner, reply)?;
+            }
         }
-        if let Some(wildcard) = node.wildcard() {
-            return Ok(Ok(wildcard));
-        }
-        self.negative(node, false, name, owner, reply)?;
-        done(Rcode::NxDomain)
+        done(Rcode::NoError)
     }
 
     /// SOA in authority (RFC 2308); its owner is the end of the name asked.
-    #[inline(never)]
     fn negative(
         &self,
         node: Node<'_>,
@@ -177,54 +176,62 @@ impl<'a> Resolution<'a> {
     }
 
     #[inline(always)]
-    fn find(&self, node: Node<'a>, reply: &mut Reply<'_>) -> Found<'a> {
-        let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
-        if let Some(cname) = node.cname() {
-            return if follows { Found::Alias(cname) } else { Found::Records(cname) };
+    fn find(&self, node: Node<'a>) -> Found<'a> {
+        if self.qtype == RecordType::ANY || self.qtype == RecordType::CNAME || node.is_alias() {
+            return self.find_alias_or_any(node);
         }
-        if self.qtype == RecordType::ANY {
-            // One RRset is enough (RFC 8482).
-            if let Some(ready) = node.first_rrset() {
-                return Found::Records(ready);
-            }
-        } else if let Some(ready) = node.rrset(self.qtype) {
-            return Found::Records(ready);
+        if let Some(ready) = node.rrset(self.qtype) {
+            return Found::Records(ready, 0);
         }
         match node.steer() {
-            Some(steer) => self.steered(steer, follows, reply),
+            Some(steer) => self.steered(steer, true),
             None => Found::Nothing,
         }
     }
 
+    #[inline(never)]
+    fn find_alias_or_any(self, node: Node<'a>) -> Found<'a> {
+        let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
+        if let Some(cname) = node.cname() {
+            return if follows { Found::Alias(cname, 0) } else { Found::Records(cname, 0) };
+        }
+        // One RRset is enough (RFC 8482).
+        let ready = if self.qtype == RecordType::ANY { node.first_rrset() } else { node.rrset(self.qtype) };
+        match (ready, node.steer()) {
+            (Some(ready), _) => Found::Records(ready, 0),
+            (None, Some(steer)) => self.steered(steer, follows),
+            (None, None) => Found::Nothing,
+        }
+    }
+
     #[inline(always)]
-    fn steered(&self, number: usize, follows: bool, reply: &mut Reply<'_>) -> Found<'a> {
+    fn steered(&self, number: usize, follows: bool) -> Found<'a> {
         let steer = &self.snapshot.plan.steers[number];
         let answers = &self.snapshot.steered[number];
-        let by_type = match *steer.types {
-            [RecordType::CNAME] => answers.first_type(),
-            _ if self.qtype == RecordType::ANY => answers.first_type(),
-            _ => answers.of_type(self.qtype),
+        let by_type = match answers.of_type(self.qtype) {
+            None if self.qtype == RecordType::ANY || *steer.types == [RecordType::CNAME] => answers.first_type(),
+            found => found,
         };
         let Some(by_type) = by_type else { return Found::Nothing };
-        let picked = match &steer.regions {
-            None => answers.pick(by_type.choice(0), self.draw, self.client.sender()),
+        let (picked, scope) = match &steer.regions {
+            None => (answers.pick(by_type.choice(0), self.draw, &self.client), 0),
             Some(regions) => {
                 let decision = self.client.decide(&regions.map);
                 let choice = by_type.choice(decision.region);
                 // Subnets may all be alike while senders are not.
                 let depends = if decision.reserved { regions.count() > 1 } else { !regions.map.uniform };
-                reply.widen_scope(match (regions.is_sticky(decision.region), depends) {
+                let scope = match (regions.is_sticky(decision.region), depends) {
                     (true, _) => decision.sticky_scope,
                     (false, true) => decision.scope,
                     (false, false) => 0,
-                });
-                answers.pick(choice, self.draw, decision.decided_by)
+                };
+                (answers.pick(choice, self.draw, &decision), scope)
             }
         };
         match picked {
-            None => Found::NothingByPolicy,
-            Some(ready) if ready.rtype == RecordType::CNAME && follows => Found::Alias(ready),
-            Some(ready) => Found::Records(ready),
+            None => Found::NothingByPolicy(scope),
+            Some(ready) if ready.rtype == RecordType::CNAME && follows => Found::Alias(ready, scope),
+            Some(ready) => Found::Records(ready, scope),
         }
     }
 }

@@ -30,6 +30,9 @@ const TRY_CLIENT: &str = "81.2.69.0/24";
 /// Serves until told to stop.
 pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Result<Outcome> {
     log(global, output)?;
+    if let Err(error) = net::raise_descriptors() {
+        tracing::warn!("the number of descriptors stays as it is: {error}");
+    }
     let runtime = Builder::new_multi_thread().enable_all().thread_name("rhumb").build()?;
     let overrides = Overrides {
         zones: serve.zones.clone(),
@@ -85,7 +88,8 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
     };
 
     let notes = bound.notes.clone();
-    let serving = bound.serve(Engine::new(control.snapshot()), server.transport, Limits::default())?;
+    let engine = Engine::new(control.snapshot()).reporting_to(control.readers());
+    let serving = bound.serve(engine, server.transport, Limits::default())?;
     control.listening_on(serving.addresses().iter().map(ToString::to_string).collect());
     let counters = serving.counters();
     control.count_with(move || counters.read());

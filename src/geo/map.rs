@@ -9,7 +9,7 @@
 //! or /56 stand in a list of exceptions; senders' own addresses under longer listed networks in a list of long ranges.
 //! Only short client subnets and senders of maps with such rules ask these.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::hash::FastMap;
 use super::listed::{Listed, NetId};
@@ -108,12 +108,7 @@ impl Map {
     #[inline]
     pub fn client(&self, address: IpAddr, source: u8) -> Leaf {
         match address {
-            IpAddr::V4(v4) => {
-                let len = source.min(V4_BITS);
-                let key = v4.to_bits() >> 8 & !(low_bits(V4_BITS - len) as u32);
-                let leaf = self.v4.find(key);
-                if len == V4_BITS { leaf } else { self.shorter(leaf, key.into(), len, false) }
-            }
+            IpAddr::V4(v4) => self.client_v4(v4, source),
             IpAddr::V6(v6) => {
                 let len = source.min(V6_BITS);
                 let key = (v6.to_bits() >> 72) as u64 & !low_bits(V6_BITS - len);
@@ -127,6 +122,15 @@ impl Map {
     fn shorter(&self, leaf: Leaf, key: u64, len: u8, v6: bool) -> Leaf {
         let region = self.exceptions.get(&exception_key(key, len, v6)).copied().unwrap_or(leaf.region);
         Leaf { region, ..leaf }
+    }
+
+    /// As [`Self::client`], for IPv4.
+    #[inline]
+    pub fn client_v4(&self, address: Ipv4Addr, source: u8) -> Leaf {
+        let len = source.min(V4_BITS);
+        let key = address.to_bits() >> 8 & !(low_bits(V4_BITS - len) as u32);
+        let leaf = self.v4.find(key);
+        if len == V4_BITS { leaf } else { self.shorter(leaf, key.into(), len, false) }
     }
 
     /// The decision for a sender's own address, which counts in full against listed networks (E2).

@@ -7,7 +7,7 @@ use arc_swap::{ArcSwap, Cache, Guard};
 
 use super::counters::{Counters, count};
 use crate::answer::{Peer, Query, answer_in_place};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Reader, Readers, Snapshot};
 
 /// Answers messages; the engine in the server, a closure in tests.
 pub trait Service: Send + Sync + 'static {
@@ -89,12 +89,18 @@ where
 #[derive(Clone, Debug)]
 pub struct Engine {
     snapshot: Arc<ArcSwap<Snapshot>>,
+    readers: Arc<Readers>,
 }
 
 impl Engine {
     /// Over the pointer that the publisher swaps.
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>) -> Self {
-        Self { snapshot }
+        Self { snapshot, readers: Arc::default() }
+    }
+
+    /// Workers report which snapshots they use.
+    pub fn reporting_to(self, readers: Arc<Readers>) -> Self {
+        Self { readers, ..self }
     }
 }
 
@@ -107,14 +113,16 @@ impl Service for Engine {
     }
 
     fn hand(&self) -> EngineHand<'_> {
-        EngineHand { cache: Cache::new(&self.snapshot) }
+        EngineHand { cache: Cache::new(&self.snapshot), reader: self.readers.join() }
     }
 }
 
-/// A worker's snapshot: as long as it is the current one, a batch costs one look at the pointer.
+/// A worker's snapshot: as long as it is the current one, a batch costs one look at the pointer. The publisher hears of
+/// each newer one once the one before it is let go.
 #[derive(Debug)]
 pub struct EngineHand<'a> {
     cache: Cache<&'a ArcSwap<Snapshot>, Arc<Snapshot>>,
+    reader: Reader,
 }
 
 impl Hand for EngineHand<'_> {
@@ -123,8 +131,11 @@ impl Hand for EngineHand<'_> {
     where
         Self: 'a;
 
+    #[inline]
     fn turn(&mut self) -> &Snapshot {
-        self.cache.load()
+        let snapshot = self.cache.load();
+        self.reader.observe(snapshot.generation);
+        snapshot
     }
 }
 

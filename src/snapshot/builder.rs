@@ -41,9 +41,9 @@ pub(super) struct Directory {
 /// Where one zone lies, and what its records say of others.
 #[derive(Debug)]
 struct Built {
-    runs: Vec<Run>,
+    runs: Box<[Run]>,
     /// (zone next below, line): what this one says as its parent.
-    handed: Vec<(u32, u32)>,
+    handed: Box<[(u32, u32)]>,
     names: usize,
     /// Numbers of its steered names.
     steers: Box<[u32]>,
@@ -167,6 +167,8 @@ struct Next {
     unloaded: Vec<Run>,
     slots: Index,
     len: usize,
+    /// Labels of the deepest apex of a zone that could not be loaded.
+    deepest: usize,
 }
 
 impl Next {
@@ -179,8 +181,9 @@ impl Next {
             zones: vec![None; ends.len()],
             ends,
             unloaded: Vec::new(),
-            slots: Index::with_capacity(0),
+            slots: before.map_or_else(|| Index::with_capacity(0), |before| before.table.index()),
             len: 0,
+            deepest: 0,
         }
     }
 
@@ -228,22 +231,20 @@ impl Next {
             laid.move_lines(&moved);
             let inner = nesting.within(number).map_or(&[][..], |nest| &nest.zones);
             let handed = laid.handed.iter().filter_map(|&(at, line)| Some((*inner.get(at as usize)?, line)));
-            let built = Built { handed: handed.collect(), runs: laid.runs, names: laid.names, steers };
+            let built = Built { handed: handed.collect(), runs: laid.runs.into(), names: laid.names, steers };
             self.zones[number as usize] = Some(Arc::new(built));
-            self.ends[number as usize] =
-                ZoneEnds { apex_len: zone.apex.as_wire().len() as u8, line: laid.ends, parent_side: None };
+            self.ends[number as usize] = ZoneEnds {
+                apex_len: zone.apex.as_wire().len() as u8,
+                deepest: laid.deepest,
+                line: laid.ends,
+                parent_side: None,
+            };
         }
 
         self.len = self.zones.iter().flatten().map(|built| built.names).sum();
-        self.slots = Index::with_capacity(self.len + model.unloaded.len());
-        if let Some(before) = before {
-            for (hash, line) in before.table.names().filter(|&(_, line)| !dead.has(line)) {
-                self.slots.insert(hash, line);
-            }
-        }
-        for (hash, line) in placed {
-            self.slots.insert(hash, moved(line));
-        }
+        self.slots.retain(|line| !dead.has(line));
+        self.slots.extend(placed.iter().map(|&(hash, line)| (hash, moved(line))));
+        self.slots.shrink();
     }
 
     /// Gives up what belongs to zones that are no longer there, or are so in another form.
@@ -296,11 +297,12 @@ impl Next {
         for apex in apexes {
             let name = Lowered::new(apex.as_wire(), seed);
             let hash = tag(name.hash());
-            let is_it = |line: u32| Record::at(self.chunks[chunk_of(line)].at(line)).name() == name.suffix(0);
+            let is_it = |line: u32| Record::at(self.chunks[chunk_of(line)].at(line)).name() == name.whole();
             if self.slots.find(hash, is_it).is_none() && met.insert(apex.view()) {
-                draft.begin(Head { is_unloaded: true, ..Head::default() }, name.suffix(0));
+                draft.begin(Head { is_unloaded: true, ..Head::default() }, name.whole());
                 draft.group();
                 placed.push((hash, writer.push(draft.record())));
+                self.deepest = self.deepest.max(name.labels());
             }
         }
         let runs: Vec<Run> = writer.runs_since(mark).collect();
@@ -332,7 +334,9 @@ impl Next {
             self.live.pop();
             self.chunks.pop();
         }
-        let table = NameTable::new(self.slots, seed, self.chunks.into(), self.ends.into(), self.len);
+        let used = self.zones.iter().zip(&self.ends).filter(|(zone, _)| zone.is_some());
+        let deepest = used.map(|(_, ends)| ends.deepest.into()).fold(self.deepest, usize::max);
+        let table = NameTable::new(self.slots, seed, self.chunks.into(), self.ends.into(), self.len, deepest);
         (table, Directory { zones: self.zones, order, nesting, unloaded: self.unloaded, live: self.live })
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Comes in: the model, the places, verdicts, drains ([`Inputs`]). Goes out: a table of names, and for each steered
 //! name the ready answers by region and type. Two parts with different lives: the [`Plan`] depends on files and
-//! databases only, the steered answers on health too, so a flip of health reuses the plan whole. Of the plan, zones that
-//! did not change keep their records (`builder`), and questions their maps (`steering`).
+//! databases only, the steered answers on health too, so a flip of health reuses the plan whole, and of the
+//! answers all those that did not hear of it. Of the plan, zones that did not change keep their records (`builder`), and
+//! questions their maps (`steering`).
 //! Invariants: `compile` is pure; whatever the inputs, every outcome has an answer; what is compiled from a snapshot
 //! before answers as what is compiled from nothing.
 
@@ -18,7 +19,9 @@ mod nesting;
 mod parallel;
 mod paths;
 mod plan;
+mod readers;
 mod ready;
+mod recheck;
 mod record;
 mod steered;
 mod steering;
@@ -36,9 +39,11 @@ pub use compile::{CompileError, compile};
 pub use list::SteeredList;
 pub use listeners::Listeners;
 pub use plan::{Plan, Steer};
+pub use readers::{Reader, Readers};
 pub use ready::{Ready, ReadyRef, Records};
+pub use recheck::Place;
 pub use record::Cut;
-pub use steered::{Choice, SteeredAnswers, SteeredType};
+pub use steered::{Asking, Choice, SteeredAnswers, SteeredType};
 pub use table::{NameTable, Negative, Node};
 
 /// What a snapshot is made of.

@@ -4,18 +4,17 @@
 //! where that lies in `variants`: a head, then the finished octets, for one address both in one cache line. Others are a
 //! run of branches that a draw picks from, or a sticky node that the client's network picks from.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::classes::{Changes, Classes};
+use super::classes::{Changes, Class, Classes};
 use super::compile::CompileError;
 use super::plan::Steer;
 use super::ready::{Ready, ReadyRef};
 use super::variants::Variants;
-use crate::geo::Map;
+use crate::geo::{FastMap, Map};
 use crate::policy::sticky::{self, Network};
-use crate::policy::{AnswerSet, Conditions, Leaf, Outcome, View};
+use crate::policy::{self, AnswerSet, Conditions, Leaf, Outcome, View};
 use crate::wire::RecordType;
 
 /// One tree's answers under the verdicts of one moment.
@@ -35,6 +34,12 @@ pub struct SteeredAnswers {
     pub forced: bool,
     /// What all of it was made of, by type.
     classes: Box<[Arc<Classes>]>,
+}
+
+/// Whose network a sticky node picks by (W10): asked for only where there is one.
+pub trait Asking {
+    /// An address in it.
+    fn address(&self) -> IpAddr;
 }
 
 /// One type's answers.
@@ -149,10 +154,11 @@ impl SteeredAnswers {
 
     /// What a draw comes to for this client; `None` is NODATA by policy.
     #[inline]
-    pub fn pick(&self, choice: Choice, draw: u64, client: IpAddr) -> Option<ReadyRef<'_>> {
+    pub fn pick(&self, choice: Choice, draw: u64, client: &impl Asking) -> Option<ReadyRef<'_>> {
         match choice.0 & KIND {
             VARIANT => Some(self.variants.get((choice.0 & !KIND) as usize)),
-            _ => self.draw(choice, draw, client),
+            NODATA => None,
+            _ => self.draw(choice, draw, client.address()),
         }
     }
 
@@ -174,6 +180,56 @@ impl SteeredAnswers {
                 }
                 _ => return None,
             }
+        }
+    }
+}
+
+/// Comparing what is served with what it should be, for the sweep.
+impl SteeredAnswers {
+    /// What clients of a region get of the type at `at`, as numbers: the same ones are the same answers.
+    pub(super) fn served(&self, at: usize, region: u16) -> Option<(Choice, u16)> {
+        let choice = self.nth_type(at)?.choice(region);
+        Some((choice, self.classes.get(at)?.by_region[usize::from(region)]))
+    }
+
+    /// Whether that is what `class` says, in the records of the control side and in the octets that are sent.
+    pub(super) fn agree(&self, at: usize, region: u16, class: &Class, ttl: u32) -> bool {
+        let known = self.classes.get(at).map(|classes| classes.of_region(region));
+        let choice = self.nth_type(at).map(|of_type| of_type.choice(region));
+        known == Some(class) && choice.is_some_and(|choice| self.serves(choice, &class.outcome, ttl))
+    }
+
+    fn serves(&self, choice: Choice, outcome: &Outcome, ttl: u32) -> bool {
+        if let [only] = &outcome.branches[..] {
+            return self.serves_leaf(choice, &only.leaf, ttl);
+        }
+        let at = (choice.0 & !KIND) as usize;
+        let run = self.branches.get(at).and_then(|head| self.branches.get(at + 1..at + 1 + head.last as usize));
+        choice.0 & KIND == BRANCHES
+            && run.is_some_and(|run| {
+                let serves = |(served, branch): (&Branch, &policy::Branch)| {
+                    served.last == branch.last && self.serves_leaf(served.choice, &branch.leaf, ttl)
+                };
+                run.len() == outcome.branches.len() && run.iter().zip(&outcome.branches).all(serves)
+            })
+    }
+
+    fn serves_leaf(&self, choice: Choice, leaf: &Leaf, ttl: u32) -> bool {
+        let (kind, at) = (choice.0 & KIND, (choice.0 & !KIND) as usize);
+        match leaf {
+            Leaf::Nodata => kind == NODATA,
+            Leaf::Answer(AnswerSet { rtype, records, take }) => {
+                kind == VARIANT && self.variants.get(at) == Ready::new(*rtype, ttl, records, *take).view()
+            }
+            Leaf::Sticky(pick) => self.sticky.get(at).is_some_and(|Sticky { salt, members }| {
+                let serves = |(served, (name, weight, outcome)): (&(String, u16, Choice), &(String, u16, Outcome))| {
+                    served.0 == *name && served.1 == *weight && self.serves(served.2, outcome, ttl)
+                };
+                kind == STICKY
+                    && *salt == pick.salt
+                    && members.len() == pick.members.len()
+                    && members.iter().zip(&pick.members).all(serves)
+            }),
         }
     }
 }
@@ -216,9 +272,9 @@ impl Steer {
 struct Layout<'a> {
     ttl: u32,
     variants: Variants,
-    known: HashMap<&'a AnswerSet, Choice>,
+    known: FastMap<&'a AnswerSet, Choice>,
     branches: Vec<Branch>,
-    runs: HashMap<Vec<Branch>, Choice>,
+    runs: FastMap<Vec<Branch>, Choice>,
     sticky: Vec<Sticky>,
 }
 

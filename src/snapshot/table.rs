@@ -21,6 +21,8 @@ pub struct NameTable {
     /// By number.
     pub(super) zones: Box<[ZoneEnds]>,
     len: usize,
+    /// Labels of the deepest name.
+    deepest: usize,
     /// What names are hashed with.
     seed: u64,
 }
@@ -30,6 +32,8 @@ pub struct NameTable {
 pub(super) struct ZoneEnds {
     /// Octets of the apex.
     pub(super) apex_len: u8,
+    /// Labels of its deepest name, the root's excluded.
+    pub(super) deepest: u8,
     /// The line of the record of its negative answers.
     pub(super) line: u32,
     /// The line of what the zone around it says at its apex.
@@ -57,26 +61,33 @@ pub struct Node<'a> {
 }
 
 impl NameTable {
-    pub(super) fn new(slots: Index, seed: u64, chunks: Box<[Chunk]>, zones: Box<[ZoneEnds]>, len: usize) -> Self {
+    pub(super) fn new(
+        slots: Index,
+        seed: u64,
+        chunks: Box<[Chunk]>,
+        zones: Box<[ZoneEnds]>,
+        len: usize,
+        deepest: usize,
+    ) -> Self {
         let slots = slots.into_slots();
-        Self { mask: slots.len() - 1, slots, seed, chunks, zones, len }
+        Self { mask: slots.len() - 1, slots, seed, chunks, zones, len, deepest }
     }
 
-    /// (half of the hash, line) of every name.
-    pub(super) fn names(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.slots.iter().copied().filter(|&(_, line)| line != EMPTY)
+    /// A copy of the slots, to make the next table's from.
+    pub(super) fn index(&self) -> Index {
+        Index::from_slots(self.slots.clone(), self.len)
     }
 
     /// The number of the zone that has this apex.
     pub(super) fn zone_of(&self, apex: &Name) -> Option<u32> {
         let name = Lowered::new(apex.as_wire(), self.seed);
-        let record = self.record(self.find(name.hash(), name.suffix(0))?);
+        let record = self.exact(&name)?.record;
         record.is_apex().then(|| record.zone())
     }
 
     #[inline]
     fn record(&self, line: u32) -> Record<'_> {
-        Record::at(self.chunks.get(chunk_of(line)).map_or(&[], |chunk| chunk.at(line)))
+        Record::at(self.chunks[chunk_of(line)].at(line))
     }
 
     #[inline]
@@ -85,34 +96,38 @@ impl NameTable {
     }
 
     #[inline(always)]
-    fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
+    fn find(&self, hash: u64, is_it: impl Fn(Record<'_>) -> bool) -> Option<Node<'_>> {
         let mut slot = tag(hash) as usize & self.mask;
         loop {
             let (found, line) = self.slots[slot];
             if line == EMPTY {
                 return None;
             }
-            if found == tag(hash) && self.record(line).name() == name {
-                return Some(line);
+            if found == tag(hash) {
+                let node = self.node(line);
+                if is_it(node.record) {
+                    return Some(node);
+                }
             }
             slot = (slot + 1) & self.mask;
         }
     }
 
-    /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
+    /// What stands at this very name.
     #[inline(always)]
-    pub fn closest(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
-        match self.find(name.hash(), name.suffix(0)) {
-            Some(line) => Some((self.node(line), 0)),
-            None => self.above(name),
-        }
+    pub fn exact(&self, name: &Lowered) -> Option<Node<'_>> {
+        self.find(name.hash(), |record| record.is_of(name))
     }
 
-    /// The closest name that exists above this one.
-    #[inline(never)]
-    fn above(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
-        let hashes = name.hashes();
-        (1..=name.labels()).find_map(|skip| Some((self.node(self.find(hashes[skip], name.suffix(skip))?), skip)))
+    /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
+    pub fn closest(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
+        if let Some(node) = self.exact(name) {
+            return Some((node, 0));
+        }
+        // No name with more labels than the deepest one is here.
+        let first = name.labels().saturating_sub(self.deepest).max(1);
+        name.ancestors(first)
+            .find_map(|(skip, octets, hash)| Some((self.find(hash, |record| record.name() == octets)?, skip)))
     }
 
     /// What names are hashed with that are looked up here.
@@ -194,10 +209,16 @@ impl<'a> Node<'a> {
         self.ends().parent_side.map(|line| self.table.node(line))
     }
 
+    /// Whether a CNAME stands here.
+    #[inline]
+    pub fn is_alias(&self) -> bool {
+        self.record.is_alias()
+    }
+
     /// Stands alone (RFC 1034 section 3.6.2).
     #[inline]
     pub fn cname(&self) -> Option<ReadyRef<'a>> {
-        if self.record.is_alias() { self.first_rrset() } else { None }
+        if self.is_alias() { self.first_rrset() } else { None }
     }
 
     /// The RRset of a type.

@@ -65,19 +65,19 @@ impl Ecs {
         Self { words: words(data), len: 4 + source.div_ceil(8) }
     }
 
-    /// Reads the option's data, the `len` octets of `message` from `at` on. `None` is malformed: family, length, bits
+    /// Reads the option's data, the `len` octets of `buffer` from `at` on. `None` is malformed: family, length, bits
     /// past the prefix, or a scope in a query (E3).
     #[inline(always)]
-    pub fn parse(message: &[u8], at: usize, len: usize) -> Option<Self> {
-        // Most are an IPv4 prefix, and followed by enough of the message's buffer: what is no part of them is cut off.
+    pub fn parse(buffer: &[u8], at: usize, len: usize) -> Option<Self> {
+        // Most are an IPv4 prefix, read as a whole word: what stands behind them in the buffer is cut off.
         if len <= 8
             && len >= 4
-            && let Some(word) = message.get(at..).and_then(|rest| rest.first_chunk())
+            && let Some(word) = buffer.get(at..).and_then(|rest| rest.first_chunk())
         {
             let word = u64::from_le_bytes(*word) & (u64::MAX >> (64 - 8 * len as u32));
             return Self { words: [word, 0, 0], len: len as u8 }.well_formed();
         }
-        let data = message.get(at..at + len)?;
+        let data = buffer.get(at..at + len)?;
         let mut whole = [0; 24];
         whole[..ECS_MOST].get_mut(..data.len())?.copy_from_slice(data);
         Self { words: words(whole), len: data.len() as u8 }.well_formed()
@@ -131,6 +131,12 @@ impl Ecs {
         Some((address, self.source()))
     }
 
+    /// As [`Self::prefix`], of IPv4 only.
+    #[inline(always)]
+    pub fn v4_prefix(&self) -> Option<(Ipv4Addr, u8)> {
+        (self.family() == 1).then(|| (Ipv4Addr::from_bits(self.v4()), self.source()))
+    }
+
     /// Octets of the option's data, 4 to 20.
     #[inline]
     #[allow(clippy::len_without_is_empty, reason = "an option is never empty")]
@@ -180,16 +186,16 @@ impl Edns {
         Self { payload: class, version, dnssec_ok: flags & 0x80 != 0, ecs: None, nsid: false }
     }
 
-    /// Reads the record's options, the octets `at..end` of `message`, which are within it. `None` is FORMERR
+    /// Reads the record's options, the octets `at..end` of `buffer`, which are within it. `None` is FORMERR
     /// (protocol 17): an option runs over, or a client subnet is malformed (E3). Options are not read above version 0,
     /// whose form nobody knows.
     #[inline(always)]
-    pub fn read_options(&mut self, message: &[u8], mut at: usize, end: usize) -> Option<()> {
+    pub fn read_options(&mut self, buffer: &[u8], mut at: usize, end: usize) -> Option<()> {
         if self.version > 0 {
             return Some(());
         }
         while at < end {
-            let &[code_hi, code_lo, len_hi, len_lo] = message.get(at..)?.first_chunk()?;
+            let &[code_hi, code_lo, len_hi, len_lo] = buffer.get(at..)?.first_chunk()?;
             let len = usize::from(u16::from_be_bytes([len_hi, len_lo]));
             at += 4;
             if at + len > end {
@@ -198,7 +204,7 @@ impl Edns {
             match u16::from_be_bytes([code_hi, code_lo]) {
                 // The first one counts (protocol 18), a malformed second one is still malformed.
                 option::ECS => {
-                    let ecs = Ecs::parse(message, at, len)?;
+                    let ecs = Ecs::parse(buffer, at, len)?;
                     self.ecs.get_or_insert(ecs);
                 }
                 option::NSID => self.nsid = true,

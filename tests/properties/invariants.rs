@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use rhumb::config::model::{EndpointId, Health, RouteId, Target};
+use rhumb::config::model::{EndpointId, Health, ProbeId, RouteId, Target};
 use rhumb::health::{Verdict, Verdicts};
+use rhumb::snapshot::Place;
 use rhumb::wire::RecordType;
 
 use super::{Case, Kind};
@@ -31,7 +32,7 @@ fn g4_g6_no_verdicts_ever_empty_an_answer() {
         let mut draws = Draws::new(seed);
         let fixture = Fixture::compiled(case.inputs.clone());
         for _ in 0..3 {
-            let verdicts = Verdicts((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)).collect());
+            let verdicts = Verdicts::from_iter((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)));
             let fixture = fixture.with(verdicts, BTreeSet::new());
             for _ in 0..6 {
                 let ask = ask(&case, &mut draws);
@@ -57,7 +58,7 @@ fn g4_w8_t5_with_every_probe_down_each_draw_answers_as_with_every_probe_up() {
         if model.endpoints.iter().any(|e| matches!(e.health, Health::Unchecked)) {
             continue;
         }
-        let all = |verdict| Verdicts(vec![verdict; model.probes.len()]);
+        let all = |verdict| Verdicts::from(vec![verdict; model.probes.len()]);
         let up = Fixture::compiled(case.inputs.clone()).with(all(Verdict::Up), BTreeSet::new());
         let down = up.with(all(Verdict::Down), BTreeSet::new());
         let mut draws = Draws::new(seed);
@@ -76,7 +77,7 @@ fn e2_regions_and_so_scopes_do_not_depend_on_health() {
         let case = Case::new(seed, 6, Kind::Plain);
         let one = Fixture::compiled(case.inputs.clone());
         let mut draws = Draws::new(seed);
-        let verdicts = Verdicts((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)).collect());
+        let verdicts = Verdicts::from_iter((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)));
         let other = one.with(verdicts, BTreeSet::new());
         for _ in 0..20 {
             let ask = ask(&case, &mut draws);
@@ -170,19 +171,20 @@ fn g10_no_drained_endpoint_is_answered_while_another_one_is_there() {
 
 #[test]
 fn g1_a_flip_of_health_recompiles_what_depends_on_it_and_nothing_is_missed() {
-    for seed in 6_000..6_040 {
+    for seed in 6_000..6_080 {
         let case = Case::new(seed, 6, Kind::Any);
         let mut draws = Draws::new(seed);
         let mut fixture = Fixture::compiled(case.inputs.clone());
-        for _ in 0..6 {
+        for _ in 0..10 {
             let mut verdicts = fixture.inputs.verdicts.clone();
-            verdicts.0.resize(case.inputs.model.probes.len(), Verdict::Unchecked);
-            if !verdicts.0.is_empty() {
-                let flipped = draws.below(verdicts.0.len());
-                verdicts.0[flipped] = random_verdict(&mut draws);
+            if !verdicts.is_empty() {
+                for _ in 0..1 + draws.below(3) {
+                    let flipped = ProbeId(draws.below(verdicts.len()) as u32);
+                    verdicts.set(flipped, random_verdict(&mut draws));
+                }
             }
             let mut drained = fixture.inputs.drained.clone();
-            if draws.one_in(3) {
+            if draws.one_in(5) {
                 let endpoint = EndpointId(draws.below(case.inputs.model.endpoints.len()) as u32);
                 if !drained.remove(&endpoint) {
                     drained.insert(endpoint);
@@ -191,6 +193,51 @@ fn g1_a_flip_of_health_recompiles_what_depends_on_it_and_nothing_is_missed() {
             fixture = fixture.with(verdicts, drained);
             let fresh = Fixture::compiled(fixture.inputs.clone());
             assert_eq!(fixture.snapshot.steered, fresh.snapshot.steered, "seed {seed}");
+            assert_eq!(fixture.snapshot.forced(), fresh.snapshot.forced(), "seed {seed}");
+            let ask = ask(&case, &mut draws);
+            assert_eq!(fixture.raw(&ask.bytes(), &ask), fresh.raw(&ask.bytes(), &ask), "seed {seed}: {ask:?}");
         }
     }
+}
+
+#[test]
+fn g1_what_nothing_has_changed_is_shared_with_the_snapshot_before() {
+    for seed in 6_000..6_020 {
+        let case = Case::new(seed, 6, Kind::Any);
+        let one = Fixture::compiled(case.inputs.clone());
+        let two = one.with(case.inputs.verdicts.clone(), case.inputs.drained.clone());
+        for (one, two) in one.snapshot.steered.iter().zip(two.snapshot.steered.iter()) {
+            assert!(std::sync::Arc::ptr_eq(one, two), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn r7_a_sweep_finds_what_differs_and_nothing_else() {
+    let mut planted = 0;
+    for seed in 6_100..6_160 {
+        let case = Case::new(seed, 6, Kind::Any);
+        let mut draws = Draws::new(seed);
+        let mut snapshot = Fixture::compiled(case.inputs.clone()).snapshot;
+        let verdicts = Verdicts::from_iter((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)));
+        let right = Fixture::compiled(case.inputs.clone()).with(verdicts.clone(), BTreeSet::new()).snapshot;
+        // As if these changes had been missed.
+        (snapshot.inputs.verdicts, snapshot.inputs.drained) = (verdicts, BTreeSet::new());
+        let (mut found, mut place) = (BTreeSet::new(), Place::default());
+        loop {
+            // Slices of any length come to the same.
+            found.extend(snapshot.recheck(&mut place, || draws.one_in(2)));
+            if place == Place::default() {
+                break;
+            }
+        }
+        let differing: BTreeSet<u32> = (0..)
+            .zip(snapshot.steered.iter().zip(right.steered.iter()))
+            .filter(|(_, (served, right))| served != right)
+            .map(|(number, _)| number)
+            .collect();
+        assert_eq!(found, differing, "seed {seed}");
+        planted += found.len();
+    }
+    assert!(planted >= 40, "too few cases say something: {planted}");
 }
