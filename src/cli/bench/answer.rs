@@ -23,34 +23,52 @@ const LINE: usize = 64;
 /// Looks at memory of each run.
 const LOOKS: usize = 1 << 20;
 
-/// One kind of question, measured.
+/// One kind of question.
 struct Line {
     name: &'static str,
+    queries: Queries,
     /// Nanoseconds a query, the least of all runs.
     time: f64,
-    /// Of a cold line: how much longer than the hot one of its kind.
-    beyond_hot: Option<f64>,
+}
+
+impl Line {
+    fn new(name: &'static str, queries: Queries) -> Self {
+        Self { name, queries, time: f64::INFINITY }
+    }
+}
+
+/// Of each line that follows the hot one of its kind: how much longer it took.
+fn beyond_hot(lines: &[Line]) -> Vec<Option<f64>> {
+    let hot = |line: &Line| line.queries.len() == 1;
+    let more = |at: usize| Some((lines[at].time - lines.get(at.checked_sub(1)?).filter(|l| hot(l))?.time).max(0.0));
+    (0..lines.len()).map(|at| if hot(&lines[at]) { None } else { more(at) }).collect()
 }
 
 /// Measures every kind of question that the zones have.
 pub(super) fn run(global: &Global, output: &Output, args: &Answer) -> anyhow::Result<Outcome> {
     let snapshot = super::snapshot(global, output, args.zones.as_deref())?;
     let questions = Questions::of(&snapshot);
-    let mut lines = Vec::new();
-    for (kind, hot, cold) in [
-        (Kind::Plain, "static, hot", "static, cold"),
-        (Kind::Missing, "NXDOMAIN, hot", "NXDOMAIN, cold"),
-        (Kind::Wildcard, "wildcard, hot", "wildcard, cold"),
-        (Kind::Steered, "steered and client subnet, hot", "steered and client subnet, cold"),
-    ] {
-        let (Some(one), Some(many)) = (questions.draw(kind, 1), questions.draw(kind, COLD)) else { continue };
-        let hot_time = measure(&snapshot, &one, args);
-        let cold_time = measure(&snapshot, &many, args);
-        lines.push(Line { name: hot, time: hot_time, beyond_hot: None });
-        lines.push(Line { name: cold, time: cold_time, beyond_hot: Some((cold_time - hot_time).max(0.0)) });
-    }
+    let mut lines: Vec<Line> = [
+        (Kind::Plain, 1, "static, hot"),
+        (Kind::Plain, COLD, "static, cold"),
+        (Kind::Missing, 1, "NXDOMAIN, hot"),
+        (Kind::Missing, COLD, "NXDOMAIN, cold"),
+        (Kind::Wildcard, 1, "wildcard, hot"),
+        (Kind::Wildcard, COLD, "wildcard, cold"),
+        (Kind::Steered, 1, "steered and client subnet, hot"),
+        (Kind::Steered, COLD, "steered and client subnet, cold"),
+    ]
+    .into_iter()
+    .filter_map(|(kind, count, name)| Some(Line::new(name, questions.draw(kind, count)?)))
+    .collect();
     if lines.is_empty() {
         return Err(Failure::new("the zones answer nothing that could be measured").into());
+    }
+    // In turn, so that what disturbs for a while disturbs one run of each.
+    for run in 0..args.runs as u64 {
+        for line in &mut lines {
+            line.time = line.time.min(measure(&snapshot, &line.queries, args.count, run));
+        }
     }
     let memory = memory_latency(args.runs);
     if output.is_json() {
@@ -61,32 +79,28 @@ pub(super) fn run(global: &Global, output: &Output, args: &Answer) -> anyhow::Re
     Ok(Outcome::Done)
 }
 
-/// Nanoseconds of one query: the least of all runs. Copying the query into its buffer is the socket's work and is left out.
-fn measure(snapshot: &Snapshot, queries: &Queries, args: &Answer) -> f64 {
+/// Nanoseconds of one query. Copying it into its buffer is the socket's work and is left out.
+fn measure(snapshot: &Snapshot, queries: &Queries, wanted: usize, run: u64) -> f64 {
     let mut buffers = vec![[0; ROOM]; BATCH];
     let mut lengths = [0; BATCH];
     let mut read = Query::default();
-    let mut least = f64::INFINITY;
-    for run in 0..args.runs as u64 {
-        let mut asked = queries.iter().cycle();
-        let (mut spent, mut count) = (Duration::ZERO, 0);
-        while count < args.count {
-            for ((buffer, length), query) in buffers.iter_mut().zip(&mut lengths).zip(&mut asked) {
-                buffer[..query.len()].copy_from_slice(query);
-                *length = query.len();
-            }
-            let draw = spread((run << 32) | count as u64);
-            let begun = Instant::now();
-            for (at, (buffer, &length)) in buffers.iter_mut().zip(&lengths).enumerate() {
-                let draw = draw.rotate_left(at as u32);
-                std::hint::black_box(answer_in_place(snapshot, &mut read, buffer, length, PEER, draw));
-            }
-            spent += begun.elapsed();
-            count += BATCH;
+    let mut asked = queries.iter().cycle();
+    let (mut spent, mut count) = (Duration::ZERO, 0);
+    while count < wanted {
+        for ((buffer, length), query) in buffers.iter_mut().zip(&mut lengths).zip(&mut asked) {
+            buffer[..query.len()].copy_from_slice(query);
+            *length = query.len();
         }
-        least = least.min(spent.as_nanos() as f64 / count as f64);
+        let draw = spread((run << 32) | count as u64);
+        let begun = Instant::now();
+        for (at, (buffer, &length)) in buffers.iter_mut().zip(&lengths).enumerate() {
+            let draw = draw.rotate_left(at as u32);
+            std::hint::black_box(answer_in_place(snapshot, &mut read, buffer, length, PEER, draw));
+        }
+        spent += begun.elapsed();
+        count += BATCH;
     }
-    least
+    spent.as_nanos() as f64 / count as f64
 }
 
 /// Nanoseconds of one look at memory that nothing could foresee: each says where the next one is.
@@ -122,8 +136,8 @@ fn table(lines: &[Line], memory: f64) -> Table {
     table.row(
         ["question", "ns/query", "queries/s", "looks at memory beyond hot"].map(|title| (Tone::Faint, title.into())),
     );
-    for line in lines {
-        let looks = line.beyond_hot.map_or_else(String::new, |more| format!("{:.1}", more / memory));
+    for (line, more) in lines.iter().zip(beyond_hot(lines)) {
+        let looks = more.map_or_else(String::new, |more| format!("{:.1}", more / memory));
         let rate = 1e9 / line.time;
         table.row([cell(line.name.into()), cell(format!("{:.1}", line.time)), cell(format!("{rate:.0}")), cell(looks)]);
     }
@@ -135,12 +149,13 @@ fn told(lines: &[Line], memory: f64) -> Value {
     let tenths = |value: f64| (value * 10.0).round() / 10.0;
     let lines: Vec<Value> = lines
         .iter()
-        .map(|line| {
+        .zip(beyond_hot(lines))
+        .map(|(line, more)| {
             json!({
                 "question": line.name,
                 "ns": tenths(line.time),
                 "rate": (1e9 / line.time).round(),
-                "looks_beyond_hot": line.beyond_hot.map(|more| tenths(more / memory)),
+                "looks_beyond_hot": more.map(|more| tenths(more / memory)),
             })
         })
         .collect();
@@ -149,14 +164,15 @@ fn told(lines: &[Line], memory: f64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     #[test]
     fn a_line_tells_rate_and_looks_by_its_time() {
-        let lines = [
-            Line { name: "static, hot", time: 100.0, beyond_hot: None },
-            Line { name: "static, cold", time: 350.0, beyond_hot: Some(250.0) },
-        ];
+        let line =
+            |name, count, time| Line { time, ..Line::new(name, Queries::parse(&"a. A\n".repeat(count)).unwrap()) };
+        let lines = [line("static, hot", 1, 100.0), line("static, cold", 2, 350.0)];
         let told = told(&lines, 100.0);
         assert_eq!(
             (&told["questions"][0]["rate"], &told["questions"][0]["looks_beyond_hot"]),
