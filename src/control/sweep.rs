@@ -95,7 +95,6 @@ mod tests {
             places: Arc::new(crate::geo::world().unwrap()),
             verdicts: Verdicts(vec![Verdict::Up]),
             drained: BTreeSet::new(),
-            seed: 0,
         };
         compile(&inputs, 1, None).unwrap()
     }
