@@ -122,7 +122,7 @@ pub(crate) fn run(mut fleet: Fleet, flips: usize) {
     let (places, spent) = timed(|| rhumb::geo::load(&model.server.databases).expect("a database").0);
     say("read the databases", &spent);
 
-    let verdicts = Verdicts(vec![Verdict::Up; model.probes.len()]);
+    let verdicts = Verdicts::from(vec![Verdict::Up; model.probes.len()]);
     let inputs = Inputs { model, places: Arc::new(places), verdicts, drained: BTreeSet::new(), seed: 0x5eed };
     let (snapshot, spent) = timed(|| compile(&inputs, 1, None).expect("within limits"));
     say("compile all", &spent);
@@ -204,8 +204,8 @@ fn probe(snapshot: &Snapshot, endpoint: usize) -> ProbeId {
 fn flipped(inputs: &Inputs, probes: impl IntoIterator<Item = ProbeId>) -> Inputs {
     let mut next = inputs.clone();
     for probe in probes {
-        let verdict = &mut next.verdicts.0[probe.index()];
-        *verdict = if verdict.is_up() { Verdict::Down } else { Verdict::Up };
+        let is_up = next.verdicts.get(probe).is_up();
+        next.verdicts.set(probe, if is_up { Verdict::Down } else { Verdict::Up });
     }
     next
 }

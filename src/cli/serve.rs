@@ -30,6 +30,9 @@ const TRY_CLIENT: &str = "81.2.69.0/24";
 /// Serves until told to stop.
 pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Result<Outcome> {
     log(global, output)?;
+    if let Err(error) = net::raise_descriptors() {
+        tracing::warn!("the number of descriptors stays as it is: {error}");
+    }
     let runtime = Builder::new_multi_thread().enable_all().thread_name("rhumb").build()?;
     let overrides = Overrides {
         zones: serve.zones.clone(),

@@ -39,7 +39,6 @@ mod tests {
 
     fn snapshot(generation: u64) -> Arc<Snapshot> {
         let inputs = Inputs {
-            seed: 7,
             model: Arc::default(),
             places: Arc::new(Places::default()),
             verdicts: Verdicts::default(),

@@ -64,7 +64,8 @@ pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc
     warn_of_stale(&databases);
     let model = Arc::new(model);
     let checking = health::Options::system(Some(model.server.state.clone()));
-    let checker = Checker::start(&options.runtime, checking, Arc::clone(&model));
+    let checker = Checker::start_apart(checking, Arc::clone(&model))
+        .map_err(|error| StartError::Other(format!("the system refuses a thread: {error}")))?;
     // Before the verdicts are read: one that changes while the first snapshot is compiled would be told to nobody.
     let changes = checker.subscribe();
     let switches = Arc::new(switches);

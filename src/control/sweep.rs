@@ -90,10 +90,9 @@ mod tests {
 
     fn snapshot(names: usize) -> Snapshot {
         let inputs = Inputs {
-            seed: 7,
             model: Arc::new(model(names)),
             places: Arc::new(crate::geo::world().unwrap()),
-            verdicts: Verdicts(vec![Verdict::Up]),
+            verdicts: Verdicts::from(vec![Verdict::Up]),
             drained: BTreeSet::new(),
         };
         compile(&inputs, 1, None).unwrap()
@@ -141,7 +140,7 @@ mod tests {
     #[test]
     fn r7_what_was_missed_is_found_wherever_it_is_and_mended() {
         let up = snapshot(12);
-        let inputs = Inputs { verdicts: Verdicts(vec![Verdict::Down]), ..up.inputs.clone() };
+        let inputs = Inputs { verdicts: Verdicts::from(vec![Verdict::Down]), ..up.inputs.clone() };
         let down = compile(&inputs, 2, Some(&up)).unwrap();
         let wrong = down.with_answers_of(&up);
         let now = Cell::new(Instant::now());

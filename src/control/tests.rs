@@ -415,7 +415,7 @@ fn r7_a_change_that_was_missed_is_found_counted_and_mended() {
     place.write(&ZONE.replace("[endpoints.one]", checked));
     let control = place.start();
     let right = control.snapshot().load_full();
-    let verdicts = crate::health::Verdicts(vec![crate::health::Verdict::Down; control.model().probes.len()]);
+    let verdicts = crate::health::Verdicts::from(vec![crate::health::Verdict::Down; control.model().probes.len()]);
     control.ask(|reply| Request::Plant { verdicts, reply }).unwrap();
     place.until("it is counted", || control.status().counters["changes_missed"] == 1);
     place.until("it is mended", || control.snapshot().load().steered == right.steered);

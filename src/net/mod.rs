@@ -18,6 +18,7 @@ mod bind;
 mod connections;
 mod counters;
 mod datagram;
+mod descriptors;
 mod draw;
 mod drops;
 mod follow;
@@ -44,6 +45,7 @@ pub use bind::{BindError, Bound, bind};
 pub use connections::Limits;
 pub use counters::{Counters, Totals};
 pub use datagram::Options;
+pub use descriptors::raise_descriptors;
 pub use hickory::Hickory;
 pub use service::{Engine, EngineHand, Hand, Service, Turn};
 
