@@ -6,6 +6,7 @@
 
 pub mod args;
 
+mod bench;
 mod check;
 mod clock;
 mod connection;
@@ -80,5 +81,6 @@ fn dispatch(global: &Global, output: &Output, command: Command) -> anyhow::Resul
         Command::Completions(completions) => manual::completions(output, &completions),
         Command::Man(man) => manual::man(output, &man),
         Command::Demo(demo) => demo::run(global, output, &demo),
+        Command::Bench(bench) => bench::run(global, output, &bench),
     }
 }

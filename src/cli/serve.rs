@@ -88,7 +88,8 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
     };
 
     let notes = bound.notes.clone();
-    let serving = bound.serve(Engine::new(control.snapshot()), server.transport, Limits::default())?;
+    let engine = Engine::new(control.snapshot()).reporting_to(control.readers());
+    let serving = bound.serve(engine, server.transport, Limits::default())?;
     control.listening_on(serving.addresses().iter().map(ToString::to_string).collect());
     let counters = serving.counters();
     control.count_with(move || counters.read());
@@ -125,7 +126,15 @@ fn bind(server: &Server) -> Result<Bound, Failure> {
         0 => available_parallelism().map_or(1, usize::from),
         given => given,
     };
-    net::bind(&server.dns, workers, server.dns_is_default).map_err(|error| with_help(&error.cause, Some(&error.remedy)))
+    let options = net::Options {
+        workers,
+        pin: if server.pin_workers { net::cpu::allowed() } else { Vec::new() },
+        steer: server.steer_by_cpu,
+        receive_buffer: server.receive_buffer,
+        send_buffer: server.send_buffer,
+    };
+    net::bind(&server.dns, &options, server.dns_is_default)
+        .map_err(|error| with_help(&error.cause, Some(&error.remedy)))
 }
 
 fn refuse(error: StartError, output: &Output) -> anyhow::Result<Outcome> {

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::wire::{Name, RecordType};
+use crate::wire::{Name, RecordType, Records};
 use crate::world::{Continent, CountryCode, LatLon, Place, SubdivisionCode};
 
 macro_rules! id {
@@ -52,8 +53,8 @@ id!(
 pub struct Model {
     /// How to serve.
     pub server: Server,
-    /// In the order of their file names.
-    pub zones: Vec<Zone>,
+    /// In the order of their file names. A zone that a load leaves as it was is the same one as before.
+    pub zones: Vec<Arc<Zone>>,
     /// Apexes of zones whose files are faulty and were never whole: asked for them, the server says so (protocol 5).
     pub unloaded: Vec<Name>,
     /// Of all files.
@@ -99,6 +100,14 @@ pub struct Server {
     pub state: PathBuf,
     /// UDP workers; 0 is one a core.
     pub workers: usize,
+    /// Whether each worker stays on one processor.
+    pub pin_workers: bool,
+    /// Whether a datagram goes to the worker of the processor that received it.
+    pub steer_by_cpu: bool,
+    /// Octets of each UDP socket's receive buffer.
+    pub receive_buffer: usize,
+    /// Octets of each UDP socket's send buffer.
+    pub send_buffer: usize,
     /// UDP and TCP addresses. Flags and file say them; the default is `127.0.0.1:5300` and `[::1]:5300`.
     pub dns: Vec<SocketAddr>,
     /// Whether `dns` is the built-in default, where a machine without IPv6 is served on IPv4 with a note.
@@ -134,6 +143,10 @@ impl Default for Server {
             zones: "zones".into(),
             state: "state".into(),
             workers: 0,
+            pin_workers: false,
+            steer_by_cpu: false,
+            receive_buffer: 4 << 20,
+            send_buffer: 4 << 20,
             dns: vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port))],
             dns_is_default: true,
             admin: AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8053))),
@@ -217,7 +230,8 @@ pub struct Zone {
     /// Start of authority.
     pub soa: Soa,
     /// Plain records, apex NS included and SOA excluded; one entry an (owner, type), duplicates gone.
-    pub records: Vec<Rrset>,
+    /// The same ones as before where a load leaves them as they were, whatever else of the zone changes.
+    pub records: Arc<Records>,
     /// Names that a route answers.
     pub steered: Vec<Steered>,
 }
@@ -241,19 +255,6 @@ pub struct Soa {
     pub expire: u32,
     /// TTL of negative answers (RFC 2308).
     pub minimum: u32,
-}
-
-/// The records of one owner and type.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rrset {
-    /// The owner, absolute; a first label `*` is a wildcard.
-    pub owner: Name,
-    /// The type.
-    pub rtype: RecordType,
-    /// One TTL an RRset, in seconds.
-    pub ttl: u32,
-    /// Each record's data in uncompressed wire form; never empty, no two the same.
-    pub rdata: Vec<Box<[u8]>>,
 }
 
 /// A name that a route answers.

@@ -54,10 +54,10 @@ fn the_documented_zone_loads_as_it_reads() {
     let steered = |owner: &str| zone.steered.iter().find(|s| s.owner == name(owner)).unwrap();
     assert_eq!((steered("www.example.com").ttl, steered("api.example.com").ttl), (30, 10));
     let mail = zone.records.iter().find(|r| r.rtype == RecordType::MX).unwrap();
-    assert_eq!(&mail.rdata[0][..], b"\0\x0a\x04mail\x07example\x03com\0");
+    assert_eq!(mail.rdata.first().unwrap(), b"\0\x0a\x04mail\x07example\x03com\0");
     assert_eq!(mail.ttl, 300);
     let txt = zone.records.iter().find(|r| r.rtype == RecordType::TXT).unwrap();
-    assert_eq!(&txt.rdata[0][..], b"\x0ev=spf1 mx -all");
+    assert_eq!(txt.rdata.first().unwrap(), b"\x0ev=spf1 mx -all");
 
     let virginia = &model.endpoints[0];
     assert_eq!(virginia.name, "example.com/virginia");

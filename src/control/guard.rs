@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::config::model::{Model, RouteId, Target, Zone};
-use crate::wire::{Name, RecordType};
+use crate::wire::{Name, NameRef, RecordType};
 
 /// More than half of all zones, and at least so many; or all of them, however few.
 const ZONES: usize = 2;
@@ -12,7 +12,7 @@ const NAMES: usize = 10;
 
 /// One line for each thing that `new` removes and should not without a person's word; empty if there is none.
 pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
-    let kept: BTreeMap<&Name, &Zone> = new.zones.iter().map(|zone| (&zone.apex, zone)).collect();
+    let kept: BTreeMap<&Name, &Zone> = new.zones.iter().map(|zone| (&zone.apex, &**zone)).collect();
     let mut said = Vec::new();
     let (mut types_before, mut types_after) = (Types::of(old), Types::of(new));
     let gone: Vec<String> =
@@ -24,8 +24,10 @@ pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
     for zone in &old.zones {
         let Some(after) = kept.get(&zone.apex) else { continue };
         let (before, after_names) = (owners(zone), owners(after));
-        let gone: Vec<String> = before.difference(&after_names).map(|name| name.to_string()).collect();
+        let mut gone: Vec<Name> = before.difference(&after_names).map(|name| name.to_name()).collect();
         if gone.len() >= NAMES && gone.len() * 2 > before.len() {
+            gone.sort();
+            let gone: Vec<String> = gone.iter().map(Name::to_string).collect();
             said.push(format!("{} of {} names of {} are gone: {}", gone.len(), before.len(), zone.apex, some(&gone)));
         }
         said.extend(emptied(&mut types_before, zone, &mut types_after, after));
@@ -86,9 +88,9 @@ fn types(model: &Model, root: RouteId) -> BTreeSet<RecordType> {
 }
 
 /// Distinct owner names of a zone.
-pub(super) fn owners(zone: &Zone) -> BTreeSet<&Name> {
-    let plain = zone.records.iter().map(|rrset| &rrset.owner);
-    plain.chain(zone.steered.iter().map(|steered| &steered.owner)).chain([&zone.apex]).collect()
+pub(super) fn owners(zone: &Zone) -> HashSet<NameRef<'_>> {
+    let plain = zone.records.owners().map(|owner| owner.name);
+    plain.chain(zone.steered.iter().map(|steered| steered.owner.view())).chain([zone.apex.view()]).collect()
 }
 
 fn some(names: &[String]) -> String {

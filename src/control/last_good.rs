@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ impl LastGood {
         };
         if let Some(model) = &mut loaded.model {
             model.server.zones.clone_from(&self.zones);
-            model.zones.iter_mut().for_each(|zone| original(&mut zone.file));
+            model.zones.iter_mut().for_each(|zone| original(&mut Arc::make_mut(zone).file));
         }
         loaded.sources.iter_mut().for_each(|(path, _)| original(path));
         for diagnostic in &mut loaded.diagnostics {

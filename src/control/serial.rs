@@ -1,6 +1,7 @@
 //! Serials never go back (RFC 1982), whatever clocks and file times do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::config::model::Zone;
 
@@ -8,11 +9,11 @@ use crate::config::model::Zone;
 pub(super) type Used = BTreeMap<String, u32>;
 
 /// Raises serials that lie below the last one used, and notes all of them as used.
-pub(super) fn settle(zones: &mut [Zone], used: &mut Used) {
+pub(super) fn settle(zones: &mut [Arc<Zone>], used: &mut Used) {
     for zone in zones {
         let last = used.entry(zone.apex.to_string()).or_insert(zone.soa.serial);
         if precedes(zone.soa.serial, *last) {
-            zone.soa.serial = *last;
+            Arc::make_mut(zone).soa.serial = *last;
         }
         *last = zone.soa.serial;
     }

@@ -1,13 +1,20 @@
-//! DNS as bytes: names, headers, questions, EDNS, and the text form of records.
+//! DNS as bytes: names, headers, questions, EDNS, the text form of records, and a zone's records
+//! packed.
 //!
 //! Nothing that a query runs through allocates; nothing here reads a clock or does I/O.
 
 pub mod edns;
+mod lowered;
 pub mod master;
 pub mod message;
 mod name;
+mod name_ref;
+mod records;
 mod rtype;
 pub mod text;
 
+pub use lowered::Lowered;
 pub use name::{Name, NameError};
+pub use name_ref::NameRef;
+pub use records::{OwnerRef, RdataRef, Records, RecordsBuilder, RecordsIndex, RrsetRef};
 pub use rtype::RecordType;

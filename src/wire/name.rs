@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use super::NameRef;
+
 /// The longest name in wire form, root label included (RFC 1035 section 2.3.4).
 pub(crate) const MAX_NAME: usize = 255;
 /// The longest label.
@@ -145,18 +147,19 @@ impl Name {
         self.0.to_ascii_lowercase().into()
     }
 
+    /// Lends it out.
+    pub fn view(&self) -> NameRef<'_> {
+        NameRef::trusted(&self.0)
+    }
+
+    /// Takes octets that are known to be one whole name.
+    pub(super) fn trusted(wire: &[u8]) -> Self {
+        Self(wire.into())
+    }
+
     /// The labels from the left, the root's excluded.
     pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.0[..];
-        std::iter::from_fn(move || {
-            let (&len, tail) = rest.split_first()?;
-            if len == 0 {
-                return None;
-            }
-            let (label, after) = tail.split_at(usize::from(len));
-            rest = after;
-            Some(label)
-        })
+        self.view().labels()
     }
 
     /// How many labels, the root's excluded.
@@ -182,11 +185,7 @@ impl Name {
 
     /// Whether this is `ancestor` or below it.
     pub fn is_within(&self, ancestor: &Name) -> bool {
-        let mut rest = &self.0[..];
-        while rest.len() > ancestor.0.len() {
-            rest = &rest[1 + usize::from(rest[0])..];
-        }
-        rest.eq_ignore_ascii_case(&ancestor.0)
+        self.view().is_within(ancestor.view())
     }
 }
 
@@ -224,20 +223,7 @@ impl PartialOrd for Name {
 impl fmt::Display for Name {
     /// Presentation form with the final dot.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_root() {
-            return f.write_str(".");
-        }
-        for label in self.labels() {
-            for &byte in label {
-                match byte {
-                    b'.' | b'\\' | b'"' | b';' | b'@' | b'$' | b'(' | b')' => write!(f, "\\{}", byte as char)?,
-                    b'!'..=b'~' => write!(f, "{}", byte as char)?,
-                    _ => write!(f, "\\{byte:03}")?,
-                }
-            }
-            f.write_str(".")?;
-        }
-        Ok(())
+        fmt::Display::fmt(&self.view(), f)
     }
 }
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rhumb::config::model::{
     AllDown, Check, CheckId, CheckKind, Endpoint, EndpointId, EndpointRecords, Health, LatencyRow, Location, Member,
-    MinHealthy, Model, NoMatch, Policy, Prefer, Probe, ProbeId, Route, RouteId, Rrset, Server, Soa, Status, Steered,
-    Subject, Target, Zone,
+    MinHealthy, Model, NoMatch, Policy, Prefer, Probe, ProbeId, Route, RouteId, Server, Soa, Status, Steered, Subject,
+    Target, Zone,
 };
 use rhumb::health::{Verdict, Verdicts};
 use rhumb::snapshot::Inputs;
-use rhumb::wire::{Name, RecordType};
+use rhumb::wire::{Name, RecordType, RecordsBuilder};
 use rhumb::world::{Continent, CountryCode, LatLon, Place, SubdivisionCode};
 
 use crate::harness::{Draws, in_country, in_subdivision, paint, with_asn};
@@ -287,7 +287,7 @@ impl Maker {
             drained.extend((0..self.model.endpoints.len() as u32).filter(|_| self.draws.one_in(part)).map(EndpointId));
         }
         let places = Arc::new(paint(&painted));
-        let inputs = Inputs { model: Arc::new(self.model), places, verdicts, drained };
+        let inputs = Inputs { model: Arc::new(self.model), places, verdicts, drained, seed: 0x5eed };
         Case { inputs, painted, names }
     }
 
@@ -541,7 +541,7 @@ impl Maker {
             names.push(("any.deep.w.example.com.".to_owned(), 1));
         }
         let ns = name("ns.example.net.");
-        self.model.zones.push(Zone {
+        self.model.zones.push(Arc::new(Zone {
             apex: name("example.com."),
             file: "example.com.toml".into(),
             soa: Soa {
@@ -554,14 +554,12 @@ impl Maker {
                 expire: 1_209_600,
                 minimum: *self.draws.pick(&[4, 60, 300]),
             },
-            records: vec![Rrset {
-                owner: name("example.com."),
-                rtype: RecordType::NS,
-                ttl: 300,
-                rdata: vec![ns.as_wire().into()],
-            }],
+            records: RecordsBuilder::new()
+                .with(&name("example.com."), RecordType::NS, 300, &[ns.as_wire()])
+                .finish()
+                .into(),
             steered,
-        });
+        }));
         names
     }
 }

@@ -1,15 +1,16 @@
 //! Records and steered names of each zone.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Sites;
 use super::names::{Kind, Names};
 use crate::config::code;
 use crate::config::findings::{Findings, Site, Written};
-use crate::config::model::{Model, RouteId, Rrset, Soa, Steered, Zone};
+use crate::config::model::{Model, RouteId, Soa, Steered, Zone};
 use crate::config::parse::split_name;
 use crate::config::spec::Unit;
-use crate::wire::{Name, RecordType};
+use crate::wire::{Name, RecordType, RecordsBuilder};
 
 /// Reply TTL of steered names that say none, in seconds (G7).
 const STEERED_TTL: u32 = 30;
@@ -93,7 +94,7 @@ pub(super) fn zones(
             partial: unit.partial,
         };
         gather(findings, unit, index, names, sites, &mut data);
-        model.zones.push(zone_of(findings, unit, &data));
+        model.zones.push(Arc::new(zone_of(findings, unit, &data)));
         all.push(data);
     }
     all
@@ -174,14 +175,12 @@ fn gather(
 }
 
 fn zone_of(findings: &Findings, unit: &Unit, data: &ZoneData) -> Zone {
-    let records = data.owners.iter().flat_map(|owner| {
-        owner.sets.iter().map(|set| Rrset {
-            owner: owner.name.clone(),
-            rtype: set.rtype,
-            ttl: set.ttl,
-            rdata: set.rdata.iter().map(|rdata| rdata.value.clone()).collect(),
-        })
-    });
+    let mut records = RecordsBuilder::new();
+    for owner in &data.owners {
+        for set in &owner.sets {
+            records.push(owner.name.view(), set.rtype, set.ttl, set.rdata.iter().map(|rdata| &*rdata.value));
+        }
+    }
     let steered = data.owners.iter().filter_map(|owner| {
         let steered = owner.steered.as_ref()?;
         Some(Steered { owner: owner.name.clone(), route: steered.route, ttl: steered.ttl })
@@ -190,7 +189,7 @@ fn zone_of(findings: &Findings, unit: &Unit, data: &ZoneData) -> Zone {
         apex: data.apex.clone(),
         file: findings.path(unit.file).clone(),
         soa: soa(unit, data),
-        records: records.collect(),
+        records: Arc::new(records.finish()),
         steered: steered.collect(),
     }
 }

@@ -222,3 +222,90 @@ proptest! {
         prop_assert_eq!((records[0].ttl, &records[0].rdata[..]), (ttl, &rdata[..]));
     }
 }
+
+/// All that a scan of parts hands out, in order.
+fn scan_at(text: &str, cuts: &[usize]) -> (Vec<MasterRecord>, Vec<MasterError>) {
+    let own = |sink: &mut Vec<(usize, MasterRecord)>, r: MasterRecordRef<'_>| {
+        let (owner, ttl, rtype) = (r.owner.to_name(), r.ttl, r.rtype);
+        sink.push((r.at, MasterRecord { owner, ttl, rtype, rdata: r.rdata.into(), line: 0 }));
+    };
+    let (sinks, errors) = parts::scan_cut(text.as_bytes(), &name("example.com."), HOUR, cuts, Vec::new, own);
+    let line = |(at, record): (usize, MasterRecord)| {
+        let line = 1 + text.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count();
+        MasterRecord { line, ..record }
+    };
+    (sinks.into_iter().flatten().map(line).collect(), errors)
+}
+
+#[test]
+fn a_part_that_was_guessed_wrongly_is_read_again() {
+    for text in [
+        // The cut is within parentheses, and so is what looks like a directive.
+        "a A 192.0.2.1\nb TXT ( \"x\"\n$TTL \"5\"\nc )\nd A 192.0.2.2\n",
+        // The last TTL and the last owner go on behind the cut.
+        "a 5 A 192.0.2.1\nb A 192.0.2.2\n  A 192.0.2.3\nc A 192.0.2.4\n",
+        // The line that begins with an owner cannot be read.
+        "a A 192.0.2.1\nb \"x\n  A 192.0.2.2\n",
+        "$ORIGIN x.\n$TTL 7\na A 192.0.2.1\n$ORIGIN y.\nb A 192.0.2.1\n\n;\nc A 1\n",
+    ] {
+        for first in 0..text.len() {
+            for second in first..text.len() {
+                assert_eq!(scan_at(text, &[first, second]), read(text), "{text:?} cut at {first} and {second}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_file_is_cut_where_an_owner_begins_and_no_part_is_read_twice() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let mut text = String::from("$TTL 60\n");
+    for i in 0..40_000 {
+        text.push_str(&format!("n{i} A 192.0.2.1\n  TXT \"number {i}\"\n"));
+    }
+    let made = AtomicUsize::new(0);
+    let count = || {
+        made.fetch_add(1, Ordering::Relaxed);
+        0
+    };
+    let (sinks, errors) = scan_parts(text.as_bytes(), &name("example.com."), HOUR, 4, count, |sink, record| {
+        assert_eq!(record.ttl, 60);
+        *sink += 1;
+    });
+    assert_eq!((errors.len(), sinks.iter().sum::<usize>(), made.into_inner()), (0, 80_000, 4));
+    assert!(sinks.iter().all(|part| (15_000..25_000).contains(part)), "{sinks:?}");
+}
+
+/// Lines that mean something, or nothing, to the lines around them.
+fn line() -> impl Strategy<Value = String> {
+    let sound = [
+        "a A 192.0.2.1",
+        "b 7 A 192.0.2.2",
+        "\tTXT \"x;y\"",
+        "  9 MX 1 m",
+        "$ORIGIN sub",
+        "$ORIGIN example.org.",
+        "$TTL 5",
+    ];
+    let faulty = ["c A x", "d TXT ( one", "two )", "e TXT \"open", "$NOT 1", "..", "; a comment ( \"", "", ")"];
+    proptest::sample::select([&sound[..], &sound[..], &faulty[..]].concat()).prop_map(str::to_owned)
+}
+
+proptest! {
+    #[test]
+    fn parts_read_at_once_say_what_the_whole_says(
+        lines in proptest::collection::vec(line(), 0..30),
+        cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..5),
+        at_lines in any::<bool>(),
+    ) {
+        let text = lines.join("\n");
+        let starts: Vec<usize> = (0..=text.len()).filter(|&at| at == 0 || text.as_bytes()[at - 1] == b'\n').collect();
+        let place = |cut: proptest::sample::Index| {
+            if at_lines { starts[cut.index(starts.len())] } else { cut.index(text.len() + 1) }
+        };
+        let mut cuts: Vec<usize> = cuts.into_iter().map(place).collect();
+        cuts.sort_unstable();
+        prop_assert_eq!(scan_at(&text, &cuts), read(&text));
+    }
+}

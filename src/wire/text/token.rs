@@ -53,10 +53,15 @@ pub(crate) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    /// Over a master file; a byte order mark at its front is skipped.
-    pub(crate) fn file(text: &'a [u8]) -> Self {
-        let at = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    /// Over a master file from a line on; a byte order mark at its front is skipped.
+    pub(crate) fn file(text: &'a [u8], from: usize) -> Self {
+        let at = if from == 0 && text.starts_with(b"\xef\xbb\xbf") { 3 } else { from };
         Self { text, at, kind: Kind::File }
+    }
+
+    /// Where the next entry is looked for.
+    pub(crate) fn place(&self) -> usize {
+        self.at
     }
 
     /// Takes one record's data apart.
@@ -67,10 +72,14 @@ impl<'a> Lexer<'a> {
         Ok(tokens)
     }
 
-    /// Fills `tokens` with the next entry that has any; `None` at the end. After a fault the lexer stands at the next
-    /// entry.
-    pub(crate) fn next_entry(&mut self, tokens: &mut Vec<Token>) -> Option<(Entry, Result<(), TextError>)> {
-        while self.at < self.text.len() {
+    /// Fills `tokens` with the next entry that has any and begins before `until`; `None` if there is none. After a fault
+    /// the lexer stands at the next entry.
+    pub(crate) fn next_entry(
+        &mut self,
+        until: usize,
+        tokens: &mut Vec<Token>,
+    ) -> Option<(Entry, Result<(), TextError>)> {
+        while self.at < until.min(self.text.len()) {
             tokens.clear();
             let start = self.at;
             let indented = matches!(self.text[start], b' ' | b'\t');
@@ -145,7 +154,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn line_end(&self, from: usize) -> usize {
-        self.text[from..].iter().position(|&b| b == b'\n').map_or(self.text.len(), |n| from + n)
+        memchr::memchr(b'\n', &self.text[from..]).map_or(self.text.len(), |n| from + n)
     }
 
     /// Where the quote that opens at `open` is closed, if that is on its line.
