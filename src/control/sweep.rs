@@ -94,7 +94,6 @@ mod tests {
             places: Arc::new(crate::geo::world().unwrap()),
             verdicts: Verdicts::from(vec![Verdict::Up]),
             drained: BTreeSet::new(),
-            seed: 0,
         };
         compile(&inputs, 1, None).unwrap()
     }
