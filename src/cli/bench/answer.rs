@@ -26,22 +26,22 @@ const LOOKS: usize = 1 << 20;
 /// One kind of question.
 struct Line {
     name: &'static str,
+    /// One question over and over.
+    hot: Timed,
+    /// Many.
+    cold: Timed,
+}
+
+/// Queries, and nanoseconds of each: the least of all runs.
+struct Timed {
     queries: Queries,
-    /// Nanoseconds a query, the least of all runs.
     time: f64,
 }
 
-impl Line {
-    fn new(name: &'static str, queries: Queries) -> Self {
-        Self { name, queries, time: f64::INFINITY }
+impl From<Queries> for Timed {
+    fn from(queries: Queries) -> Self {
+        Self { queries, time: f64::INFINITY }
     }
-}
-
-/// Of each line that follows the hot one of its kind: how much longer it took.
-fn beyond_hot(lines: &[Line]) -> Vec<Option<f64>> {
-    let hot = |line: &Line| line.queries.len() == 1;
-    let more = |at: usize| Some((lines[at].time - lines.get(at.checked_sub(1)?).filter(|l| hot(l))?.time).max(0.0));
-    (0..lines.len()).map(|at| if hot(&lines[at]) { None } else { more(at) }).collect()
 }
 
 /// Measures every kind of question that the zones have.
@@ -49,25 +49,24 @@ pub(super) fn run(global: &Global, output: &Output, args: &Answer) -> anyhow::Re
     let snapshot = super::snapshot(global, output, args.zones.as_deref())?;
     let questions = Questions::of(&snapshot);
     let mut lines: Vec<Line> = [
-        (Kind::Plain, 1, "static, hot"),
-        (Kind::Plain, COLD, "static, cold"),
-        (Kind::Missing, 1, "NXDOMAIN, hot"),
-        (Kind::Missing, COLD, "NXDOMAIN, cold"),
-        (Kind::Wildcard, 1, "wildcard, hot"),
-        (Kind::Wildcard, COLD, "wildcard, cold"),
-        (Kind::Steered, 1, "steered and client subnet, hot"),
-        (Kind::Steered, COLD, "steered and client subnet, cold"),
+        (Kind::Plain, "static"),
+        (Kind::Missing, "NXDOMAIN"),
+        (Kind::Wildcard, "wildcard"),
+        (Kind::Steered, "steered and client subnet"),
     ]
     .into_iter()
-    .filter_map(|(kind, count, name)| Some(Line::new(name, questions.draw(kind, count)?)))
+    .filter_map(|(kind, name)| {
+        let (hot, cold) = (questions.draw(kind, 1)?.into(), questions.draw(kind, COLD)?.into());
+        Some(Line { name, hot, cold })
+    })
     .collect();
     if lines.is_empty() {
         return Err(Failure::new("the zones answer nothing that could be measured").into());
     }
     // In turn, so that what disturbs for a while disturbs one run of each.
     for run in 0..args.runs as u64 {
-        for line in &mut lines {
-            line.time = line.time.min(measure(&snapshot, &line.queries, args.count, run));
+        for timed in lines.iter_mut().flat_map(|line| [&mut line.hot, &mut line.cold]) {
+            timed.time = timed.time.min(measure(&snapshot, &timed.queries, args.count, run));
         }
     }
     let memory = memory_latency(args.runs);
@@ -130,16 +129,25 @@ fn memory_latency(runs: usize) -> f64 {
     least.as_nanos() as f64 / LOOKS as f64
 }
 
+/// Each figure: what it is of, its nanoseconds, and of a cold one how many looks at memory it takes beyond the hot one.
+fn figures(lines: &[Line], memory: f64) -> impl Iterator<Item = (String, f64, Option<f64>)> {
+    lines.iter().flat_map(move |line| {
+        let beyond = (line.cold.time - line.hot.time).max(0.0) / memory;
+        [
+            (format!("{}, hot", line.name), line.hot.time, None),
+            (format!("{}, cold", line.name), line.cold.time, Some(beyond)),
+        ]
+    })
+}
+
 fn table(lines: &[Line], memory: f64) -> Table {
     let mut table = Table::default();
     let cell = |text: String| (Tone::Plain, text);
-    table.row(
-        ["question", "ns/query", "queries/s", "looks at memory beyond hot"].map(|title| (Tone::Faint, title.into())),
-    );
-    for (line, more) in lines.iter().zip(beyond_hot(lines)) {
-        let looks = more.map_or_else(String::new, |more| format!("{:.1}", more / memory));
-        let rate = 1e9 / line.time;
-        table.row([cell(line.name.into()), cell(format!("{:.1}", line.time)), cell(format!("{rate:.0}")), cell(looks)]);
+    let titles = ["question", "ns/query", "queries/s", "looks at memory beyond hot"];
+    table.row(titles.map(|title| (Tone::Faint, title.into())));
+    for (name, time, looks) in figures(lines, memory) {
+        let looks = looks.map_or_else(String::new, |looks| format!("{looks:.1}"));
+        table.row([cell(name), cell(format!("{time:.1}")), cell(format!("{:.0}", 1e9 / time)), cell(looks)]);
     }
     table.row([cell("one look at memory".into()), cell(format!("{memory:.1}"))]);
     table
@@ -147,38 +155,27 @@ fn table(lines: &[Line], memory: f64) -> Table {
 
 fn told(lines: &[Line], memory: f64) -> Value {
     let tenths = |value: f64| (value * 10.0).round() / 10.0;
-    let lines: Vec<Value> = lines
-        .iter()
-        .zip(beyond_hot(lines))
-        .map(|(line, more)| {
-            json!({
-                "question": line.name,
-                "ns": tenths(line.time),
-                "rate": (1e9 / line.time).round(),
-                "looks_beyond_hot": more.map(|more| tenths(more / memory)),
-            })
+    let questions: Vec<Value> = figures(lines, memory)
+        .map(|(name, time, looks)| {
+            let (rate, looks) = ((1e9 / time).round(), looks.map(tenths));
+            json!({ "question": name, "ns": tenths(time), "rate": rate, "looks_beyond_hot": looks })
         })
         .collect();
-    json!({ "questions": lines, "memory_ns": tenths(memory) })
+    json!({ "questions": questions, "memory_ns": tenths(memory) })
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
 
     #[test]
-    fn a_line_tells_rate_and_looks_by_its_time() {
-        let line =
-            |name, count, time| Line { time, ..Line::new(name, Queries::parse(&"a. A\n".repeat(count)).unwrap()) };
-        let lines = [line("static, hot", 1, 100.0), line("static, cold", 2, 350.0)];
+    fn a_line_tells_rate_and_looks_by_its_times() {
+        let timed = |time| Timed { queries: Queries::default(), time };
+        let lines = [Line { name: "static", hot: timed(100.0), cold: timed(350.0) }];
         let told = told(&lines, 100.0);
-        assert_eq!(
-            (&told["questions"][0]["rate"], &told["questions"][0]["looks_beyond_hot"]),
-            (&1e7.into(), &Value::Null)
-        );
-        assert_eq!(told["questions"][1]["looks_beyond_hot"], 2.5);
+        let (hot, cold) = (&told["questions"][0], &told["questions"][1]);
+        assert_eq!((&hot["question"], &hot["rate"]), (&"static, hot".into(), &1e7.into()));
+        assert_eq!((&hot["looks_beyond_hot"], &cold["looks_beyond_hot"]), (&Value::Null, &2.5.into()));
         let text = table(&lines, 100.0).render(&Output::new(&Default::default()), "");
         assert!(text.contains("10000000") && text.contains("2.5"), "{text}");
     }
