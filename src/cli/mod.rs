@@ -19,6 +19,7 @@ mod serve;
 mod shift;
 mod status;
 mod switch;
+mod waiting;
 
 use std::process::ExitCode;
 
