@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 
 use divan::{Bencher, counter::ItemsCount};
-use rhumb::answer::{Peer, answer_in_place};
+use rhumb::answer::{Peer, Query, answer_in_place};
 use rhumb::config::Overrides;
 use rhumb::health::Verdicts;
 use rhumb::snapshot::{Inputs, Snapshot, compile};
@@ -77,6 +77,7 @@ static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
         places: Arc::new(rhumb::geo::world().expect("the embedded world")),
         verdicts: Verdicts::default(),
         drained: BTreeSet::new(),
+        seed: 0x5eed,
     };
     compile(&inputs, 1, None).expect("within limits")
 });
@@ -110,12 +111,13 @@ fn run(bencher: Bencher<'_, '_>, queries: &[Vec<u8>]) {
     let snapshot = &*SNAPSHOT;
     let peer = Peer { address: IpAddr::from([127, 0, 0, 1]), datagram: true };
     let mut buffer = [0; 2048];
+    let mut read = Query::default();
     let mut at = 0;
     bencher.counter(ItemsCount::new(1u32)).bench_local(|| {
         let query = &queries[at];
         at = if at + 1 == queries.len() { 0 } else { at + 1 };
         buffer[..query.len()].copy_from_slice(query);
-        black_box(answer_in_place(snapshot, &mut buffer, query.len(), peer, spread(at as u64)))
+        black_box(answer_in_place(snapshot, &mut read, &mut buffer, query.len(), peer, spread(at as u64)))
     });
 }
 

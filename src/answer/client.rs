@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::geo::map::{IGNORED, SIX_TO_FOUR};
 use crate::geo::{Map, Region};
-use crate::policy::sticky::Network;
+use crate::snapshot::Asking;
 use crate::wire::edns::Ecs;
 
 /// Bits before the IPv4 address in a 6to4 address (RFC 3056).
@@ -12,8 +12,9 @@ const SIX_TO_FOUR_PREFIX: u8 = 16;
 
 /// Whose place decides.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Client {
-    subnet: Option<(IpAddr, u8)>,
+pub(super) struct Client<'q> {
+    ecs: Option<&'q Ecs>,
+    /// As the socket gives it.
     sender: IpAddr,
 }
 
@@ -28,57 +29,88 @@ pub(super) struct Decision {
     /// The scope where the client's own /24 or /56 has a say (W10).
     pub(super) sticky_scope: u8,
     /// Whose network that is.
-    pub(super) network: Network,
+    pub(super) decided_by: IpAddr,
 }
 
-impl Client {
-    pub(super) fn new(ecs: Option<Ecs>, sender: IpAddr, prefer_sender: bool) -> Self {
-        let subnet = match ecs {
-            // Source 0 says that the sender decides (E4).
-            Some(Ecs::Subnet { address, source }) if source > 0 && !prefer_sender => Some((address, source)),
-            _ => None,
-        };
-        Self { subnet, sender: unwrap_address(sender) }
+impl<'q> Client<'q> {
+    #[inline(always)]
+    pub(super) fn new(ecs: Option<&'q Ecs>, sender: IpAddr, prefer_sender: bool) -> Self {
+        Self { ecs: if prefer_sender { None } else { ecs }, sender }
     }
 
     /// The region and scopes by one map.
+    #[inline(always)]
     pub(super) fn decide(&self, map: &Map) -> Decision {
-        let Some((address, source)) = self.subnet else { return self.by_sender(map) };
-        let mut leaf = map.client(address, source);
-        let mut decided_by = address;
-        let mut outer = 0;
-        if let IpAddr::V6(v6) = address {
-            let inside = IpAddr::V4(six_to_four(v6));
-            let within = source.saturating_sub(SIX_TO_FOUR_PREFIX);
+        match self.ecs.map(|ecs| (ecs, ecs.v4_prefix())) {
+            // Source 0 says that the sender decides (E4).
+            Some((_, Some((address, source)))) if source > 0 => {
+                let leaf = map.client_v4(address, source);
+                let scope = leaf.depth;
+                let decision = Decision {
+                    region: leaf.region,
+                    scope,
+                    reserved: false,
+                    sticky_scope: scope.max(24),
+                    decided_by: address.into(),
+                };
+                if leaf.region == IGNORED { self.ignoring(source, map) } else { decision }
+            }
+            Some((ecs, None)) => self.decide_v6(*ecs, map),
+            _ => self.by_sender(map),
+        }
+    }
+
+    #[inline(never)]
+    fn decide_v6(self, ecs: Ecs, map: &Map) -> Decision {
+        let Some((IpAddr::V6(address), source)) = ecs.prefix().filter(|&(_, source)| source > 0) else {
+            return self.by_sender(map);
+        };
+        let mut leaf = map.client(address.into(), source);
+        let (mut decided_by, mut own, mut outer) = (IpAddr::V6(address), 56, 0);
+        if is_six_to_four(address) {
+            let inside = six_to_four(address);
             if leaf.region == SIX_TO_FOUR {
-                leaf = map.client(inside, within);
+                leaf = map.client(inside.into(), source.saturating_sub(SIX_TO_FOUR_PREFIX));
                 outer = SIX_TO_FOUR_PREFIX;
             }
-            if is_six_to_four(v6) && source >= SIX_TO_FOUR_PREFIX {
-                decided_by = inside;
+            if source >= SIX_TO_FOUR_PREFIX {
+                (decided_by, own) = (inside.into(), SIX_TO_FOUR_PREFIX + 24);
             }
         }
         if leaf.region == IGNORED {
-            return Decision { scope: source, sticky_scope: source, reserved: true, ..self.by_sender(map) };
+            return self.ignoring(source, map);
         }
-        let own = match (decided_by, address) {
-            (IpAddr::V4(_), IpAddr::V4(_)) => 24,
-            (IpAddr::V4(_), IpAddr::V6(_)) => SIX_TO_FOUR_PREFIX + 24,
-            (IpAddr::V6(_), _) => 56,
-        };
         let scope = outer + leaf.depth;
-        let network = Network::of(decided_by);
-        Decision { region: leaf.region, scope, reserved: false, sticky_scope: scope.max(own), network }
+        Decision { region: leaf.region, scope, reserved: false, sticky_scope: scope.max(own), decided_by }
     }
 
-    fn by_sender(&self, map: &Map) -> Decision {
-        let network = Network::of(self.sender);
-        Decision { region: map.sender(self.sender), scope: 0, reserved: false, sticky_scope: 0, network }
+    /// The subnet is reserved and nothing names it (E5).
+    #[inline(never)]
+    fn ignoring(self, source: u8, map: &Map) -> Decision {
+        Decision { scope: source, sticky_scope: source, reserved: true, ..self.by_sender(map) }
     }
 
-    /// The sender's network, where no map is asked.
-    pub(super) fn network(&self) -> Network {
-        Network::of(self.sender)
+    #[inline(never)]
+    fn by_sender(self, map: &Map) -> Decision {
+        let sender = self.sender();
+        Decision { region: map.sender(sender), scope: 0, reserved: false, sticky_scope: 0, decided_by: sender }
+    }
+
+    /// Who sent the query.
+    fn sender(&self) -> IpAddr {
+        unwrap_address(self.sender)
+    }
+}
+
+impl Asking for Client<'_> {
+    fn address(&self) -> IpAddr {
+        self.sender()
+    }
+}
+
+impl Asking for Decision {
+    fn address(&self) -> IpAddr {
+        self.decided_by
     }
 }
 

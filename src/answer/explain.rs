@@ -16,9 +16,10 @@ use crate::config::model::{EndpointId, Health, Member, Model, Policy, Prefer, Ro
 use crate::geo::map::IGNORED;
 use crate::health::Verdict;
 use crate::policy::{Conditions, Evaluator, Facts, Leaf, Outcome, Step, sticky};
-use crate::snapshot::{Lowered, Snapshot, Steer};
+use crate::snapshot::{Snapshot, Steer};
+use crate::wire::edns::Ecs;
 use crate::wire::text::format_rdata;
-use crate::wire::{Name, RecordType};
+use crate::wire::{Lowered, Name, RecordType};
 use crate::world::Place;
 
 /// Who asks.
@@ -237,7 +238,7 @@ fn scope_of(reply: &Message) -> Option<u8> {
 /// Where a name leads: the steered name's number, or the next name of a plain CNAME.
 fn lead(snapshot: &Snapshot, owner: &Name, rtype: RecordType) -> Option<(Option<usize>, Option<Name>)> {
     let plan = &snapshot.plan;
-    let (mut node, above) = plan.table.closest(&Lowered::new(owner.as_wire()))?;
+    let (mut node, above) = plan.table.closest(&Lowered::new(owner.as_wire(), plan.table.seed()))?;
     if node.cut().is_some() {
         return None;
     }
@@ -273,13 +274,13 @@ fn decide(
     let mut region = 0;
     let mut network = sticky::Network::of(address);
     if let Some(regions) = &steer.regions {
-        let ecs = matches!(decided_by, "ecs").then(|| crate::wire::edns::Ecs::Subnet { address, source: len });
+        let ecs = matches!(decided_by, "ecs").then(|| Ecs::subnet(address, len));
         if ecs.is_some() && regions.map.client(address, len).region == IGNORED {
             (address, len, decided_by) = (Ipv4Addr::UNSPECIFIED.into(), 128, "sender");
         }
         let sender = if ecs.is_some() { Ipv4Addr::UNSPECIFIED.into() } else { address };
-        let decision = Client::new(ecs, sender, prefers_sender).decide(&regions.map);
-        (region, network) = (decision.region, decision.network);
+        let decision = Client::new(ecs.as_ref(), sender, prefers_sender).decide(&regions.map);
+        (region, network) = (decision.region, sticky::Network::of(decision.decided_by));
     }
     let is_subnet = decided_by == "ecs";
     if let (true, IpAddr::V6(_), IpAddr::V4(inside)) = (is_subnet, address, unwrap_address(address))
@@ -302,7 +303,7 @@ fn decide(
         [first, ..] if rtype == RecordType::ANY => first,
         _ => rtype,
     };
-    let mut evaluator = Evaluator::new(conditions, asked, steer.matches(region)).traced();
+    let mut evaluator = Evaluator::new(conditions, asked, steer.view(region)).traced();
     // The snapshot was compiled, so every outcome is within the limit.
     let outcome = evaluator.outcome(steer.root);
     let steps = evaluator.into_steps();

@@ -12,14 +12,15 @@ mod resolve;
 use std::net::IpAddr;
 
 use crate::config::model::Prefer;
-use crate::snapshot::{Lowered, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::wire::RecordType;
-use crate::wire::message::{self, CLASS_IN, HEADER, Parsed, Query, Rcode};
+use crate::wire::message::{CLASS_IN, Rcode, Reading};
 
 use client::Client;
 use reply::{ExtendedError, Reply, header_only};
 use resolve::{Ending, Resolution};
 
+pub use crate::wire::message::Query;
 pub use client::unwrap_address;
 pub use explain::{
     Asker, CandidateTrace, DecisionTrace, ExplainError, Explanation, NodeTrace, PlaceReport, ProbeTrace, explain,
@@ -39,45 +40,95 @@ pub struct Peer {
 /// A query that is longer than `out` is dropped.
 pub fn answer(snapshot: &Snapshot, query: &[u8], peer: Peer, draw: u64, out: &mut [u8]) -> Option<usize> {
     out.get_mut(..query.len())?.copy_from_slice(query);
-    answer_in_place(snapshot, out, query.len(), peer, draw)
+    answer_in_place(snapshot, &mut Query::default(), out, query.len(), peer, draw)
 }
 
 /// As [`answer`], for a query that fills the first `len` octets of the buffer that the reply is to be written to.
-pub fn answer_in_place(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
-    let query = buffer.get(..len)?;
-    let (question, well_formed) = match message::parse(query) {
-        Parsed::Drop => return None,
-        Parsed::HeaderOnly(rcode) => return header_only(buffer, rcode),
-        Parsed::Malformed(question) => (question, false),
-        Parsed::Query(question) => (question, true),
+/// `query` is what it is read into: whatever it held does not matter, and one serves for all messages of a thread.
+#[inline(always)]
+pub fn answer_in_place(
+    snapshot: &Snapshot,
+    query: &mut Query,
+    buffer: &mut [u8],
+    len: usize,
+    peer: Peer,
+    draw: u64,
+) -> Option<usize> {
+    let reading = query.read(buffer, len, snapshot.plan.table.seed());
+    answer_read(snapshot, query, reading, buffer, peer, draw)
+}
+
+/// The second half of [`answer_in_place`]: the reply to a query that was read from `buffer`, with what that came to.
+#[inline(always)]
+fn answer_read(
+    snapshot: &Snapshot,
+    query: &Query,
+    reading: Reading,
+    buffer: &mut [u8],
+    peer: Peer,
+    draw: u64,
+) -> Option<usize> {
+    match reading {
+        Reading::Query if query.is_ordinary() => {
+            let mut reply = Reply::begin(query, peer.datagram, identity(snapshot), buffer)?;
+            if resolution(snapshot, query, peer, draw).straight(&query.name, &mut reply).is_some() {
+                return Some(reply.finish(Rcode::NoError));
+            }
+        }
+        Reading::Query | Reading::Malformed => {}
+        Reading::Drop => return None,
+        Reading::HeaderOnly(rcode) => return header_only(buffer, rcode),
+    }
+    answer_any(snapshot, query, reading, buffer, peer, draw)
+}
+
+/// The reply to any query, with nothing of it written yet.
+#[inline(never)]
+fn answer_any(
+    snapshot: &Snapshot,
+    query: &Query,
+    reading: Reading,
+    buffer: &mut [u8],
+    peer: Peer,
+    draw: u64,
+) -> Option<usize> {
+    let mut reply = Reply::begin(query, peer.datagram, identity(snapshot), buffer)?;
+    let rcode = if reading == Reading::Malformed {
+        Rcode::FormErr
+    } else if query.edns.as_ref().is_some_and(|edns| edns.version > 0) {
+        Rcode::BadVers
+    } else if let Some(rcode) = refused_outright(query, peer, &mut reply) {
+        rcode
+    } else {
+        match resolution(snapshot, query, peer, draw).run(&query.name, &mut reply) {
+            Ending::Done(rcode) => rcode,
+            Ending::Full => {
+                reply.truncate();
+                Rcode::NoError
+            }
+            Ending::NotLoaded => {
+                reply.extended_error(ExtendedError::NotReady);
+                Rcode::ServFail
+            }
+            Ending::NotOurs => {
+                reply.extended_error(ExtendedError::NotAuthoritative);
+                Rcode::Refused
+            }
+        }
     };
-    let name = Lowered::new(&query[HEADER..HEADER + question.name_len]);
-    let identity = snapshot.inputs.model.server.identity.as_deref();
-    let mut reply = Reply::begin(&question, peer.datagram, identity, buffer)?;
-    if !well_formed {
-        return Some(reply.finish(Rcode::FormErr));
-    }
-    if question.edns.is_some_and(|edns| edns.version > 0) {
-        return Some(reply.finish(Rcode::BadVers));
-    }
-    if let Some(rcode) = refused_outright(&question, peer, &mut reply) {
-        return Some(reply.finish(rcode));
-    }
-    let prefer_sender = snapshot.inputs.model.server.prefer == Prefer::Resolver;
-    let client = Client::new(question.edns.and_then(|edns| edns.ecs), peer.address, prefer_sender);
-    let ending = Resolution::new(snapshot, question.qtype, client, draw).run(&name, &mut reply);
-    Some(match ending {
-        Ending::Done(rcode) => reply.finish(rcode),
-        Ending::Full => reply.truncate(),
-        Ending::NotLoaded => {
-            reply.extended_error(ExtendedError::NotReady);
-            reply.finish(Rcode::ServFail)
-        }
-        Ending::NotOurs => {
-            reply.extended_error(ExtendedError::NotAuthoritative);
-            reply.finish(Rcode::Refused)
-        }
-    })
+    Some(reply.finish(rcode))
+}
+
+#[inline(always)]
+fn identity(snapshot: &Snapshot) -> Option<&str> {
+    snapshot.inputs.model.server.identity.as_deref()
+}
+
+#[inline(always)]
+fn resolution<'a>(snapshot: &'a Snapshot, query: &'a Query, peer: Peer, draw: u64) -> Resolution<'a> {
+    let ecs = query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
+    let client = Client::new(ecs, peer.address, snapshot.inputs.model.server.prefer == Prefer::Resolver);
+    Resolution::new(snapshot, query.qtype, client, draw)
 }
 
 /// Questions that no zone's content can answer (protocol 6).

@@ -1,7 +1,7 @@
 //! A reply under construction, in the caller's buffer.
 
 use crate::snapshot::{ReadyRef, Records};
-use crate::wire::edns::{Ecs, OUR_PAYLOAD, option};
+use crate::wire::edns::{Ecs, Edns, OUR_PAYLOAD, option};
 use crate::wire::message::{HEADER, Query, Rcode, flag};
 
 /// Octets of a datagram's reply without EDNS (RFC 1035 section 4.2.1).
@@ -35,14 +35,9 @@ pub(super) struct Reply<'a> {
     question_end: usize,
     counts: [u16; 3],
     bits: u16,
-    opt: Option<Opt<'a>>,
-}
-
-#[derive(Debug)]
-struct Opt<'a> {
-    dnssec_ok: bool,
-    ecs: Option<Ecs>,
+    edns: Option<&'a Edns>,
     scope: u8,
+    /// Where the query asks for it.
     identity: Option<&'a str>,
     error: Option<ExtendedError>,
 }
@@ -57,32 +52,38 @@ pub(super) enum Section {
 
 impl<'a> Reply<'a> {
     /// Keeps ID, opcode, RD and question of the query that `out` holds. `None` when not even an empty reply fits.
+    #[inline(always)]
     pub(super) fn begin(
-        question: &Query,
+        question: &'a Query,
         datagram: bool,
         identity: Option<&'a str>,
         out: &'a mut [u8],
     ) -> Option<Self> {
         let end = question.question_end();
         let bits = u16::from_be_bytes([out[2], out[3]]) & (flag::OPCODE | flag::RD) | flag::QR;
-        let limit = match (datagram, question.edns) {
+        let edns = question.edns.as_ref();
+        let limit = match (datagram, edns) {
             (false, _) => usize::from(u16::MAX),
             (true, None) => PLAIN_PAYLOAD,
             (true, Some(edns)) => usize::from(edns.payload.min(OUR_PAYLOAD)).max(PLAIN_PAYLOAD),
         };
-        let limit = limit.min(out.len());
-        let opt = question.edns.map(|edns| Opt {
-            dnssec_ok: edns.dnssec_ok,
-            ecs: edns.ecs,
-            scope: 0,
-            identity: identity.filter(|_| edns.nsid),
-            error: None,
-        });
-        let room = limit.checked_sub(opt.as_ref().map_or(0, Opt::len))?;
+        let identity = identity.filter(|_| edns.is_some_and(|edns| edns.nsid));
+        let room = limit.min(out.len()).checked_sub(edns.map_or(0, |edns| opt_len(edns, identity)))?;
         if end > room {
             return None;
         }
-        Some(Self { out, len: end, room, question_end: end, counts: [0; 3], bits, opt })
+        Some(Self {
+            out,
+            len: end,
+            room,
+            question_end: end,
+            counts: [0; 3],
+            bits,
+            edns,
+            scope: 0,
+            identity,
+            error: None,
+        })
     }
 
     /// Where the next record begins.
@@ -102,18 +103,15 @@ impl<'a> Reply<'a> {
 
     /// The scope is the longest of all decisions (E2).
     pub(super) fn widen_scope(&mut self, scope: u8) {
-        if let Some(opt) = &mut self.opt {
-            opt.scope = opt.scope.max(scope);
-        }
+        self.scope = self.scope.max(scope);
     }
 
     pub(super) fn extended_error(&mut self, error: ExtendedError) {
-        if let Some(opt) = &mut self.opt {
-            opt.error = Some(error);
-        }
+        self.error = Some(error);
     }
 
     /// Appends an RRset whose owner stands at `owner` in the message; whole or not at all.
+    #[inline(always)]
     pub(super) fn push(&mut self, section: Section, ready: ReadyRef<'_>, owner: usize, turn: u32) -> Result<(), Full> {
         let pointer = 0xc000 | owner as u16;
         let written = ready.write(pointer, turn, &mut self.out[self.len..self.room]).ok_or(Full)?;
@@ -123,7 +121,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Appends records that carry their owners; whole or not at all.
-    pub(super) fn push_records(&mut self, section: Section, records: &Records) -> Result<(), Full> {
+    pub(super) fn push_records(&mut self, section: Section, records: &Records<'_>) -> Result<(), Full> {
         let end = self.len + records.octets.len();
         let place = self.out[..self.room].get_mut(self.len..end).ok_or(Full)?;
         place.copy_from_slice(&records.octets);
@@ -133,64 +131,88 @@ impl<'a> Reply<'a> {
     }
 
     /// Empties all sections and says so (protocol 7).
-    pub(super) fn truncate(mut self) -> usize {
+    pub(super) fn truncate(&mut self) {
         self.len = self.question_end;
         self.counts = [0; 3];
         self.bits |= flag::TC;
-        self.finish(Rcode::NoError)
     }
 
     /// Writes OPT and header; returns the whole length.
-    pub(super) fn finish(mut self, rcode: Rcode) -> usize {
+    #[inline(always)]
+    pub(super) fn finish(&mut self, rcode: Rcode) -> usize {
         let rcode = rcode as u16;
-        if let Some(opt) = self.opt.take() {
-            self.len += opt.write((rcode >> 4) as u8, &mut self.out[self.len..]);
+        if let Some(edns) = self.edns {
+            self.write_opt(edns, (rcode >> 4) as u8);
             self.counts[Section::Additional as usize] += 1;
         }
+        let [answer, authority, additional] = self.counts;
         let bits = self.bits | rcode & 0xf;
-        self.out[2..4].copy_from_slice(&bits.to_be_bytes());
-        self.out[4..6].copy_from_slice(&1u16.to_be_bytes());
-        for (section, count) in self.counts.into_iter().enumerate() {
-            self.out[6 + 2 * section..8 + 2 * section].copy_from_slice(&count.to_be_bytes());
+        if let Some(header) = self.out.first_chunk_mut::<HEADER>() {
+            // The first word's ID stays; the question is one.
+            let word = |a: u16, b: u16, c: u16, d: u16| {
+                u64::from(a) << 48 | u64::from(b) << 32 | u64::from(c) << 16 | u64::from(d)
+            };
+            let id = u16::from_be_bytes([header[0], header[1]]);
+            header[..8].copy_from_slice(&word(id, bits, 1, answer).to_be_bytes());
+            let rest = u32::from(authority) << 16 | u32::from(additional);
+            header[8..].copy_from_slice(&rest.to_be_bytes());
         }
         self.len
     }
+
+    /// Appends the OPT, for which room was kept.
+    #[inline(always)]
+    fn write_opt(&mut self, edns: &Edns, high_rcode: u8) {
+        const ECS_HEAD: usize = OPT_FIXED + 4;
+        let flags = if edns.dnssec_ok { 0x80 } else { 0 };
+        let [size_hi, size_lo] = OUR_PAYLOAD.to_be_bytes();
+        let is_plain = self.identity.is_none() && self.error.is_none();
+        let ecs_len = edns.ecs.as_ref().map_or(0, Ecs::len);
+        let options = if edns.ecs.is_some() { 4 + ecs_len } else { 0 };
+        let [code_hi, code_lo] = option::ECS.to_be_bytes();
+        // With the head of a client subnet option behind it, written over where there is none.
+        let head: [u8; ECS_HEAD] =
+            [0, 0, 41, size_hi, size_lo, high_rcode, 0, flags, 0, 0, options as u8, code_hi, code_lo, 0, ecs_len as u8];
+        let start = self.len;
+        match self.out.get_mut(start..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => *place = head,
+            None => self.out[start..start + OPT_FIXED].copy_from_slice(&head[..OPT_FIXED]),
+        }
+        if let Some(ecs) = &edns.ecs {
+            ecs.write(self.scope, &mut self.out[start + ECS_HEAD..]);
+        }
+        self.len += OPT_FIXED + options;
+        if !is_plain {
+            self.write_rare_options(start);
+        }
+    }
+
+    /// Appends what is seldom asked for to the OPT that begins at `opt`.
+    #[inline(never)]
+    fn write_rare_options(&mut self, opt: usize) {
+        if let Some(identity) = self.identity {
+            self.option(option::NSID, identity.as_bytes());
+        }
+        // Extended errors go out without any record, so there is room.
+        if let Some(error) = self.error {
+            self.option(option::EDE, &(error as u16).to_be_bytes());
+        }
+        let len = (self.len - opt - OPT_FIXED) as u16;
+        self.out[opt + OPT_FIXED - 2..opt + OPT_FIXED].copy_from_slice(&len.to_be_bytes());
+    }
+
+    fn option(&mut self, code: u16, data: &[u8]) {
+        for part in [&code.to_be_bytes(), &(data.len() as u16).to_be_bytes(), data] {
+            self.out[self.len..self.len + part.len()].copy_from_slice(part);
+            self.len += part.len();
+        }
+    }
 }
 
-impl Opt<'_> {
-    /// Octets that it comes to beside records; extended errors go out without any.
-    fn len(&self) -> usize {
-        let identity = self.identity.map_or(0, |text| 4 + text.len());
-        OPT_FIXED + self.ecs.map_or(0, |ecs| 4 + ecs.len()) + identity
-    }
-
-    fn write(&self, high_rcode: u8, out: &mut [u8]) -> usize {
-        let mut at = OPT_FIXED;
-        let mut option = |code: u16, data: &[u8]| {
-            out[at..at + 2].copy_from_slice(&code.to_be_bytes());
-            out[at + 2..at + 4].copy_from_slice(&(data.len() as u16).to_be_bytes());
-            out[at + 4..at + 4 + data.len()].copy_from_slice(data);
-            at += 4 + data.len();
-        };
-        if let Some(ecs) = self.ecs {
-            let mut data = [0; 20];
-            let len = ecs.write(self.scope, &mut data);
-            option(option::ECS, &data[..len]);
-        }
-        if let Some(identity) = self.identity {
-            option(option::NSID, identity.as_bytes());
-        }
-        if let Some(error) = self.error {
-            option(option::EDE, &(error as u16).to_be_bytes());
-        }
-        let flags: u16 = if self.dnssec_ok { 0x8000 } else { 0 };
-        out[..3].copy_from_slice(&[0, 0, 41]);
-        out[3..5].copy_from_slice(&OUR_PAYLOAD.to_be_bytes());
-        out[5..7].copy_from_slice(&[high_rcode, 0]);
-        out[7..9].copy_from_slice(&flags.to_be_bytes());
-        out[9..11].copy_from_slice(&((at - OPT_FIXED) as u16).to_be_bytes());
-        at
-    }
+/// Octets of the OPT beside records; extended errors go out without any.
+#[inline]
+fn opt_len(edns: &Edns, identity: Option<&str>) -> usize {
+    OPT_FIXED + edns.ecs.as_ref().map_or(0, |ecs| 4 + ecs.len()) + identity.map_or(0, |text| 4 + text.len())
 }
 
 /// Makes a query's header the whole reply (protocol 3, 4).

@@ -2,9 +2,9 @@
 
 use super::client::Client;
 use super::reply::{Full, Reply, Section};
-use crate::snapshot::{Cut, Lowered, Node, ReadyRef, Snapshot};
-use crate::wire::RecordType;
+use crate::snapshot::{Cut, Node, ReadyRef, Snapshot};
 use crate::wire::message::{HEADER, Rcode};
+use crate::wire::{Lowered, RecordType};
 
 /// Links of a CNAME chain at most (protocol 10).
 const MAX_CHAIN: usize = 16;
@@ -30,63 +30,97 @@ impl From<Full> for Ending {
     }
 }
 
-/// One question being answered.
-#[derive(Debug)]
+/// One question being answered. Handed over as a copy where something rare is left to functions of their own, so that it
+/// need not lie in memory on the straight way.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Resolution<'a> {
     snapshot: &'a Snapshot,
     qtype: RecordType,
-    client: Client,
+    client: Client<'a>,
     draw: u64,
-    /// The part of 2^32 at which RRsets begin their rotation.
-    turn: u32,
-    visited: [u32; MAX_CHAIN],
-    links: usize,
 }
 
 /// What stands at a name for this question.
 enum Found<'a> {
-    Records(ReadyRef<'a>),
-    Alias(ReadyRef<'a>),
+    /// Its RRset, and the scope of having decided for it (E2).
+    Records(ReadyRef<'a>, u8),
+    /// A CNAME that leads on, and the same.
+    Alias(ReadyRef<'a>, u8),
     Nothing,
-    NothingByPolicy,
+    /// NODATA that a policy asks for, and the scope of that.
+    NothingByPolicy(u8),
 }
 
-/// Whether the chain goes on, and where its next name stands in the reply.
-enum Next {
-    Name(usize),
+/// Whether the answer ends here or goes on behind an alias: where that lies, and its RRset.
+enum Next<'a> {
     End(Ending),
+    Alias(u32, ReadyRef<'a>),
 }
 
 impl<'a> Resolution<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, qtype: RecordType, client: Client, draw: u64) -> Self {
-        // The picks of W10's and M1's kind take the draw from the top; rotation takes bits that they hardly see.
-        let turn = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
-        Self { snapshot, qtype, client, draw, turn, visited: [0; MAX_CHAIN], links: 0 }
+    #[inline(always)]
+    pub(super) fn new(snapshot: &'a Snapshot, qtype: RecordType, client: Client<'a>, draw: u64) -> Self {
+        Self { snapshot, qtype, client, draw }
+    }
+
+    /// The part of 2^32 at which RRsets begin their rotation. The picks of W10's and M1's kind take the draw from the top;
+    /// rotation takes bits that they hardly see.
+    #[inline(always)]
+    fn turn(&self) -> u32 {
+        (self.draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+    }
+
+    /// What nearly all queries come to: the name exists, nothing rare stands there, and it has what is asked for. `None`:
+    /// any other case, to be answered by [`Self::run`] with a reply that nothing is in yet.
+    #[inline(always)]
+    pub(super) fn straight(&self, name: &Lowered, reply: &mut Reply<'_>) -> Option<()> {
+        let node = self.snapshot.plan.table.exact(name).filter(Node::is_common)?;
+        let Found::Records(ready, scope) = self.find(node) else { return None };
+        reply.push(Section::Answer, ready, HEADER, self.turn()).ok()?;
+        reply.widen_scope(scope);
+        reply.authoritative();
+        Some(())
     }
 
     /// Answers for `name` and all that it leads to.
-    pub(super) fn run(mut self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
-        let mut next = self.step(name, HEADER, reply);
-        loop {
-            match next {
-                Ok(Next::End(ending)) => return ending,
-                Ok(Next::Name(at)) => {
-                    let name = Lowered::new(reply.written(at));
-                    next = self.step(&name, at, reply);
-                }
-                Err(Full) => return Ending::Full,
-            }
+    pub(super) fn run(&self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
+        match self.step(name, HEADER, 0, reply) {
+            Ok(Next::End(ending)) => ending,
+            Ok(Next::Alias(line, ready)) => self.follow(line, ready, reply).unwrap_or_else(|Full| Ending::Full),
+            Err(Full) => Ending::Full,
         }
     }
 
-    fn step(&mut self, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
+    /// Goes along a chain whose first alias is the question's own.
+    fn follow(&self, mut line: u32, mut alias: ReadyRef<'a>, reply: &mut Reply<'_>) -> Result<Ending, Full> {
+        let mut visited = [0; MAX_CHAIN];
+        let mut owner = HEADER;
+        for links in 0..MAX_CHAIN {
+            if visited[..links].contains(&line) {
+                break;
+            }
+            visited[links] = line;
+            let at = reply.position();
+            reply.push(Section::Answer, alias, owner, self.turn())?;
+            owner = at + RECORD_FIXED;
+            let name = Lowered::new(reply.written(owner), self.snapshot.plan.table.seed());
+            match self.step(&name, owner, links + 1, reply)? {
+                Next::End(ending) => return Ok(ending),
+                Next::Alias(next, ready) => (line, alias) = (next, ready),
+            }
+        }
+        Ok(Ending::Done(Rcode::NoError))
+    }
+
+    /// Answers for one name, which stands at `owner` in the reply and to which so many `links` of a chain have led.
+    fn step(&self, name: &Lowered, owner: usize, links: usize, reply: &mut Reply<'_>) -> Result<Next<'a>, Full> {
         let plan = &self.snapshot.plan;
         let done = |rcode| Ok(Next::End(Ending::Done(rcode)));
         let Some((mut node, above)) = plan.table.closest(name) else {
-            return if self.links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
+            return if links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
         };
         if node.is_unloaded() {
-            return if self.links == 0 { Ok(Next::End(Ending::NotLoaded)) } else { done(Rcode::NoError) };
+            return if links == 0 { Ok(Next::End(Ending::NotLoaded)) } else { done(Rcode::NoError) };
         }
         let exact = above == 0;
         let asks_parent = exact && self.qtype == RecordType::DS;
@@ -95,7 +129,10 @@ impl<'a> Resolution<'a> {
         }
         if let Some(cut) = node.cut().filter(|_| !asks_parent) {
             // A chain that leaves our data ends with the CNAME alone (protocol 10).
-            return if self.links > 0 { done(Rcode::NoError) } else { referral(node, cut, name, owner, reply) };
+            if links == 0 {
+                referral(node, &cut, name, owner, reply)?;
+            }
+            return done(Rcode::NoError);
         }
         reply.authoritative();
         let source = match (exact, node.wildcard()) {
@@ -106,30 +143,22 @@ impl<'a> Resolution<'a> {
                 return done(Rcode::NxDomain);
             }
         };
-        match self.find(source, reply) {
-            Found::Records(ready) => {
-                reply.push(Section::Answer, ready, owner, self.turn)?;
-                done(Rcode::NoError)
+        match self.find(source) {
+            Found::Records(ready, scope) => {
+                reply.widen_scope(scope);
+                reply.push(Section::Answer, ready, owner, self.turn())?;
             }
-            Found::Alias(ready) => {
-                if self.links == MAX_CHAIN || self.visited[..self.links].contains(&source.line) {
-                    return done(Rcode::NoError);
-                }
-                self.visited[self.links] = source.line;
-                self.links += 1;
-                let at = reply.position();
-                reply.push(Section::Answer, ready, owner, self.turn)?;
-                Ok(Next::Name(at + RECORD_FIXED))
+            Found::Alias(ready, scope) => {
+                reply.widen_scope(scope);
+                return Ok(Next::Alias(source.line, ready));
             }
-            Found::Nothing => {
-                self.negative(source, false, name, owner, reply)?;
-                done(Rcode::NoError)
-            }
-            Found::NothingByPolicy => {
+            Found::Nothing => self.negative(source, false, name, owner, reply)?,
+            Found::NothingByPolicy(scope) => {
+                reply.widen_scope(scope);
                 self.negative(source, true, name, owner, reply)?;
-                done(Rcode::NoError)
             }
         }
+        done(Rcode::NoError)
     }
 
     /// SOA in authority (RFC 2308); its owner is the end of the name asked.
@@ -141,68 +170,78 @@ impl<'a> Resolution<'a> {
         owner: usize,
         reply: &mut Reply<'_>,
     ) -> Result<(), Full> {
-        let zone = &self.snapshot.plan.zones[node.zone()];
-        let soa = if by_policy { zone.policy_nodata.view() } else { zone.negative.view() };
-        reply.push(Section::Authority, soa, owner + name.octets() - usize::from(zone.apex_len), 0)
+        let negative = node.negative();
+        let soa = if by_policy { negative.by_policy } else { negative.soa };
+        reply.push(Section::Authority, soa, owner + name.octets() - negative.apex_len, 0)
     }
 
-    fn find(&self, node: Node<'a>, reply: &mut Reply<'_>) -> Found<'a> {
-        let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
-        if let Some(cname) = node.cname() {
-            return if follows { Found::Alias(cname) } else { Found::Records(cname) };
+    #[inline(always)]
+    fn find(&self, node: Node<'a>) -> Found<'a> {
+        if self.qtype == RecordType::ANY || self.qtype == RecordType::CNAME || node.is_alias() {
+            return self.find_alias_or_any(node);
         }
-        if self.qtype == RecordType::ANY {
-            // One RRset is enough (RFC 8482).
-            if let Some(ready) = node.first_rrset() {
-                return Found::Records(ready);
-            }
-        } else if let Some(ready) = node.rrset(self.qtype) {
-            return Found::Records(ready);
+        if let Some(ready) = node.rrset(self.qtype) {
+            return Found::Records(ready, 0);
         }
         match node.steer() {
-            Some(steer) => self.steered(steer, follows, reply),
+            Some(steer) => self.steered(steer, true),
             None => Found::Nothing,
         }
     }
 
-    fn steered(&self, number: usize, follows: bool, reply: &mut Reply<'_>) -> Found<'a> {
+    #[inline(never)]
+    fn find_alias_or_any(self, node: Node<'a>) -> Found<'a> {
+        let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
+        if let Some(cname) = node.cname() {
+            return if follows { Found::Alias(cname, 0) } else { Found::Records(cname, 0) };
+        }
+        // One RRset is enough (RFC 8482).
+        let ready = if self.qtype == RecordType::ANY { node.first_rrset() } else { node.rrset(self.qtype) };
+        match (ready, node.steer()) {
+            (Some(ready), _) => Found::Records(ready, 0),
+            (None, Some(steer)) => self.steered(steer, follows),
+            (None, None) => Found::Nothing,
+        }
+    }
+
+    #[inline(always)]
+    fn steered(&self, number: usize, follows: bool) -> Found<'a> {
         let steer = &self.snapshot.plan.steers[number];
         let answers = &self.snapshot.steered[number];
-        let by_type = match *steer.types {
-            [RecordType::CNAME] => answers.types.first(),
-            _ if self.qtype == RecordType::ANY => answers.types.first(),
-            _ => answers.of_type(self.qtype),
+        let by_type = match answers.of_type(self.qtype) {
+            None if self.qtype == RecordType::ANY || *steer.types == [RecordType::CNAME] => answers.first_type(),
+            found => found,
         };
         let Some(by_type) = by_type else { return Found::Nothing };
-        let picked = match &steer.regions {
-            None => answers.pick(by_type.choice(0), self.draw, self.client.network()),
+        let (picked, scope) = match &steer.regions {
+            None => (answers.pick(by_type.choice(0), self.draw, &self.client), 0),
             Some(regions) => {
                 let decision = self.client.decide(&regions.map);
                 let choice = by_type.choice(decision.region);
                 // Subnets may all be alike while senders are not.
                 let depends = if decision.reserved { regions.count() > 1 } else { !regions.map.uniform };
-                reply.widen_scope(match (regions.is_sticky(decision.region), depends) {
+                let scope = match (regions.is_sticky(decision.region), depends) {
                     (true, _) => decision.sticky_scope,
                     (false, true) => decision.scope,
                     (false, false) => 0,
-                });
-                answers.pick(choice, self.draw, decision.network)
+                };
+                (answers.pick(choice, self.draw, &decision), scope)
             }
         };
         match picked {
-            None => Found::NothingByPolicy,
-            Some(ready) if ready.rtype == RecordType::CNAME && follows => Found::Alias(ready),
-            Some(ready) => Found::Records(ready),
+            None => Found::NothingByPolicy(scope),
+            Some(ready) if ready.rtype == RecordType::CNAME && follows => Found::Alias(ready, scope),
+            Some(ready) => Found::Records(ready, scope),
         }
     }
 }
 
 /// NS of the cut in authority, addresses of its servers in additional (protocol 12).
-fn referral(node: Node<'_>, cut: &Cut, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<Next, Full> {
+fn referral(node: Node<'_>, cut: &Cut<'_>, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<(), Full> {
     let cut_owner = owner + name.octets() - node.name_len();
-    reply.push(Section::Authority, cut.ns.view(), cut_owner, 0)?;
+    reply.push(Section::Authority, cut.ns, cut_owner, 0)?;
     reply.push_records(Section::Additional, &cut.in_domain)?;
     // Addresses that others can tell as well are left out rather than truncating for them.
     let _ = reply.push_records(Section::Additional, &cut.sibling);
-    Ok(Next::End(Ending::Done(Rcode::NoError)))
+    Ok(())
 }

@@ -68,6 +68,7 @@ pub(crate) fn snapshot(model: Model) -> Result<Snapshot, Box<Diagnostic>> {
         model: Arc::new(model),
         places: Arc::new(places),
         drained: BTreeSet::new(),
+        seed: 0,
     };
     compile(&inputs, 0, None).map_err(|why| fault("too-large", why.to_string()))
 }

@@ -94,7 +94,8 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
 
     drop(waiting);
     let notes = bound.notes.clone();
-    let serving = bound.serve(Engine::new(control.snapshot()), server.transport, Limits::default())?;
+    let engine = Engine::new(control.snapshot()).reporting_to(control.readers());
+    let serving = bound.serve(engine, server.transport, Limits::default())?;
     control.listening_on(serving.addresses().iter().map(ToString::to_string).collect());
     let counters = serving.counters();
     control.count_with(move || counters.read());

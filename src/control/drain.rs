@@ -21,7 +21,7 @@ impl Publisher {
         let model = Arc::clone(&self.current().inputs.model);
         let endpoints = resolve(&model, subject)?;
         let until = span.map(|span| unix_now().saturating_add(span.as_secs().max(1)));
-        let mut switches = self.switches.clone();
+        let mut switches = Switches::clone(&self.switches);
         for endpoint in &endpoints {
             switches.drained.insert(endpoint.clone(), Drain { until, reason: reason.clone() });
         }
@@ -38,7 +38,7 @@ impl Publisher {
             (Err(_), Subject::Endpoint(name)) if self.switches.drained.contains_key(name) => vec![name.clone()],
             (Err(error), _) => return Err(error),
         };
-        let mut switches = self.switches.clone();
+        let mut switches = Switches::clone(&self.switches);
         let endpoints: Vec<String> =
             named.into_iter().filter(|endpoint| switches.drained.remove(endpoint).is_some()).collect();
         if endpoints.is_empty() {
@@ -51,19 +51,27 @@ impl Publisher {
 
     /// Ends drains whose time has come. What cannot be written is no reason to drain on: a restart ends them as well.
     pub(super) fn expire_drains(&mut self) {
-        let mut switches = self.switches.clone();
+        if self.next_expiry.is_none_or(|end| end > unix_now()) {
+            return;
+        }
+        let mut switches = Switches::clone(&self.switches);
         let over = switches.expire(unix_now());
         if over.is_empty() {
             return;
         }
-        match self.switch(switches, over.clone(), None, true) {
+        match self.switch(switches.clone(), over.clone(), None, true) {
             Ok(_) => tracing::info!("drains are over: {}", over.join(", ")),
             Err(error) => {
                 tracing::error!("drains are over and cannot be ended: {error:?}");
                 // Not again at each tick: the next load or verdict compiles without them.
-                self.switches.expire(unix_now());
+                self.take_switches(switches);
             }
         }
+    }
+
+    fn take_switches(&mut self, switches: Switches) {
+        self.next_expiry = switches.next_expiry();
+        self.switches = Arc::new(switches);
     }
 
     fn switch(
@@ -86,7 +94,7 @@ impl Publisher {
             tracing::warn!("a drain is lost at a restart: {why}");
             why
         });
-        self.switches = switches;
+        self.take_switches(switches);
         let generation = self.publish(snapshot, Arc::clone(&current.sources));
         Ok(Drained { endpoints, until, forced: emptied, generation, not_kept })
     }

@@ -5,7 +5,8 @@
 //!
 //! Invariants: one thread, the publisher, makes every change, in the order in which they came; a load is taken whole
 //! or not at all, and what was served goes on being served; the generation grows with each publication; a drain is on
-//! disk before it is acknowledged; a snapshot that was replaced is freed by the publisher and never by a reader.
+//! disk before it is acknowledged; a snapshot that was replaced is freed by the publisher and never by a reader; a change
+//! that was missed all the same is found by a sweep within a minute.
 
 mod debounce;
 mod drain;
@@ -15,9 +16,11 @@ mod load;
 mod publisher;
 mod reload;
 mod report;
+mod retired;
 mod serial;
 mod start;
 mod status;
+mod sweep;
 mod watch;
 
 #[cfg(test)]
@@ -31,7 +34,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::config::{Diagnostic, Loader, Model, Overrides, Progress, Source};
-use crate::snapshot::{Inputs, Snapshot};
+use crate::snapshot::{Inputs, Readers, Snapshot};
 
 use publisher::{Request, Shared};
 pub use status::{
@@ -229,6 +232,11 @@ impl Control {
     /// What transports read, once a packet.
     pub fn snapshot(&self) -> Arc<ArcSwap<Snapshot>> {
         Arc::clone(&self.shared.snapshot)
+    }
+
+    /// Where those that read it report which one they use, so that an old one is freed behind them all.
+    pub fn readers(&self) -> Arc<Readers> {
+        Arc::clone(&self.shared.readers)
     }
 
     /// The inputs of what answers now and the texts that they were read from.

@@ -1,6 +1,6 @@
 //! The one thread that changes what is served.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -13,13 +13,15 @@ use tokio::sync::watch;
 use super::debounce::Debounce;
 use super::load::{self, Stamp};
 use super::report::{Counters, Facts};
+use super::retired::Retired;
 use super::serial::Used;
+use super::sweep::Sweep;
 use super::watch::{Interest, Watch, is_private};
 use super::{Current, DrainError, Drained, Options, ReloadError, Reloaded, Subject};
 use crate::config::model::EndpointId;
 use crate::config::{Loader, Model, Source, Wanted};
 use crate::health::{Checker, Store, Switches};
-use crate::snapshot::{Inputs, Snapshot, compile};
+use crate::snapshot::{Inputs, Readers, Snapshot, compile};
 
 /// Editors and deployments write several files at once.
 pub(super) const FILES_QUIET: Duration = Duration::from_millis(100);
@@ -27,10 +29,8 @@ pub(super) const FILES_MOST: Duration = Duration::from_secs(1);
 /// Verdicts that change together are published together, well within the 50 ms that they may wait.
 pub(super) const VERDICTS_QUIET: Duration = Duration::from_millis(10);
 pub(super) const VERDICTS_MOST: Duration = Duration::from_millis(40);
-/// A reader holds a snapshot for the time of one message. Replaced ones are kept far longer, so that the last holder is
-/// this thread and a reader never pays for the freeing.
-const RETIRE_AFTER: Duration = Duration::from_secs(3);
-/// Directories that were not there are looked for, and ends of drains checked against the clock, this often.
+/// Directories that were not there are looked for, ends of drains checked against the clock, and replaced snapshots freed,
+/// this often.
 const TICK: Duration = Duration::from_secs(1);
 
 /// From a step that failed to the next one.
@@ -39,6 +39,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// What the handle and the publisher share.
 pub(super) struct Shared {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) readers: Arc<Readers>,
     pub(super) current: ArcSwap<Current>,
     pub(super) facts: ArcSwap<Facts>,
     pub(super) generations: watch::Sender<u64>,
@@ -80,6 +81,12 @@ pub(super) enum Request {
     FilesChanged,
     /// A verdict has changed.
     VerdictsChanged,
+    /// For tests: the answers of other verdicts, as if a change had been missed, and a sweep that is due.
+    #[cfg(test)]
+    Plant {
+        verdicts: crate::health::Verdicts,
+        reply: mpsc::Sender<()>,
+    },
     /// For tests: panics.
     #[cfg(test)]
     Fail {
@@ -118,7 +125,9 @@ pub(super) struct Publisher {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) watch: Option<Watch>,
     pub(super) store: Store,
-    pub(super) switches: Switches,
+    pub(super) switches: Arc<Switches>,
+    /// When the next of the drains ends, in seconds since 1970 UTC.
+    pub(super) next_expiry: Option<u64>,
     pub(super) serials: Used,
     /// Of the texts that are served.
     pub(super) digest: u64,
@@ -138,7 +147,8 @@ pub(super) struct Publisher {
     pub(super) unwatched: Vec<String>,
     pub(super) files: Debounce,
     pub(super) verdicts: Debounce,
-    pub(super) retired: VecDeque<(Instant, Arc<Snapshot>)>,
+    pub(super) retired: Retired,
+    pub(super) sweep: Sweep,
 }
 
 impl Publisher {
@@ -182,6 +192,11 @@ impl Publisher {
             Some(Request::FilesChanged) => self.files.note(Instant::now()),
             Some(Request::VerdictsChanged) => self.verdicts.note(Instant::now()),
             #[cfg(test)]
+            Some(Request::Plant { verdicts, reply }) => {
+                self.plant(verdicts);
+                let _ = reply.send(());
+            }
+            #[cfg(test)]
             #[allow(clippy::panic, reason = "a test asks for it")]
             Some(Request::Fail { reply }) => {
                 drop(reply);
@@ -201,9 +216,10 @@ impl Publisher {
             self.publish_verdicts();
         }
         self.expire_drains();
-        while self.retired.front().is_some_and(|(since, _)| since.elapsed() >= RETIRE_AFTER) {
-            self.retired.pop_front();
+        if self.sweep.due() <= now {
+            self.sweep();
         }
+        self.retired.free(&self.shared.readers);
     }
 
     fn note_failure(&self) {
@@ -222,9 +238,9 @@ impl Publisher {
 
     fn patience(&self) -> Duration {
         let now = Instant::now();
-        let due = [self.files.due(), self.verdicts.due()].into_iter().flatten();
+        let due = [self.files.due(), self.verdicts.due(), Some(self.sweep.due())].into_iter().flatten();
         let waits = due.map(|at| at.saturating_duration_since(now));
-        let drain = self.switches.next_expiry().map(until);
+        let drain = self.next_expiry.map(until);
         waits.chain(drain).min().map_or(TICK, |wait| wait.min(TICK))
     }
 
@@ -259,17 +275,17 @@ impl Publisher {
         let forced = snapshot.forced();
         let current = Current { generation, inputs: snapshot.inputs.clone(), sources, since: unix_now() };
         let replaced = self.shared.snapshot.swap(Arc::new(snapshot));
-        self.retired.push_back((Instant::now(), replaced));
+        self.retired.push(replaced);
         self.shared.current.store(Arc::new(current));
         let known = Arc::clone(&self.shared.facts.load());
         for route in forced.iter().filter(|route| !known.forced.contains(route)) {
             tracing::warn!("{route}: some clients now get drained endpoints only, since nothing else is left");
         }
-        let drains = self.switches.clone();
-        self.tell(|facts| {
-            facts.forced = forced;
-            facts.switches = drains;
-        });
+        // Verdicts change many times a second, and these seldom.
+        if forced != known.forced || !Arc::ptr_eq(&known.switches, &self.switches) {
+            let switches = Arc::clone(&self.switches);
+            self.tell(|facts| (facts.forced, facts.switches) = (forced, switches));
+        }
         self.shared.generations.send_replace(generation);
         generation
     }
@@ -288,6 +304,29 @@ impl Publisher {
                 tracing::debug!("generation {generation}: verdicts changed");
             }
             Err(error) => tracing::error!("a change of health is not served: {error}"),
+        }
+    }
+
+    /// Works out a slice of the outcomes anew. One that differs is a fault of rhumb, and is mended.
+    fn sweep(&mut self) {
+        let snapshot = self.shared.snapshot.load_full();
+        let differing = self.sweep.slice(&snapshot, Instant::now);
+        if differing.is_empty() {
+            return;
+        }
+        let route = |&number: &u32| {
+            let root = snapshot.plan.steers[number as usize].root;
+            snapshot.inputs.model.route(root).name.as_str()
+        };
+        let routes: Vec<&str> = differing.iter().map(route).collect();
+        self.shared.counters.differing_outcomes(differing.len() as u64);
+        tracing::error!("{}: a change was missed, and is made up for; this is a fault of rhumb", routes.join(", "));
+        match snapshot.mended(&differing) {
+            Ok(mended) => {
+                let sources = Arc::clone(&self.current().sources);
+                self.publish(mended, sources);
+            }
+            Err(error) => tracing::error!("it cannot be made up for: {error}"),
         }
     }
 
@@ -343,6 +382,19 @@ impl Publisher {
             facts.notes.retain(|note| !before.contains(note));
             facts.notes.extend(problems);
         });
+    }
+}
+
+#[cfg(test)]
+impl Publisher {
+    fn plant(&mut self, verdicts: crate::health::Verdicts) {
+        let current = self.current();
+        if let (Ok(right), Ok(wrong)) =
+            (self.next(&current.inputs), self.next(&Inputs { verdicts, ..current.inputs.clone() }))
+        {
+            self.publish(right.with_answers_of(&wrong), Arc::clone(&current.sources));
+        }
+        self.sweep = Sweep::at_once(Instant::now());
     }
 }
 

@@ -75,6 +75,7 @@ impl Publisher {
             verdicts: verdicts.unwrap_or_default(),
             model: Arc::clone(&model),
             places,
+            seed: current.inputs.seed,
         };
         let snapshot = match self.next(&inputs) {
             Ok(snapshot) => snapshot,

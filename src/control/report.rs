@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::guard::owner_count;
@@ -20,7 +20,7 @@ use crate::health::{ProbeReport, Switches, Verdict};
 pub(super) struct Facts {
     pub(super) last_load: LoadStatus,
     pub(super) forced: Vec<String>,
-    pub(super) switches: Switches,
+    pub(super) switches: Arc<Switches>,
     pub(super) databases: Vec<DatabaseInfo>,
     pub(super) notes: Vec<String>,
 }
@@ -33,6 +33,7 @@ pub(super) struct Counters {
     loads_taken: AtomicU64,
     loads_refused: AtomicU64,
     failed_steps: AtomicU64,
+    differing: AtomicU64,
     sources: Mutex<Vec<Source>>,
 }
 
@@ -54,12 +55,18 @@ impl Counters {
         self.failed_steps.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Steered names whose answers were not what they should be.
+    pub(super) fn differing_outcomes(&self, names: u64) {
+        self.differing.fetch_add(names, Ordering::Relaxed);
+    }
+
     fn read(&self) -> BTreeMap<String, u64> {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let own = [
             ("loads_taken", self.loads_taken.load(Ordering::Relaxed)),
             ("loads_refused", self.loads_refused.load(Ordering::Relaxed)),
             ("changes_failed", self.failed_steps.load(Ordering::Relaxed)),
+            ("changes_missed", self.differing.load(Ordering::Relaxed)),
         ];
         let all = sources.iter().flat_map(|source| source()).chain(own);
         all.map(|(name, count)| (name.to_owned(), count)).collect()

@@ -1,10 +1,10 @@
 //! From nothing to the first snapshot.
 
-use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, available_parallelism};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -17,7 +17,9 @@ use super::publisher::{
     unix_now,
 };
 use super::report::{self, Counters, Facts};
+use super::retired::Retired;
 use super::serial::{self, Used};
+use super::sweep::Sweep;
 use super::watch::Watch;
 use super::{Current, LoadStatus, Options, StartError};
 use crate::config::model::ReloadUnit;
@@ -75,8 +77,16 @@ pub(super) fn start(
     let checker = Checker::start(&options.runtime, checking, Arc::clone(&model));
     // Before the verdicts are read: one that changes while the first snapshot is compiled would be told to nobody.
     let changes = checker.subscribe();
+    let switches = Arc::new(switches);
     let drained = Publisher::drained(&model, &switches);
-    let inputs = Inputs { model: Arc::clone(&model), places: Arc::new(places), verdicts: checker.verdicts(), drained };
+    let inputs = Inputs {
+        model: Arc::clone(&model),
+        places: Arc::new(places),
+        verdicts: checker.verdicts(),
+        drained,
+        // The keys of a hasher come from the system's generator.
+        seed: RandomState::new().build_hasher().finish(),
+    };
     let snapshot = compiled(&inputs, 1, None).map_err(StartError::Other)?;
 
     // What is large takes longer to be on disk than a start should: the publisher sees to that.
@@ -87,9 +97,10 @@ pub(super) fn start(
     let forced = snapshot.forced();
     let files = publisher::to_follow(&sources, &model.server.zones);
     let current = Current { generation: 1, inputs, sources, since: unix_now() };
-    let facts = Facts { last_load, forced, switches: switches.clone(), databases, notes };
+    let facts = Facts { last_load, forced, switches: Arc::clone(&switches), databases, notes };
     let shared = Arc::new(Shared {
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+        readers: Arc::default(),
         current: ArcSwap::from_pointee(current),
         facts: ArcSwap::from_pointee(facts),
         generations: watch::Sender::new(1),
@@ -109,6 +120,7 @@ pub(super) fn start(
         read: files,
         requests,
         store,
+        next_expiry: switches.next_expiry(),
         switches,
         serials,
         digest,
@@ -121,7 +133,8 @@ pub(super) fn start(
         unwatched: Vec::new(),
         files: Debounce::new(FILES_QUIET, FILES_MOST),
         verdicts: Debounce::new(VERDICTS_QUIET, VERDICTS_MOST),
-        retired: VecDeque::new(),
+        retired: Retired::default(),
+        sweep: Sweep::new(Instant::now()),
     };
     // What changed between the reading and this is found by the first, needless reading that it leads to.
     publisher.follow_files();

@@ -464,3 +464,32 @@ fn a_server_file_that_is_edited_behind_a_link_is_noticed_all_the_same() {
     fs::write(place.path("elsewhere/real.toml"), "zones = \"zones\"\nstate = \"state\"\ndepth = 9\n").unwrap();
     place.until("the edit is served", || control.model().server.depth == 9);
 }
+
+#[test]
+fn r7_a_change_that_was_missed_is_found_counted_and_mended() {
+    let place = Place::new();
+    let checked = "[checks.off]\ntype = \"tcp\"\nport = 1\ndisabled = true\n[endpoints.one]\ncheck = \"off\"";
+    place.write(&ZONE.replace("[endpoints.one]", checked));
+    let control = place.start();
+    let right = control.snapshot().load_full();
+    let verdicts = crate::health::Verdicts(vec![crate::health::Verdict::Down; control.model().probes.len()]);
+    control.ask(|reply| Request::Plant { verdicts, reply }).unwrap();
+    place.until("it is counted", || control.status().counters["changes_missed"] == 1);
+    place.until("it is mended", || control.snapshot().load().steered == right.steered);
+    assert!(control.snapshot().load().generation > right.generation + 1);
+}
+
+#[test]
+fn a_replaced_snapshot_is_freed_once_the_last_reader_has_gone_on() {
+    let place = Place::new();
+    let control = place.start();
+    let reader = control.readers().join();
+    let first = Arc::downgrade(&control.snapshot().load_full());
+    reader.observe(1);
+    place.write(&ZONE.replace("90", "50"));
+    place.until("the edit is served", || weight(&control) == 50);
+    assert!(control.reload(None).is_ok(), "a step later");
+    assert_eq!(first.strong_count(), 1, "the reader may still use it");
+    reader.observe(2);
+    place.until("it is freed", || first.strong_count() == 0);
+}

@@ -49,9 +49,13 @@ pub(super) fn complete(base: &Places, next: &Places, fields: Fields) -> Places {
 }
 
 /// The same networks with every place changed by `f`.
-pub(super) fn map(places: &Places, f: impl Fn(Place) -> Place) -> Places {
+pub(super) fn map(places: Places, f: impl Fn(Place) -> Place) -> Places {
     let mut builder = PlacesBuilder::default();
     let new: Vec<PlaceId> = places.ids().map(|id| builder.intern(&f(*places.place(id)))).collect();
+    // Where no two places become one, each keeps its number, and only what the numbers stand for changes.
+    if new.iter().copied().eq(places.ids()) {
+        return builder.finish_with_runs_of(places);
+    }
     builder.reserve(places.v4().len(), places.v6().len());
     places.v4().iter().for_each(|&(start, id)| builder.push_v4(start, new[id.0 as usize]));
     places.v6().iter().for_each(|&(start, id)| builder.push_v6(start, new[id.0 as usize]));
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn changing_places_merges_what_becomes_equal() {
         let list = places(&[(1, place("US", "", None, Some(1))), (2, place("US", "", None, Some(2)))]);
-        let mapped = map(&list, |place| Place { asn: None, ..place });
+        let mapped = map(list, |place| Place { asn: None, ..place });
         assert_eq!(mapped.v4().len(), 2);
         assert_eq!(mapped.distinct(), 2);
     }

@@ -157,7 +157,7 @@ pub fn load(databases: &[PathBuf]) -> Result<(Places, Vec<DatabaseInfo>), GeoErr
         infos.push(info);
         Ok(())
     })?;
-    Ok((map(&places.unwrap_or_default(), settle), infos))
+    Ok((map(places.unwrap_or_default(), settle), infos))
 }
 
 /// The world as the embedded database alone knows it.

@@ -1,18 +1,18 @@
-//! A fast hash for the tables that live while databases are read.
+//! A fast hash for the tables that live while databases are read and maps are built.
 //!
-//! A load asks them a few million times, where the standard hash took a tenth of it. It resists no one who chooses
+//! They are asked millions of times, where the standard hash took a tenth of a load. It resists no one who chooses
 //! the keys; these come from files that the operator has picked, and the worst that they can do is a slow load.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-pub(super) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
+pub(crate) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
 
 /// An odd number without pattern: 2⁶⁴ divided by the golden ratio.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[derive(Default)]
-pub(super) struct Mix(u64);
+pub(crate) struct Mix(u64);
 
 impl Hasher for Mix {
     fn write(&mut self, bytes: &[u8]) {

@@ -1,7 +1,9 @@
 //! One MMDB file → its places.
 //!
 //! The file is read into memory, not mapped: a file that is replaced or cut while it is mapped would end the process.
-//! Every record that a look-up can reach is decoded here, once, so what is corrupt shows now and never later.
+//! Every record that a look-up can reach is decoded here, once, so what is corrupt shows now and never later. Three
+//! passes, each on all cores: the tree is walked in parts and the records that it leads to are marked; these are decoded,
+//! in the order of the file; then the parts are put together.
 
 use std::fmt;
 use std::fs;
@@ -10,12 +12,13 @@ use std::path::Path;
 
 use maxminddb::{MaxMindDbError, Reader};
 
+use super::data::{Data, DataFault};
 use super::database::{DatabaseInfo, Fields, Layer};
 use super::error::GeoError;
-use super::hash::FastMap;
+use super::marks::Marks;
+use super::parallel;
 use super::places::{PlaceId, PlacesBuilder};
-use super::record::Record;
-use super::tree::{Family, Tree, TreeFault};
+use super::tree::{Family, Part, Tree, TreeFault, Visits};
 use crate::world::Place;
 
 const REPLACE: &str = "replace it by a whole copy, or take it out of `databases`";
@@ -23,6 +26,7 @@ const REPLACE: &str = "replace it by a whole copy, or take it out of `databases`
 /// What is wrong inside a file.
 enum Fault {
     Tree(TreeFault),
+    Data(DataFault),
     Reader(MaxMindDbError),
     NothingKnown,
 }
@@ -30,6 +34,12 @@ enum Fault {
 impl From<TreeFault> for Fault {
     fn from(fault: TreeFault) -> Self {
         Self::Tree(fault)
+    }
+}
+
+impl From<DataFault> for Fault {
+    fn from(fault: DataFault) -> Self {
+        Self::Data(fault)
     }
 }
 
@@ -43,6 +53,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tree(fault) => write!(f, "corrupt: {fault}"),
+            Self::Data(fault) => write!(f, "corrupt: {fault}"),
             Self::Reader(fault) => write!(f, "corrupt: {fault}"),
             Self::NothingKnown => f.write_str("no record has a country, coordinates or an AS number"),
         }
@@ -69,7 +80,16 @@ pub(super) fn read_one(path: &Path, address: IpAddr) -> Result<Place, GeoError> 
     if address.is_ipv6() && reader.metadata().ip_version != 6 {
         return Ok(Place::default());
     }
-    place_at(&reader, network_address(address)).map_err(|fault| GeoError::at(path, Fault::Reader(fault), REPLACE))
+    let place = || -> Result<Place, Fault> {
+        let offset = reader.lookup(network_address(address))?.offset();
+        let mut data = Data::new(tree(&reader, &bytes).data());
+        Ok(offset.map(|offset| data.place(offset)).transpose()?.unwrap_or_default())
+    };
+    place().map_err(|fault| GeoError::at(path, fault, REPLACE))
+}
+
+fn tree<'a>(reader: &Reader<&[u8]>, bytes: &'a [u8]) -> Tree<'a> {
+    Tree::new(bytes, reader.metadata().node_count, reader.metadata().record_size)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, GeoError> {
@@ -97,11 +117,6 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<Reader<&'a [u8]>, GeoError> 
 /// Stands before the metadata, which end every MMDB file.
 const METADATA_MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
 
-fn place_at(reader: &Reader<&[u8]>, address: IpAddr) -> Result<Place, MaxMindDbError> {
-    let record = reader.lookup(address)?.decode::<Record<'_>>()?;
-    Ok(record.map_or_else(Place::default, |record| record.place()))
-}
-
 /// The first address of the /24 or /56 around an address.
 pub(super) fn network_address(address: IpAddr) -> IpAddr {
     match address {
@@ -110,30 +125,44 @@ pub(super) fn network_address(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Records that one thread decodes at a time.
+const DECODED_AT_A_TIME: usize = 8192;
+
 fn walk(reader: &Reader<&[u8]>, bytes: &[u8], path: &Path) -> Result<Layer, Fault> {
     let metadata = reader.metadata();
-    let tree = Tree::new(bytes, metadata.node_count, metadata.record_size);
-    let mut decoder = Decoder::new(reader, tree.nothing());
-    let mut networks = 0;
-
+    let tree = tree(reader, bytes);
+    let (visits, marks) = (tree.visits(), Marks::new(tree.data().len()));
     let v4_root = if metadata.ip_version == 6 { tree.ipv4_root()? } else { 0 };
-    tree.walk(v4_root, Family::V4, |start, record| {
-        let start = start as u32;
-        let id = decoder.place(record, Ipv4Addr::from_bits(start << 8).into())?;
-        networks += usize::from(record != tree.nothing());
-        decoder.builder.push_v4(start, id);
-        Ok::<_, Fault>(())
-    })?;
-    if metadata.ip_version == 6 {
-        tree.walk(0, Family::V6, |start, record| {
-            let id = decoder.place(record, Ipv6Addr::from_bits(u128::from(start) << 72).into())?;
-            networks += usize::from(record != tree.nothing());
-            decoder.builder.push_v6(start, id);
-            Ok::<_, Fault>(())
-        })?;
+    let v4 = Walked::all(&tree, v4_root, Family::V4, &visits, &marks, |key| key as u32)?;
+    let v6 = match metadata.ip_version {
+        6 => Walked::all(&tree, 0, Family::V6, &visits, &marks, |key| key)?,
+        _ => Vec::new(),
+    };
+
+    let numbers = marks.number();
+    let offsets: Vec<u32> = numbers.positions().collect();
+    let chunks: Vec<&[u32]> = offsets.chunks(DECODED_AT_A_TIME).collect();
+    let decoded = parallel::each(&chunks, |chunk| {
+        let mut data = Data::new(tree.data());
+        chunk.iter().map(|&offset| data.place(offset as usize)).collect::<Result<Vec<Place>, _>>()
+    });
+    let mut builder = PlacesBuilder::default();
+    let mut ids: Vec<PlaceId> = Vec::with_capacity(offsets.len());
+    for places in decoded {
+        ids.extend(places?.iter().map(|place| builder.intern(place)));
+    }
+    let id = |record: u32| tree.offset(record).map_or_else(PlaceId::default, |offset| ids[numbers.of(offset)]);
+    let networks =
+        v4.iter().map(|walked| walked.networks).sum::<usize>() + v6.iter().map(|walked| walked.networks).sum::<usize>();
+    builder.reserve(v4.iter().map(|walked| walked.runs.len()).sum(), v6.iter().map(|walked| walked.runs.len()).sum());
+    for walked in v4 {
+        walked.runs.into_iter().for_each(|(start, record)| builder.push_v4(start, id(record)));
+    }
+    for walked in v6 {
+        walked.runs.into_iter().for_each(|(start, record)| builder.push_v6(start, id(record)));
     }
 
-    let places = decoder.builder.finish();
+    let places = builder.finish();
     let fields = Fields::of_any(&places);
     if networks > 0 && fields.is_empty() {
         return Err(Fault::NothingKnown);
@@ -148,38 +177,44 @@ fn walk(reader: &Reader<&[u8]>, bytes: &[u8], path: &Path) -> Result<Layer, Faul
     Ok(Layer { info, places })
 }
 
-/// Decodes each record once, however many networks share it.
-struct Decoder<'a> {
-    reader: &'a Reader<&'a [u8]>,
-    nothing: u32,
-    builder: PlacesBuilder,
-    known: FastMap<u32, PlaceId>,
-    last: (u32, PlaceId),
+/// What is in one part of the tree.
+struct Walked<K> {
+    /// (first /24 or /56 number, record), neighbours joined.
+    runs: Vec<(K, u32)>,
+    /// Networks with a record.
+    networks: usize,
 }
 
-impl<'a> Decoder<'a> {
-    fn new(reader: &'a Reader<&'a [u8]>, nothing: u32) -> Self {
-        let builder = PlacesBuilder::default();
-        Self { reader, nothing, builder, known: FastMap::default(), last: (nothing, PlaceId::default()) }
+impl<K: Copy + Send> Walked<K> {
+    /// Everything below `root`, part by part.
+    fn all(
+        tree: &Tree<'_>,
+        root: u32,
+        family: Family,
+        visits: &Visits,
+        marks: &Marks,
+        key: fn(u64) -> K,
+    ) -> Result<Vec<Self>, TreeFault> {
+        let parts = tree.parts(root, family, visits)?;
+        parallel::each(&parts, |&part| Self::part(tree, part, visits, marks, key)).into_iter().collect()
     }
 
-    /// `address` is one where a look-up ends at `record`.
-    fn place(&mut self, record: u32, address: IpAddr) -> Result<PlaceId, Fault> {
-        if record == self.nothing {
-            return Ok(PlaceId::default());
-        }
-        if record == self.last.0 {
-            return Ok(self.last.1);
-        }
-        let id = match self.known.get(&record) {
-            Some(&id) => id,
-            None => {
-                let id = self.builder.intern(&place_at(self.reader, address)?);
-                self.known.insert(record, id);
-                id
+    fn part(tree: &Tree<'_>, part: Part, visits: &Visits, marks: &Marks, key: fn(u64) -> K) -> Result<Self, TreeFault> {
+        let mut walked = Self { runs: Vec::new(), networks: 0 };
+        tree.walk(part, visits, &mut |start, record| {
+            let start = key(start);
+            if record != tree.nothing() {
+                walked.networks += 1;
             }
-        };
-        self.last = (record, id);
-        Ok(id)
+            if walked.runs.last().is_some_and(|&(_, last)| last == record) {
+                return Ok(());
+            }
+            walked.runs.push((start, record));
+            if record == tree.nothing() {
+                return Ok(());
+            }
+            tree.offset(record).and_then(|offset| marks.mark(offset)).ok_or(TreeFault::Outside)
+        })?;
+        Ok(walked)
     }
 }

@@ -126,6 +126,12 @@ impl PlacesBuilder {
         self.v6.reserve(v6);
     }
 
+    /// The list with the runs of another one, whose ids mean the same networks here.
+    pub(super) fn finish_with_runs_of(mut self, places: Places) -> Places {
+        self.distinct.shrink_to_fit();
+        Places { distinct: self.distinct, ..places }
+    }
+
     /// The finished list.
     pub fn finish(mut self) -> Places {
         // The list stays for days: what growing left over is worth a copy.

@@ -5,22 +5,14 @@
 //! numbers as 32-bit floats, doubles, integers or text, so every value is taken as what the file says that it is,
 //! and a field of an unexpected shape counts as missing instead of spoiling the whole file.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
 use crate::world::{CountryCode, LatLon, Place, SubdivisionCode};
 
 /// From this radius in kilometres on, coordinates say no more than the country does.
 const VAGUE_RADIUS_KM: f64 = 500.0;
 
 /// The fields of a record's top level, in both layouts.
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 pub(super) struct Record<'a> {
-    #[serde(borrow)]
     country: Value<'a>,
     country_code: Value<'a>,
     registered_country: Value<'a>,
@@ -43,10 +35,8 @@ pub(super) struct Record<'a> {
 }
 
 /// The fields of the maps inside a record.
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(default)]
-struct Inner<'a> {
-    #[serde(borrow)]
+#[derive(Default, Clone, Copy)]
+pub(super) struct Inner<'a> {
     iso_code: Scalar<'a>,
     latitude: Scalar<'a>,
     longitude: Scalar<'a>,
@@ -56,7 +46,7 @@ struct Inner<'a> {
 }
 
 #[derive(Default, Clone, Copy)]
-enum Scalar<'a> {
+pub(super) enum Scalar<'a> {
     #[default]
     Missing,
     Text(&'a str),
@@ -65,7 +55,7 @@ enum Scalar<'a> {
 
 /// A scalar, a map, or the first element of a list (`subdivisions` is ordered from the widest).
 #[derive(Clone, Copy)]
-enum Value<'a> {
+pub(super) enum Value<'a> {
     Scalar(Scalar<'a>),
     Map(Inner<'a>),
 }
@@ -76,7 +66,39 @@ impl Default for Value<'_> {
     }
 }
 
-impl Record<'_> {
+impl<'a> From<Scalar<'a>> for Value<'a> {
+    fn from(scalar: Scalar<'a>) -> Self {
+        Self::Scalar(scalar)
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Where the value of a name goes; `None` for names that make no place.
+    pub(super) fn field(&mut self, name: &[u8]) -> Option<&mut Value<'a>> {
+        Some(match name {
+            b"country" => &mut self.country,
+            b"country_code" => &mut self.country_code,
+            b"registered_country" => &mut self.registered_country,
+            b"subdivisions" => &mut self.subdivisions,
+            b"location" => &mut self.location,
+            b"traits" => &mut self.traits,
+            b"region_code" => &mut self.region_code,
+            b"subdivision_code" => &mut self.subdivision_code,
+            b"subdivision" => &mut self.subdivision,
+            b"region" => &mut self.region,
+            b"latitude" => &mut self.latitude,
+            b"lat" => &mut self.lat,
+            b"longitude" => &mut self.longitude,
+            b"lng" => &mut self.lng,
+            b"lon" => &mut self.lon,
+            b"accuracy_radius" => &mut self.accuracy_radius,
+            b"radius" => &mut self.radius,
+            b"autonomous_system_number" => &mut self.autonomous_system_number,
+            b"asn" => &mut self.asn,
+            _ => return None,
+        })
+    }
+
     /// The record as a place without a continent: that is derived from the country when all databases are together
     /// (GL4). Coordinates that are missing, vague or impossible are left out.
     pub(super) fn place(&self) -> Place {
@@ -115,7 +137,30 @@ fn first<T, const N: usize>(options: [Option<T>; N]) -> Option<T> {
     options.into_iter().flatten().next()
 }
 
+impl<'a> Inner<'a> {
+    /// Where the value of a name goes; `None` for names that make no place.
+    pub(super) fn field(&mut self, name: &[u8]) -> Option<&mut Scalar<'a>> {
+        Some(match name {
+            b"iso_code" => &mut self.iso_code,
+            b"latitude" => &mut self.latitude,
+            b"longitude" => &mut self.longitude,
+            b"accuracy_radius" => &mut self.accuracy_radius,
+            b"autonomous_system_number" => &mut self.autonomous_system_number,
+            b"asn" => &mut self.asn,
+            _ => return None,
+        })
+    }
+}
+
 impl<'a> Value<'a> {
+    /// The value where no map is meant.
+    pub(super) fn scalar(self) -> Scalar<'a> {
+        match self {
+            Self::Scalar(scalar) => scalar,
+            Self::Map(_) => Scalar::Missing,
+        }
+    }
+
     /// A code stands alone or as the `iso_code` of a map.
     fn code(&self) -> Scalar<'a> {
         self.inner(|m| m.iso_code)
@@ -180,74 +225,6 @@ impl Scalar<'_> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Value::deserialize(deserializer).map(|value| match value {
-            Value::Scalar(scalar) => scalar,
-            Value::Map(_) => Scalar::Missing,
-        })
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not deserialize_f64 and the like: the reader refuses a double where the file holds a 32-bit float.
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::Scalar(Scalar::Text(text)))
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(Value::default())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Value::Scalar(Scalar::Number(number)))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Value::Scalar(Scalar::Number(number as f64)))
-    }
-
-    fn visit_u128<E>(self, number: u128) -> Result<Self::Value, E> {
-        Ok(Value::Scalar(Scalar::Number(number as f64)))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Value::Scalar(Scalar::Number(number as f64)))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Value::default())
-    }
-
-    fn visit_bytes<E>(self, _: &[u8]) -> Result<Self::Value, E> {
-        Ok(Value::default())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let first = list.next_element()?.unwrap_or_default();
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(first)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Inner::deserialize(MapAccessDeserializer::new(map)).map(Value::Map)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 mod tests {
@@ -255,9 +232,29 @@ mod tests {
 
     use super::*;
 
+    /// A value as a database would give it.
+    fn value(json: &Json) -> Value<'_> {
+        match json {
+            Json::String(text) => Scalar::Text(text).into(),
+            Json::Number(number) => Scalar::Number(number.as_f64().unwrap()).into(),
+            Json::Array(list) => list.first().map(value).unwrap_or_default(),
+            Json::Object(map) => {
+                let mut inner = Inner::default();
+                for (name, json) in map {
+                    inner.field(name.as_bytes()).into_iter().for_each(|field| *field = value(json).scalar());
+                }
+                Value::Map(inner)
+            }
+            Json::Null | Json::Bool(_) => Value::default(),
+        }
+    }
+
     fn place(json: &Json) -> Place {
-        let text = json.to_string();
-        serde_json::from_str::<Record<'_>>(&text).unwrap().place()
+        let mut record = Record::default();
+        for (name, json) in json.as_object().unwrap() {
+            record.field(name.as_bytes()).into_iter().for_each(|field| *field = value(json));
+        }
+        record.place()
     }
 
     fn country(place: Place) -> String {

@@ -456,7 +456,7 @@ proptest! {
                 let joined = layers[1..].iter().fold(layers[0].clone(), |base, next| {
                     complete::complete(&base, next, Fields::of_any(next))
                 });
-                complete::map(&joined, complete::settle)
+                complete::map(joined, complete::settle)
             });
         }
         let one_by_one = LAYERS.with(|layers| {

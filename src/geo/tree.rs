@@ -1,10 +1,12 @@
 //! The search tree of an MMDB file, walked no deeper than one decision needs.
 //!
-//! Comes in: the tree's bytes. Goes out: for each run of networks the record that stands at its network address.
+//! Comes in: the tree's bytes. Goes out: for each run of networks the record that stands at its network address, part
+//! by part, so that several threads can walk.
 //! Every node is reached once in a sound tree; a walk that exceeds a small multiple of that has met a loop or shared
 //! branches and stops, so a corrupt file costs bounded time and memory.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What no look-up ever asks the IPv6 part of a database: leading bits, how many. The IPv4 addresses live at ::/96
 /// and show again at ::ffff:0:0/96, and many files repeat them at 2001::/32 (Teredo) and 2002::/16 (6to4).
@@ -13,6 +15,9 @@ const IPV4_IN_IPV6: [(u64, u32); 3] = [(0, 56), (0x2001_0000, 32), (0x2002, 16)]
 /// Nodes visited for each node of the file before the tree counts as broken; a few files share some branches.
 const VISITS_PER_NODE: u64 = 4;
 const VISITS_AT_LEAST: u64 = 1 << 16;
+
+/// Octets between the tree and the data, which records count as well.
+const SEPARATOR: u32 = 16;
 
 /// Leading zero bits that lead to the IPv4 addresses of an IPv6 tree.
 const IPV4_DEPTH: u32 = 96;
@@ -29,6 +34,14 @@ impl Family {
         match self {
             Self::V4 => 24,
             Self::V6 => 56,
+        }
+    }
+
+    /// The depth that cuts a tree of today into a few hundred parts.
+    const fn part_bits(self) -> u32 {
+        match self {
+            Self::V4 => 8,
+            Self::V6 => 16,
         }
     }
 
@@ -84,20 +97,19 @@ impl<'a> Tree<'a> {
         self.nodes
     }
 
-    fn child(&self, node: u32, right: bool) -> Result<u32, TreeFault> {
+    /// The left and the right record of a node.
+    #[inline]
+    fn children(&self, node: u32) -> Result<[u32; 2], TreeFault> {
         let size = usize::from(self.record_bits) / 4;
         let start = node as usize * size;
         let node = self.bytes.get(start..start + size).ok_or(TreeFault::Outside)?;
-        let record = match (node, right) {
-            (&[a, b, c, _, _, _], false) => [0, a, b, c],
-            (&[_, _, _, a, b, c], true) => [0, a, b, c],
-            (&[a, b, c, high, _, _, _], false) => [high >> 4, a, b, c],
-            (&[_, _, _, high, a, b, c], true) => [high & 0x0f, a, b, c],
-            (&[a, b, c, d, _, _, _, _], false) => [a, b, c, d],
-            (&[_, _, _, _, a, b, c, d], true) => [a, b, c, d],
+        let (left, right) = match *node {
+            [a, b, c, d, e, f] => ([0, a, b, c], [0, d, e, f]),
+            [a, b, c, high, d, e, f] => ([high >> 4, a, b, c], [high & 0x0f, d, e, f]),
+            [a, b, c, d, e, f, g, h] => ([a, b, c, d], [e, f, g, h]),
             _ => return Err(TreeFault::Outside),
         };
-        Ok(u32::from_be_bytes(record))
+        Ok([u32::from_be_bytes(left), u32::from_be_bytes(right)])
     }
 
     /// The record above all IPv4 addresses of an IPv6 tree.
@@ -107,69 +119,130 @@ impl<'a> Tree<'a> {
             if record >= self.nodes {
                 break;
             }
-            record = self.child(record, false)?;
+            [record, _] = self.children(record)?;
         }
         Ok(record)
     }
 
-    /// Calls `emit(first /24 or /56 number, record)` in ascending order, from 0 on and without gaps.
+    /// The data, which records point into.
+    pub(super) fn data(&self) -> &'a [u8] {
+        let tree = self.nodes as usize * usize::from(self.record_bits) / 4;
+        self.bytes.get(tree + SEPARATOR as usize..).unwrap_or_default()
+    }
+
+    /// Where in the data a record points; `None` for one that is no data.
+    #[inline]
+    pub(super) fn offset(&self, record: u32) -> Option<u32> {
+        record.checked_sub(self.nodes)?.checked_sub(SEPARATOR)
+    }
+
+    /// How much may be visited in all before the tree counts as broken.
+    pub(super) fn visits(&self) -> Visits {
+        Visits(AtomicU64::new(VISITS_AT_LEAST + VISITS_PER_NODE * u64::from(self.nodes)))
+    }
+
+    /// What is below `root`, in order, in parts that can be walked each on its own.
+    pub(super) fn parts(&self, root: u32, family: Family, visits: &Visits) -> Result<Vec<Part>, TreeFault> {
+        let mut parts = Vec::new();
+        let whole = Part { family, record: root, depth: 0, prefix: 0 };
+        Walk::new(self, family, family.part_bits(), visits).visit(whole, &mut |part| {
+            parts.push(part);
+            Ok(())
+        })?;
+        Ok(parts)
+    }
+
+    /// Calls `emit(first /24 or /56 number, record)` in ascending order and without gaps, and so do the parts that
+    /// follow each other.
     pub(super) fn walk<E: From<TreeFault>>(
         &self,
-        root: u32,
-        family: Family,
-        emit: impl FnMut(u64, u32) -> Result<(), E>,
+        part: Part,
+        visits: &Visits,
+        emit: &mut impl FnMut(u64, u32) -> Result<(), E>,
     ) -> Result<(), E> {
-        let visits = VISITS_AT_LEAST + VISITS_PER_NODE * u64::from(self.nodes);
-        Walk { tree: self, family, visits, emit }.visit(root, 0, 0)
+        let bits = part.family.key_bits();
+        let mut walk = Walk::new(self, part.family, bits, visits);
+        walk.visit(part, &mut |part| emit(part.prefix << (bits - part.depth), part.record))
     }
 }
 
-struct Walk<'a, F> {
-    tree: &'a Tree<'a>,
-    family: Family,
-    visits: u64,
-    emit: F,
+/// A budget that several threads share.
+pub(super) struct Visits(AtomicU64);
+
+/// What a thread takes from the budget at a time.
+const LUMP: u64 = 1024;
+
+/// A subtree: the record at the end of `depth` leading bits, which are `prefix`.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    pub(super) family: Family,
+    record: u32,
+    depth: u32,
+    prefix: u64,
 }
 
-impl<E: From<TreeFault>, F: FnMut(u64, u32) -> Result<(), E>> Walk<'_, F> {
-    fn visit(&mut self, record: u32, depth: u32, prefix: u64) -> Result<(), E> {
-        let bits = self.family.key_bits();
+/// A walk down to a depth.
+struct Walk<'a> {
+    tree: &'a Tree<'a>,
+    family: Family,
+    until: u32,
+    visits: &'a Visits,
+    /// What is left of the lump in hand.
+    left: u64,
+}
+
+impl<'a> Walk<'a> {
+    fn new(tree: &'a Tree<'a>, family: Family, until: u32, visits: &'a Visits) -> Self {
+        Self { tree, family, until, visits, left: 0 }
+    }
+
+    /// Emits what is whole, and what lies at the depth: there the record of the network address if no key is longer.
+    fn visit<E: From<TreeFault>>(&mut self, part: Part, emit: &mut impl FnMut(Part) -> Result<(), E>) -> Result<(), E> {
+        let Part { record, depth, prefix, .. } = part;
         let aliases = self.family.aliases();
         if aliases.contains(&(prefix, depth)) {
-            return (self.emit)(prefix << (bits - depth), self.tree.nothing());
+            return emit(Part { record: self.tree.nothing(), ..part });
+        }
+        if depth == self.family.key_bits() {
+            return emit(Part { record: self.at_network_address(record)?, ..part });
         }
         let leaf = record >= self.tree.nodes;
-        if depth == bits {
-            let record = self.at_network_address(record)?;
-            return (self.emit)(prefix, record);
-        }
         let holds_alias = || aliases.iter().any(|&(alias, len)| len > depth && alias >> (len - depth) == prefix);
-        if leaf && !holds_alias() {
-            return (self.emit)(prefix << (bits - depth), record);
+        if depth == self.until || leaf && !holds_alias() {
+            return emit(part);
         }
         self.count()?;
-        for right in [false, true] {
-            let child = if leaf { record } else { self.tree.child(record, right)? };
-            self.visit(child, depth + 1, prefix << 1 | u64::from(right))?;
-        }
-        Ok(())
+        let [left, right] = if leaf { [record; 2] } else { self.tree.children(record)? };
+        self.visit(Part { record: left, depth: depth + 1, prefix: prefix << 1, ..part }, emit)?;
+        self.visit(Part { record: right, depth: depth + 1, prefix: prefix << 1 | 1, ..part }, emit)
     }
 
     /// Within one /24 or /56 only the network address is asked (E2).
-    fn at_network_address(&mut self, mut record: u32) -> Result<u32, E> {
+    fn at_network_address(&mut self, mut record: u32) -> Result<u32, TreeFault> {
         for _ in self.family.key_bits()..self.family.address_bits() {
             if record >= self.tree.nodes {
                 return Ok(record);
             }
             self.count()?;
-            record = self.tree.child(record, false)?;
+            [record, _] = self.tree.children(record)?;
         }
-        if record < self.tree.nodes { Err(TreeFault::TooDeep.into()) } else { Ok(record) }
+        if record < self.tree.nodes { Err(TreeFault::TooDeep) } else { Ok(record) }
     }
 
     fn count(&mut self) -> Result<(), TreeFault> {
-        self.visits = self.visits.checked_sub(1).ok_or(TreeFault::Shared)?;
+        if self.left == 0 {
+            let take = |left: u64| (left > 0).then(|| left - left.min(LUMP));
+            let before = self.visits.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+            self.left = before.map_err(|_| TreeFault::Shared)?.min(LUMP);
+        }
+        self.left -= 1;
         Ok(())
+    }
+}
+
+impl Drop for Walk<'_> {
+    fn drop(&mut self) {
+        self.visits.0.fetch_add(self.left, Ordering::Relaxed);
     }
 }
 
@@ -185,11 +258,15 @@ mod tests {
 
     fn runs(nodes: &[(u32, u32)], family: Family) -> Result<Vec<(u64, u32)>, TreeFault> {
         let bytes = bytes(nodes);
+        let tree = Tree::new(&bytes, nodes.len() as u32, 24);
+        let visits = tree.visits();
         let mut runs = Vec::new();
-        Tree::new(&bytes, nodes.len() as u32, 24).walk(0, family, |start, record| {
-            runs.push((start, record));
-            Ok::<_, TreeFault>(())
-        })?;
+        for part in tree.parts(0, family, &visits)? {
+            tree.walk(part, &visits, &mut |start, record| {
+                runs.push((start, record));
+                Ok::<_, TreeFault>(())
+            })?;
+        }
         Ok(runs)
     }
 
@@ -203,8 +280,8 @@ mod tests {
         let expected = [(0x0001_0203, 0x0004_0506), (0x0a01_0203, 0x0b04_0506), (0x0a01_0203, 0x0b04_0506)];
         for (node, (left, right)) in nodes.into_iter().zip(expected) {
             let tree = Tree::new(node, 1, node.len() as u16 * 4);
-            assert_eq!((tree.child(0, false), tree.child(0, true)), (Ok(left), Ok(right)));
-            assert_eq!(tree.child(1, false), Err(TreeFault::Outside));
+            assert_eq!(tree.children(0), Ok([left, right]));
+            assert_eq!(tree.children(1), Err(TreeFault::Outside));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Datagrams by the batch: one system call reads up to [`BATCH`] of them and one sends their replies, each built in
-//! the buffer that its query came in (recvmmsg(2), sendmmsg(2)).
+//! the buffer that its query came in (recvmmsg(2), sendmmsg(2)). They are called past the C library, whose wrappers
+//! prepare for a cancellation of the thread that never comes: a fifth of what a query on its own costs in user space.
 //!
 //! On wildcard sockets the kernel says with each datagram which address it reached, and the reply goes out with the
 //! same control message, so that it leaves from the address that was asked (protocol 7, RFC 1122 section 4.1.3.5).
@@ -7,7 +8,7 @@
 
 use std::io;
 use std::mem;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
 
@@ -73,6 +74,7 @@ impl Batch {
             header.msg_name = ptr::from_mut(&mut batch.senders[at]).cast();
             header.msg_iov = &raw mut batch.parts[at];
             header.msg_iovlen = 1;
+            batch.replies[at].msg_hdr.msg_iovlen = 1;
             if wildcard {
                 header.msg_control = ptr::from_mut(&mut batch.controls[at]).cast();
             }
@@ -93,12 +95,13 @@ impl Batch {
         (self.used, self.queued) = (0, 0);
         // SAFETY: the headers point into boxes that live as long as `self`, with their true sizes, armed above.
         let count = unsafe {
-            libc::recvmmsg(
+            libc::syscall(
+                libc::SYS_recvmmsg,
                 socket.as_raw_fd(),
                 self.received.as_mut_ptr(),
-                BATCH as _,
-                libc::MSG_WAITFORONE as _,
-                ptr::null_mut(),
+                BATCH,
+                libc::MSG_WAITFORONE,
+                ptr::null_mut::<libc::timespec>(),
             )
         };
         match usize::try_from(count) {
@@ -114,40 +117,48 @@ impl Batch {
         }
     }
 
-    /// Who sent the `at`-th datagram; `None` for what is no Internet address.
-    pub(super) fn sender(&self, at: usize) -> Option<SocketAddr> {
+    /// Who sent the `at`-th datagram; `None` for what is no Internet address, and for port 0, which nobody is behind
+    /// (protocol 2).
+    #[inline]
+    pub(super) fn sender(&self, at: usize) -> Option<IpAddr> {
         let sender = &self.senders[at];
+        // Both families have their port at the same place (POSIX fixes it for neither, Linux for both).
+        if sender.sin6_port == 0 {
+            return None;
+        }
         match libc::c_int::from(sender.sin6_family) {
-            libc::AF_INET6 => {
-                let address = Ipv6Addr::from(sender.sin6_addr.s6_addr);
-                Some(SocketAddr::new(address.into(), u16::from_be(sender.sin6_port)))
-            }
+            libc::AF_INET6 => Some(Ipv6Addr::from(sender.sin6_addr.s6_addr).into()),
             libc::AF_INET => {
                 // SAFETY: sockaddr_in is smaller than sockaddr_in6 and of no stricter alignment, and the kernel wrote
                 // one here, as its family says.
                 let sender = unsafe { &*ptr::from_ref(sender).cast::<libc::sockaddr_in>() };
-                let address = Ipv4Addr::from(sender.sin_addr.s_addr.to_ne_bytes());
-                Some(SocketAddr::new(address.into(), u16::from_be(sender.sin_port)))
+                Some(Ipv4Addr::from(sender.sin_addr.s_addr.to_ne_bytes()).into())
             }
             _ => None,
         }
     }
 
     /// The `at`-th datagram's buffer and how much of it the datagram fills.
+    #[inline]
     pub(super) fn message(&mut self, at: usize) -> (&mut [u8], usize) {
         let len = (self.received[at].msg_len as usize).min(ROOM);
         (&mut self.buffers[at], len)
     }
 
     /// The first `len` octets of the `at`-th buffer go back to its sender.
+    #[inline]
     pub(super) fn reply(&mut self, at: usize, len: usize) {
         self.parts[at].iov_len = len.min(ROOM);
-        let mut header = self.received[at];
-        header.msg_hdr.msg_flags = 0;
+        let received = &self.received[at].msg_hdr;
+        let header = &mut self.replies[self.queued].msg_hdr;
+        header.msg_name = received.msg_name;
+        header.msg_namelen = received.msg_namelen;
+        header.msg_iov = received.msg_iov;
         if self.wildcard {
-            leave_from_where_it_arrived(&mut header.msg_hdr);
+            header.msg_control = received.msg_control;
+            header.msg_controllen = received.msg_controllen;
+            leave_from_where_it_arrived(header);
         }
-        self.replies[self.queued] = header;
         self.queued += 1;
     }
 
@@ -156,14 +167,15 @@ impl Batch {
         let mut sent = Sent::default();
         let mut from = 0;
         while from < self.queued {
-            // SAFETY: headers `from..queued` were copied from armed ones by `reply`; what they point to lives as long
+            // SAFETY: headers `from..queued` were pointed by `reply` to what armed ones point to, which lives as long
             // as `self` and is only read.
             let count = unsafe {
-                libc::sendmmsg(
+                libc::syscall(
+                    libc::SYS_sendmmsg,
                     socket.as_raw_fd(),
                     self.replies.as_mut_ptr().add(from),
-                    (self.queued - from) as _,
-                    libc::MSG_DONTWAIT as _,
+                    self.queued - from,
+                    libc::MSG_DONTWAIT,
                 )
             };
             if count > 0 {
@@ -245,7 +257,7 @@ mod tests {
     use std::time::Duration;
 
     use socket2::{Domain, Socket, Type};
-    use std::net::IpAddr;
+    use std::net::SocketAddr;
 
     use super::*;
 
@@ -281,7 +293,7 @@ mod tests {
                     let sender = batch.sender(at).unwrap();
                     let (buffer, len) = batch.message(at);
                     assert_eq!(len, 2);
-                    assert_eq!(clients[usize::from(buffer[1])].local_addr().unwrap(), sender);
+                    assert_eq!(clients[usize::from(buffer[1])].local_addr().unwrap().ip(), sender);
                     buffer[2] = 0xee;
                     batch.reply(at, 3);
                 }

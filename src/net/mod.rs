@@ -33,7 +33,7 @@ pub use bind::{BindError, Bound, bind};
 pub use connections::Limits;
 pub use counters::Counters;
 pub use hickory::Hickory;
-pub use service::{Engine, Service, Turn};
+pub use service::{Engine, EngineHand, Hand, Service, Turn};
 
 use crate::config::model::Transport;
 use connections::Connections;

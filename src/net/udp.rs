@@ -2,16 +2,17 @@
 
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::Duration;
 
-use super::batch::Batch;
+use super::batch::{Batch, Sent};
 use super::counters::{Counters, add, count};
 use super::draw::Draw;
-use super::service::{Service, guarded};
-use crate::answer::Peer;
+use super::service::{Hand, Service, Turn};
+use crate::answer::{Peer, Query};
 
 /// How often an idle worker looks whether it should stop.
 const NAP: Duration = Duration::from_millis(250);
@@ -33,15 +34,16 @@ pub(super) fn spawn<S: Service>(
 fn run(socket: &UdpSocket, wildcard: bool, service: &impl Service, counters: &Counters, stop: &AtomicBool) {
     let mut draw = Draw::new();
     let mut batch = Batch::new(wildcard);
+    let mut hand = service.hand();
+    let mut query = Query::default();
     while !stop.load(Ordering::Relaxed) {
-        match batch.receive(socket) {
+        let received = batch.receive(socket);
+        // An idle worker too lets go of what is no longer current.
+        let turn = hand.turn();
+        match received {
             Ok(received) => {
-                add(&counters.udp_queries, received as u64);
-                answer(&mut batch, received, service, counters, &mut draw);
-                let sent = batch.send(socket);
-                add(&counters.udp_replies, sent.replies);
-                add(&counters.udp_full, sent.full);
-                add(&counters.udp_errors, sent.errors);
+                answer(&mut batch, received, &turn, counters, &mut query, &mut draw);
+                note(counters, received, batch.send(socket));
             }
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
@@ -56,19 +58,45 @@ fn run(socket: &UdpSocket, wildcard: bool, service: &impl Service, counters: &Co
     }
 }
 
-fn answer(batch: &mut Batch, received: usize, service: &impl Service, counters: &Counters, draw: &mut Draw) {
-    let turn = service.turn();
-    for at in 0..received {
-        // Nobody can be behind port 0 (protocol 2).
-        let Some(from) = batch.sender(at).filter(|from| from.port() != 0) else {
+/// Answers what was received. A panic loses the message that it came of and nothing else: services hold no state that a
+/// message changes, and buffers are written over by the next one.
+fn answer(
+    batch: &mut Batch,
+    received: usize,
+    turn: &impl Turn,
+    counters: &Counters,
+    query: &mut Query,
+    draw: &mut Draw,
+) {
+    let mut next = 0;
+    while next < received {
+        let round = catch_unwind(AssertUnwindSafe(|| {
+            while next < received {
+                let at = next;
+                next += 1;
+                let reply = batch.sender(at).and_then(|address| {
+                    let (buffer, len) = batch.message(at);
+                    turn.answer(query, buffer, len, Peer { address, datagram: true }, draw.next())
+                });
+                match reply {
+                    Some(len) => batch.reply(at, len),
+                    None => count(&counters.dropped),
+                }
+            }
+        }));
+        if round.is_err() {
+            count(&counters.panics);
             count(&counters.dropped);
-            continue;
-        };
-        let peer = Peer { address: from.ip(), datagram: true };
-        let (buffer, len) = batch.message(at);
-        if let Some(len) = guarded(&turn, counters, buffer, len, peer, draw.next()) {
-            batch.reply(at, len);
         }
+    }
+}
+
+fn note(counters: &Counters, received: usize, sent: Sent) {
+    add(&counters.udp_queries, received as u64);
+    add(&counters.udp_replies, sent.replies);
+    if sent.full + sent.errors > 0 {
+        add(&counters.udp_full, sent.full);
+        add(&counters.udp_errors, sent.errors);
     }
 }
 

@@ -3,16 +3,20 @@
 //! A node that is up picks among its members that are up (G3). One that is not, and that its parent does not leave,
 //! fails open: its last resort answers if it has one (T7), else it picks as if everything were up (G4, T5). What is
 //! drained, or `status = "down"`, takes no part in either (G10) unless nothing else is left.
+//!
+//! It reads as little as it can, and notes what it reads: of the region ([`Evaluator::asked`]) and of the probes
+//! ([`Evaluator::heard`]). Regions that agree in the one have the same outcome, and while the other stays, it stays.
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::mem::take;
 
 use super::facts::biased_distance;
+use super::matches::{Asked, View};
 use super::outcome::{AnswerSet, Branches, Leaf, Outcome, Share, StickyPick};
-use super::question::{Match, member_place};
+use super::question::member_place;
 use crate::config::model::{
-    AllDown, Endpoint, EndpointId, Health, Member, MinHealthy, Model, NoMatch, Policy, ProbeId, Route, RouteId, Status,
-    Target,
+    AllDown, EndpointId, Health, Member, MinHealthy, Model, NoMatch, Policy, ProbeId, Route, RouteId, Status, Target,
 };
 use crate::wire::RecordType;
 use crate::world::distance_m;
@@ -29,7 +33,7 @@ pub struct Conditions<'a> {
 }
 
 impl Conditions<'_> {
-    fn is_up(&self, probe: ProbeId) -> bool {
+    pub(super) fn is_up(&self, probe: ProbeId) -> bool {
         self.up.get(probe.index()).copied().unwrap_or(true)
     }
 }
@@ -60,14 +64,22 @@ pub struct StepMember {
     pub up: bool,
 }
 
-/// Evaluates one tree for one region and one type.
+/// Evaluates one tree for one type, a region at a time.
 #[derive(Debug)]
 pub struct Evaluator<'a> {
-    conditions: Conditions<'a>,
-    rtype: RecordType,
-    matches: HashMap<RouteId, Match>,
-    up: HashMap<(RouteId, bool), bool>,
-    eligible: HashMap<(RouteId, bool), bool>,
+    pub(super) conditions: Conditions<'a>,
+    pub(super) rtype: RecordType,
+    view: View<'a>,
+    up: BTreeMap<(RouteId, bool), bool>,
+    eligible: BTreeMap<(RouteId, bool), bool>,
+    /// Members past the ranks of an order's region, once somebody asked for them.
+    tails: BTreeMap<RouteId, Vec<usize>>,
+    /// In the order of reading, each once.
+    asked: Vec<Asked>,
+    /// By route, how many places of its chain or order have been read: always those up to the last one.
+    read: BTreeMap<RouteId, usize>,
+    /// Some of them more than once. Reading a verdict changes nothing else.
+    heard: RefCell<Vec<ProbeId>>,
     forced: bool,
     steps: Option<Vec<Step>>,
     /// Branches that may still be made; shared trees multiply, so the limit stops them while they are made.
@@ -75,18 +87,21 @@ pub struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// `matches` are those of the tree's client-dependent nodes for this region.
-    pub fn new(conditions: Conditions<'a>, rtype: RecordType, matches: HashMap<RouteId, Match>) -> Self {
-        let budget = conditions.model.server.limits.variants;
+    /// For clients of the region that `view` shows.
+    pub fn new(conditions: Conditions<'a>, rtype: RecordType, view: View<'a>) -> Self {
         Self {
             conditions,
             rtype,
-            matches,
-            up: HashMap::new(),
-            eligible: HashMap::new(),
+            view,
+            up: BTreeMap::new(),
+            eligible: BTreeMap::new(),
+            tails: BTreeMap::new(),
+            asked: Vec::new(),
+            read: BTreeMap::new(),
+            heard: RefCell::default(),
             forced: false,
             steps: None,
-            budget,
+            budget: conditions.model.server.limits.variants,
         }
     }
 
@@ -114,6 +129,26 @@ impl<'a> Evaluator<'a> {
         self.forced
     }
 
+    /// What it has read of the region, in the order of reading: with the verdicts of now, all that agree in it have the
+    /// same outcome.
+    pub fn asked(&self) -> &[Asked] {
+        &self.asked
+    }
+
+    /// The probes whose verdicts it has read, ascending: while they stay, and nobody drains anything, so does the outcome.
+    pub fn heard(&mut self) -> Vec<ProbeId> {
+        let mut heard = take(self.heard.get_mut());
+        heard.sort_unstable();
+        heard.dedup();
+        heard
+    }
+
+    /// The verdict of a probe, which the outcome depends on from now on.
+    pub(super) fn hears(&self, probe: ProbeId) -> bool {
+        self.heard.borrow_mut().push(probe);
+        self.conditions.is_up(probe)
+    }
+
     /// The nodes met, the root first.
     pub fn into_steps(self) -> Vec<Step> {
         self.steps.unwrap_or_default()
@@ -129,14 +164,12 @@ impl<'a> Evaluator<'a> {
             return;
         }
         let route = self.route(id);
-        let considered = self.considered(id);
-        if considered.is_empty() && route.no_match == Some(NoMatch::Nodata) {
+        if route.no_match == Some(NoMatch::Nodata) && self.is_empty(id) {
             self.record(id, false, false, forced);
             return self.end(share, Leaf::Nodata, out);
         }
         if self.holds(id, forced) {
-            let up: Vec<usize> =
-                considered.iter().copied().filter(|&at| self.member_up(&route.members[at], forced)).collect();
+            let up = self.candidates(id, |this, member| this.member_up(member, forced));
             if !up.is_empty() {
                 self.record(id, false, false, forced);
                 return self.pick(id, &up, false, forced, share, out);
@@ -155,9 +188,7 @@ impl<'a> Evaluator<'a> {
             self.record(id, true, false, forced);
             return self.end(share, Leaf::Nodata, out);
         }
-        let considered = self.considered(id);
-        let all: Vec<usize> =
-            considered.iter().copied().filter(|&at| self.member_eligible(&route.members[at], forced)).collect();
+        let all = self.candidates(id, |this, member| this.member_eligible(member, forced));
         if all.is_empty() {
             if forced {
                 // No member has the type at all: a load that could come here is refused (G6).
@@ -187,23 +218,22 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Lets the policy choose among `candidates`, which are in the policy's order and not empty. `open`: as if
-    /// everything were up.
+    /// Lets the policy choose among its `candidates`, of which there is one at least. `open`: as if everything were up.
     fn pick(&mut self, id: RouteId, candidates: &[usize], open: bool, forced: bool, share: Share, out: &mut Branches) {
         let route = self.route(id);
         match route.policy {
             Policy::Multivalue => {
-                let mut records: Vec<Box<[u8]>> = Vec::new();
+                let (mut records, mut seen) = (Vec::new(), HashSet::new());
                 for &at in candidates {
                     let Target::Endpoint(id) = route.members[at].target else { continue };
                     let own = if open {
-                        self.all_records(self.conditions.model.endpoint(id)).to_vec()
+                        self.all_records(self.conditions.model.endpoint(id)).into()
                     } else {
                         self.answer_records(id, Some(&route.members[at]))
                     };
-                    for record in own {
-                        if !records.contains(&record) {
-                            records.push(record);
+                    for record in own.iter() {
+                        if seen.insert(record.clone()) {
+                            records.push(record.clone());
                         }
                     }
                 }
@@ -223,22 +253,8 @@ impl<'a> Evaluator<'a> {
                     self.end(share, Leaf::Sticky(StickyPick { salt: salt.clone(), members }), out);
                 }
             },
-            Policy::Latency if route.tolerance > 0 => {
-                let first = candidates[0];
-                let group: Vec<usize> = match self.matches.get(&id) {
-                    Some(Match::Order { ranks, groups }) => {
-                        let rank = ranks.iter().position(|&at| usize::from(at) == first);
-                        let group = rank.and_then(|rank| groups.get(rank)).map_or(&[][..], Vec::as_slice);
-                        group.iter().map(|&at| usize::from(at)).filter(|at| candidates.contains(at)).collect()
-                    }
-                    _ => Vec::new(),
-                };
-                if group.is_empty() {
-                    self.go(&route.members[first], open, forced, share, out);
-                } else {
-                    self.split(route, &group, open, forced, share, out);
-                }
-            }
+            // Alone it has everything, and as many branches as any other.
+            Policy::Latency if candidates.len() > 1 => self.split(route, candidates, open, forced, share, out),
             _ => self.go(&route.members[candidates[0]], open, forced, share, out),
         }
     }
@@ -279,50 +295,128 @@ impl<'a> Evaluator<'a> {
         match target {
             Target::Route(id) => self.resolve(id, stop, forced, share, out),
             Target::Endpoint(id) => {
-                let records = self.answer_records(id, member);
+                let records = self.answer_records(id, member).into_owned();
                 let (rtype, take) = (self.answer_type(id), records.len());
                 self.end(share, answer(rtype, records, take), out);
             }
         }
     }
 
-    /// The members that count for this client, in the order that the policy prefers them.
-    fn considered(&self, id: RouteId) -> Vec<usize> {
+    /// The members that the policy picks among, of those that count for this client and fit: the first one, or where
+    /// several have a share, all of them in listed order.
+    fn candidates(&mut self, id: RouteId, fits: impl Fn(&mut Self, &'a Member) -> bool) -> Vec<usize> {
         let route = self.route(id);
         let listed = 0..route.members.len();
-        match (route.policy, self.matches.get(&id)) {
-            (Policy::Geolocation | Policy::Ip, Some(Match::Chain(chain))) => {
-                chain.iter().map(|&at| usize::from(at)).collect()
+        match route.policy {
+            Policy::Weighted | Policy::Multivalue => listed.filter(|&at| fits(self, &route.members[at])).collect(),
+            _ => {
+                let Some((place, first)) = self.first(id, &fits) else { return Vec::new() };
+                let group = if route.tolerance > 0 { self.group(id, place) } else { &[] };
+                let group: Vec<usize> =
+                    group.iter().map(|&at| usize::from(at)).filter(|&at| fits(self, &route.members[at])).collect();
+                if group.is_empty() { vec![first] } else { group }
             }
-            // It asks nothing of the client: every member is a default.
-            (Policy::Geolocation | Policy::Ip, _) => listed.take(if route.fence { 1 } else { usize::MAX }).collect(),
-            (Policy::Latency | Policy::Geoproximity, Some(Match::Order { ranks, .. })) => {
-                let ranks: Vec<usize> = ranks.iter().map(|&at| usize::from(at)).collect();
-                let tail = self.tail(route, &ranks);
-                ranks.into_iter().chain(tail).collect()
-            }
-            _ => listed.collect(),
         }
     }
 
-    /// Candidates past the region's depth: by distance from the first one's own place (architecture: Region).
-    fn tail(&self, route: &Route, ranks: &[usize]) -> Vec<usize> {
-        let place = |at: usize| member_place(self.conditions.model, &route.members[at]);
-        let from = ranks.first().and_then(|&first| place(first));
-        let mut tail: Vec<(u64, usize)> = (0..route.members.len())
-            .filter(|at| !ranks.contains(at))
-            .map(|at| {
-                let metres = from.zip(place(at)).map(|(from, to)| distance_m(from, to));
-                let bias = if route.policy == Policy::Geoproximity { route.members[at].bias } else { 0 };
-                (metres.map_or(u64::MAX, |metres| biased_distance(metres, bias)), at)
-            })
-            .collect();
-        tail.sort_unstable();
-        tail.into_iter().map(|(_, at)| at).collect()
+    /// The first member that fits, in the order that the policy prefers: its place there, and which it is.
+    fn first(&mut self, id: RouteId, fits: impl Fn(&mut Self, &'a Member) -> bool) -> Option<(usize, usize)> {
+        let route = self.route(id);
+        let mut place = 0;
+        loop {
+            let at = self.nth(id, place)?;
+            if fits(self, &route.members[at]) {
+                return Some((place, at));
+            }
+            place += 1;
+        }
     }
 
-    fn is_fenced_match(&self, id: RouteId) -> bool {
-        self.route(id).fence && !self.considered(id).is_empty()
+    /// The members that count for this client, in the order that the policy prefers them.
+    fn considered(&mut self, id: RouteId) -> Vec<usize> {
+        (0..).map_while(|place| self.nth(id, place)).collect()
+    }
+
+    /// Whether no member counts for this client: of chains alone it is the client that decides which do.
+    fn is_empty(&mut self, id: RouteId) -> bool {
+        let route = self.route(id);
+        if is_chain(route) { self.nth(id, 0).is_none() } else { route.members.is_empty() }
+    }
+
+    /// Whether any of the members that count fits. Where all of them do count nothing is asked of the client.
+    fn any(&mut self, id: RouteId, fits: impl Fn(&mut Self, &'a Member) -> bool) -> bool {
+        let route = self.route(id);
+        if is_chain(route) {
+            self.first(id, fits).is_some()
+        } else {
+            route.members.iter().any(|member| fits(self, member))
+        }
+    }
+
+    /// The member at a place of that order.
+    fn nth(&mut self, id: RouteId, place: usize) -> Option<usize> {
+        let route = self.route(id);
+        let listed = Some(place).filter(|&at| at < route.members.len());
+        match route.policy {
+            Policy::Geolocation | Policy::Ip => match self.view.node(id) {
+                Some(node) => self.read(id, node, place).member(),
+                // It asks nothing of the client: every member is a default.
+                None => listed.filter(|&at| at < if route.fence { 1 } else { usize::MAX }),
+            },
+            Policy::Latency | Policy::Geoproximity => match self.view.node(id) {
+                Some(node) => {
+                    let ranks = self.view.ranks(node).unwrap_or_default();
+                    if place < ranks {
+                        return self.read(id, node, place).member();
+                    }
+                    self.tail(id, node, ranks).get(place - ranks).copied()
+                }
+                None => listed,
+            },
+            _ => listed,
+        }
+    }
+
+    /// Reads a place of a chain or an order, and notes it the first time. Places are read from the first one on.
+    fn read(&mut self, id: RouteId, node: u32, place: usize) -> Asked {
+        let asked = self.view.member(node, place);
+        let read = self.read.entry(id).or_default();
+        if place >= *read {
+            *read = place + 1;
+            self.asked.push(asked);
+        }
+        asked
+    }
+
+    /// Those within `tolerance` of the member at a rank, itself included (L3); none past the region's depth.
+    fn group(&mut self, id: RouteId, rank: usize) -> &'a [u16] {
+        let Some(node) = self.view.node(id).filter(|&node| self.view.ranks(node).is_some_and(|ranks| rank < ranks))
+        else {
+            return &[];
+        };
+        let asked = self.view.group(node, rank);
+        if !self.asked.contains(&asked) {
+            self.asked.push(asked);
+        }
+        self.view.group_members(asked)
+    }
+
+    /// Candidates past the region's depth: by distance from the first one's own place (architecture: Region).
+    fn tail(&mut self, id: RouteId, node: u32, ranks: usize) -> &[usize] {
+        if !self.tails.contains_key(&id) {
+            let ranks: Vec<usize> = (0..ranks).filter_map(|place| self.read(id, node, place).member()).collect();
+            let route = self.route(id);
+            let model = self.conditions.model;
+            let measure = |first| self.view.tail(node, first, || by_distance(model, route, first));
+            let all = ranks.first().map_or(&[][..], |&first| measure(first));
+            let tail = all.iter().map(|&at| usize::from(at)).filter(|at| !ranks.contains(at)).collect();
+            self.tails.insert(id, tail);
+        }
+        self.tails.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    fn is_fenced_match(&mut self, id: RouteId) -> bool {
+        self.route(id).fence && !self.is_empty(id)
     }
 
     fn route_eligible(&mut self, id: RouteId, forced: bool) -> bool {
@@ -330,11 +424,10 @@ impl<'a> Evaluator<'a> {
             return known;
         }
         let route = self.route(id);
-        let considered = self.considered(id);
-        let eligible = if considered.is_empty() {
+        let eligible = if self.is_empty(id) {
             route.no_match == Some(NoMatch::Nodata)
         } else {
-            route.fence || considered.iter().any(|&at| self.member_eligible(&route.members[at], forced))
+            route.fence || self.any(id, |this, member| this.member_eligible(member, forced))
         };
         self.eligible.insert((id, forced), eligible);
         eligible
@@ -354,14 +447,13 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Drained, or `status = "down"`.
-    fn is_withdrawn(&self, id: EndpointId) -> bool {
+    pub(super) fn is_withdrawn(&self, id: EndpointId) -> bool {
         self.conditions.drained.contains(&id) || self.conditions.model.endpoint(id).status == Status::Down
     }
 
     /// Whether a node counts as up for its parent.
     fn route_up(&mut self, id: RouteId, forced: bool) -> bool {
-        let no_match = self.considered(id).is_empty();
-        if no_match {
+        if self.is_empty(id) {
             return self.route(id).no_match == Some(NoMatch::Nodata);
         }
         self.is_fenced_match(id) || self.holds(id, forced)
@@ -373,8 +465,20 @@ impl<'a> Evaluator<'a> {
             return known;
         }
         let route = self.route(id);
+        let holds = match route.min_healthy {
+            // What it looks for is what the pick will look for, and more need not be read.
+            MinHealthy::Count(0 | 1) => self.first(id, |this, member| this.member_up(member, forced)).is_some(),
+            least => self.holds_enough(id, least, forced),
+        };
+        self.up.insert((id, forced), holds);
+        holds
+    }
+
+    fn holds_enough(&mut self, id: RouteId, least: MinHealthy, forced: bool) -> bool {
+        let route = self.route(id);
         let (mut up, mut all) = ((0u64, 0u64), (0u64, 0u64));
-        for at in self.considered(id) {
+        let counted = if is_chain(route) { self.considered(id) } else { (0..route.members.len()).collect() };
+        for at in counted {
             let member = &route.members[at];
             if !self.member_eligible(member, forced) {
                 continue;
@@ -385,15 +489,13 @@ impl<'a> Evaluator<'a> {
                 up = (up.0 + 1, up.1 + weight);
             }
         }
-        let holds = match route.min_healthy {
+        match least {
             MinHealthy::Count(least) => up.0 >= u64::from(least) && up.0 > 0,
             MinHealthy::Percent(least) if route.policy == Policy::Weighted && all.1 > 0 => {
                 up.0 > 0 && up.1 * 100 >= all.1 * u64::from(least)
             }
             MinHealthy::Percent(least) => up.0 > 0 && up.0 * 100 >= all.0 * u64::from(least),
-        };
-        self.up.insert((id, forced), holds);
-        holds
+        }
     }
 
     fn member_up(&mut self, member: &Member, forced: bool) -> bool {
@@ -408,80 +510,11 @@ impl<'a> Evaluator<'a> {
             Target::Route(_) if member.status == Status::Up => true,
             Target::Route(id) => {
                 let own = match &member.health {
-                    Health::Whole(probe) => self.conditions.is_up(*probe),
+                    Health::Whole(probe) => self.hears(*probe),
                     Health::Unchecked | Health::PerAddress(_) => true,
                 };
                 own && self.route_up(id, forced)
             }
-        }
-    }
-
-    /// The type of an endpoint's answer: a CNAME answers every type (G9).
-    fn answer_type(&self, id: EndpointId) -> RecordType {
-        let endpoint = self.conditions.model.endpoint(id);
-        if endpoint.records_of(RecordType::CNAME).is_empty() { self.rtype } else { RecordType::CNAME }
-    }
-
-    fn all_records(&self, endpoint: &'a Endpoint) -> &'a [Box<[u8]>] {
-        match endpoint.records_of(RecordType::CNAME) {
-            [] => endpoint.records_of(self.rtype),
-            cname => cname,
-        }
-    }
-
-    /// What a leaf answers once it is chosen: its up records, else all of them.
-    fn answer_records(&self, id: EndpointId, member: Option<&Member>) -> Vec<Box<[u8]>> {
-        match self.up_records(id, member) {
-            up if up.is_empty() => self.all_records(self.conditions.model.endpoint(id)).to_vec(),
-            up => up,
-        }
-    }
-
-    /// An endpoint's records of the asked type whose addresses are up; none while it is withdrawn.
-    fn up_records(&self, id: EndpointId, member: Option<&Member>) -> Vec<Box<[u8]>> {
-        if self.is_withdrawn(id) || member.is_some_and(|member| member.status == Status::Down) {
-            return Vec::new();
-        }
-        let endpoint = self.conditions.model.endpoint(id);
-        let records = self.all_records(endpoint);
-        let word_is_up = endpoint.status == Status::Up || member.is_some_and(|member| member.status == Status::Up);
-        if word_is_up {
-            return records.to_vec();
-        }
-        let beside = member.map_or(&Health::Unchecked, |member| &member.health);
-        let address_up = |address| self.holds_at(&endpoint.health, address) && self.holds_at(beside, address);
-        match self.answer_type(id) {
-            RecordType::A | RecordType::AAAA => {
-                records.iter().filter(|record| address(record).is_none_or(address_up)).cloned().collect()
-            }
-            _ => {
-                let mut addresses = [RecordType::A, RecordType::AAAA]
-                    .into_iter()
-                    .flat_map(|rtype| endpoint.records_of(rtype))
-                    .filter_map(|record| address(record))
-                    .peekable();
-                let whole = || self.holds_whole(&endpoint.health) && self.holds_whole(beside);
-                let up = if addresses.peek().is_some() { addresses.any(address_up) } else { whole() };
-                if up { records.to_vec() } else { Vec::new() }
-            }
-        }
-    }
-
-    fn holds_at(&self, health: &Health, address: IpAddr) -> bool {
-        match health {
-            Health::Unchecked => true,
-            Health::Whole(probe) => self.conditions.is_up(*probe),
-            Health::PerAddress(probes) => probes
-                .iter()
-                .find(|(probed, _)| *probed == address)
-                .is_none_or(|(_, probe)| self.conditions.is_up(*probe)),
-        }
-    }
-
-    fn holds_whole(&self, health: &Health) -> bool {
-        match health {
-            Health::Unchecked | Health::PerAddress(_) => true,
-            Health::Whole(probe) => self.conditions.is_up(*probe),
         }
     }
 }
@@ -491,13 +524,24 @@ fn answer(rtype: RecordType, records: Vec<Box<[u8]>>, take: usize) -> Leaf {
     if records.is_empty() { Leaf::Nodata } else { Leaf::Answer(AnswerSet { rtype, records, take }) }
 }
 
-/// The address in an A or AAAA record's data.
-fn address(rdata: &[u8]) -> Option<IpAddr> {
-    match rdata.len() {
-        4 => rdata.first_chunk::<4>().map(|octets| Ipv4Addr::from(*octets).into()),
-        16 => rdata.first_chunk::<16>().map(|octets| Ipv6Addr::from(*octets).into()),
-        _ => None,
-    }
+/// Whether the client decides which members count.
+fn is_chain(route: &Route) -> bool {
+    matches!(route.policy, Policy::Geolocation | Policy::Ip)
+}
+
+/// Members of an order by their biased distance from the first one's own place.
+fn by_distance(model: &Model, route: &Route, first: usize) -> Box<[u16]> {
+    let place = |at: usize| member_place(model, &route.members[at]);
+    let from = place(first);
+    let mut tail: Vec<(u64, usize)> = (0..route.members.len())
+        .map(|at| {
+            let metres = from.zip(place(at)).map(|(from, to)| distance_m(from, to));
+            let bias = if route.policy == Policy::Geoproximity { route.members[at].bias } else { 0 };
+            (metres.map_or(u64::MAX, |metres| biased_distance(metres, bias)), at)
+        })
+        .collect();
+    tail.sort_unstable();
+    tail.into_iter().map(|(_, at)| at as u16).collect()
 }
 
 /// Candidates that have a weight; if none has one, all of them alike (W4, W7). In listed order.

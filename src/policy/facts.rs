@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::question::{member_place, member_region, specificity};
+use super::question::{member_place, member_region};
 use crate::config::model::{LatencyRow, Location, Member, Model, Policy, Route};
 use crate::geo::{PlaceId, Places};
 use crate::world::{LatLon, Place, distance_m};
@@ -13,9 +13,10 @@ use crate::world::{LatLon, Place, distance_m};
 /// What holds for every client of one model: the operator's own places and the measured latencies.
 #[derive(Debug, Default)]
 pub struct Context {
-    networks: HashMap<IpNet, Place>,
-    unknown: Option<Place>,
-    latencies: HashMap<(Location, String), u32>,
+    pub(super) networks: HashMap<IpNet, Place>,
+    pub(super) unknown: Option<Place>,
+    /// Tenths of a millisecond by client and label.
+    pub(super) latencies: HashMap<(Location, String), u32>,
 }
 
 impl Context {
@@ -83,23 +84,9 @@ impl<'a> Facts<'a> {
         Self::new(context, places.place(place), nets)
     }
 
-    /// Whether a location holds this client. [`Location::Default`] holds all.
-    pub fn matches(&self, location: &Location) -> bool {
-        match *location {
-            Location::Default => true,
-            Location::Continent(continent) => self.place.continent == Some(continent),
-            Location::Country(country) => self.place.country == Some(country),
-            Location::Subdivision(subdivision) => self.place.subdivision == Some(subdivision),
-            Location::Asn(asn) => self.place.asn == Some(asn),
-            Location::Net(net) => self.nets.contains(&net),
-        }
-    }
-
-    /// Latency to a region in tenths of a millisecond and the row that says so; the longest match first (L2).
-    pub fn measured(&self, region: &str) -> Option<(u32, Location)> {
-        if !self.context.has_latencies() {
-            return None;
-        }
+    /// The locations that hold this client, the most specific first (GL1); [`Location::Default`] holds everyone and
+    /// is not among them.
+    pub fn locations(&self) -> impl Iterator<Item = Location> + '_ {
         let place = &self.place;
         let by_place = [
             place.asn.map(Location::Asn),
@@ -107,8 +94,15 @@ impl<'a> Facts<'a> {
             place.country.map(Location::Country),
             place.continent.map(Location::Continent),
         ];
-        let clients = self.nets.iter().map(|&net| Location::Net(net)).chain(by_place.into_iter().flatten());
-        clients.into_iter().find_map(|client| {
+        self.nets.iter().map(|&net| Location::Net(net)).chain(by_place.into_iter().flatten())
+    }
+
+    /// Latency to a region in tenths of a millisecond and the row that says so; the longest match first (L2).
+    pub fn measured(&self, region: &str) -> Option<(u32, Location)> {
+        if !self.context.has_latencies() {
+            return None;
+        }
+        self.locations().find_map(|client| {
             let tenths = self.context.latencies.get(&(client, region.to_owned()))?;
             Some((*tenths, client))
         })
@@ -119,8 +113,8 @@ impl<'a> Facts<'a> {
         let metres = || member_place(model, member).and_then(|at| self.distance(at));
         match route.policy {
             Policy::Geolocation | Policy::Ip => {
-                let found = member.locations.iter().filter(|location| self.matches(location));
-                found.max_by_key(|location| specificity(location)).map(ToString::to_string)
+                let mut locations = self.locations().chain([Location::Default]);
+                locations.find(|location| member.locations.contains(location)).map(|location| location.to_string())
             }
             Policy::Geoproximity => metres().map(|metres| {
                 let biased = biased_distance(metres, member.bias) as f64 / 1e6;

@@ -2,19 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::facts::{Facts, biased_distance, estimated_latency};
 use crate::config::model::{Location, Member, Model, Policy, Route, RouteId, Target};
 use crate::world::LatLon;
 
 /// A tree's client-dependent nodes, from the root down. Equal questions have equal regions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Question {
-    nodes: Vec<Ask>,
+    pub(super) nodes: Vec<Ask>,
 }
 
 /// One node. Children are positions in [`Question::nodes`]; those that ask nothing are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Ask {
+pub(super) enum Ask {
     /// All members may be reached whoever asks; a sticky pick asks for the client's own network.
     All { children: Vec<usize>, sticky: bool },
     /// Geolocation and ip.
@@ -25,14 +24,15 @@ enum Ask {
 
 /// A member of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Site {
-    at: Option<(u64, u64)>,
-    region: Option<String>,
-    bias: i8,
+pub(super) struct Site {
+    pub(super) at: Option<(u64, u64)>,
+    /// Its label in the latency table.
+    pub(super) region: Option<String>,
+    pub(super) bias: i8,
 }
 
 impl Site {
-    fn at(&self) -> Option<LatLon> {
+    pub(super) fn at(&self) -> Option<LatLon> {
         self.at.map(|(lat, lon)| LatLon { lat: f64::from_bits(lat), lon: f64::from_bits(lon) })
     }
 }
@@ -87,44 +87,6 @@ impl Question {
         self.nodes.iter().any(|node| matches!(node, Ask::Order { by_latency: true, .. }))
     }
 
-    /// A client's region: the matches of all nodes that it can reach, in the order of reaching them.
-    pub fn region(&self, facts: &Facts<'_>) -> Vec<u16> {
-        let mut key = Vec::new();
-        if !self.nodes.is_empty() {
-            self.ask(0, facts, &mut key, &mut HashSet::new());
-        }
-        key
-    }
-
-    fn ask(&self, node: usize, facts: &Facts<'_>, key: &mut Vec<u16>, seen: &mut HashSet<usize>) {
-        if !seen.insert(node) {
-            return;
-        }
-        match &self.nodes[node] {
-            Ask::All { children, .. } => children.iter().for_each(|&child| self.ask(child, facts, key, seen)),
-            Ask::Chain { rules, children, last_resort, fence } => {
-                let chain = chain(rules, *fence, facts);
-                key.push(chain.len() as u16);
-                key.extend(&chain);
-                let reached = chain.iter().filter_map(|&member| children[usize::from(member)]).chain(*last_resort);
-                reached.for_each(|child| self.ask(child, facts, key, seen));
-            }
-            Ask::Order { sites, children, by_latency, tolerance, depth } => {
-                let order = measured_order(sites, *by_latency, facts);
-                let ranks = order.len().min(*depth);
-                key.extend(order[..ranks].iter().map(|&(_, site)| site));
-                if *tolerance > 0 {
-                    for rank in 0..ranks {
-                        let group = within_tolerance(&order[rank..], *tolerance);
-                        key.push(group.len() as u16);
-                        key.extend(group);
-                    }
-                }
-                children.iter().for_each(|&child| self.ask(child, facts, key, seen));
-            }
-        }
-    }
-
     /// Whether clients of this region can come to a sticky pick, which goes by their own /24 or /56 (W10).
     pub fn reaches_sticky(&self, region: &[u16]) -> bool {
         let mut seen = HashSet::new();
@@ -132,6 +94,15 @@ impl Question {
             self.read(0, &mut region.iter().copied(), &mut vec![None; self.nodes.len()], &mut seen);
         }
         seen.into_iter().any(|node| matches!(self.nodes[node], Ask::All { sticky: true, .. }))
+    }
+
+    /// By node, how many members it puts in an order; `None` for nodes of other kinds.
+    pub(super) fn orders(&self) -> Vec<Option<usize>> {
+        let sites = |node: &Ask| match node {
+            Ask::Order { sites, .. } => Some(sites.len()),
+            Ask::All { .. } | Ask::Chain { .. } => None,
+        };
+        self.nodes.iter().map(sites).collect()
     }
 
     /// Takes a region apart again, one entry a node; `None` for those that its clients cannot reach.
@@ -272,64 +243,4 @@ pub(super) fn member_region<'a>(model: &'a Model, member: &'a Member) -> Option<
         Target::Endpoint(id) => model.endpoint(id).region.as_deref(),
         Target::Route(_) => None,
     })
-}
-
-/// How specific a location is (GL1).
-pub(super) fn specificity(location: &Location) -> u16 {
-    match location {
-        Location::Default => 0,
-        Location::Continent(_) => 1,
-        Location::Country(_) => 2,
-        Location::Subdivision(_) => 3,
-        Location::Asn(_) => 4,
-        Location::Net(net) => 5 + u16::from(net.prefix_len()),
-    }
-}
-
-/// Members by their most specific match, the most specific first, each once.
-fn chain(rules: &[(Location, u16)], fence: bool, facts: &Facts<'_>) -> Vec<u16> {
-    let mut found: Vec<(u16, u16)> = rules
-        .iter()
-        .filter(|(location, _)| facts.matches(location))
-        .map(|(location, member)| (specificity(location), *member))
-        .collect();
-    found.sort_by_key(|&(specificity, member)| (std::cmp::Reverse(specificity), member));
-    let mut chain: Vec<u16> = Vec::new();
-    for (_, member) in found {
-        if !chain.contains(&member) {
-            chain.push(member);
-        }
-    }
-    if fence {
-        chain.truncate(1);
-    }
-    chain
-}
-
-/// Tenths of a millisecond or biased millimetres; `u64::MAX` where nothing is known.
-fn measured_order(sites: &[Site], by_latency: bool, facts: &Facts<'_>) -> Vec<(u64, u16)> {
-    let measure = |site: &Site| {
-        if by_latency {
-            let measured = site.region.as_deref().and_then(|region| facts.measured(region));
-            let estimate = || site.at().and_then(|at| facts.distance(at)).map(estimated_latency);
-            measured.map(|(tenths, _)| tenths).or_else(estimate).map(u64::from)
-        } else {
-            site.at().and_then(|at| facts.distance(at)).map(|metres| biased_distance(metres, site.bias))
-        }
-    };
-    let mut order: Vec<(u64, u16)> =
-        sites.iter().enumerate().map(|(at, site)| (measure(site).unwrap_or(u64::MAX), at as u16)).collect();
-    order.sort_unstable();
-    order
-}
-
-/// The members of `order` that are within `tolerance` of its first, in listed order.
-fn within_tolerance(order: &[(u64, u16)], tolerance: u32) -> Vec<u16> {
-    let Some(&(best, first)) = order.first() else { return Vec::new() };
-    let near = |&&(measure, site): &&(u64, u16)| {
-        site == first || measure != u64::MAX && measure <= best.saturating_add(tolerance.into())
-    };
-    let mut group: Vec<u16> = order.iter().filter(near).map(|&(_, site)| site).collect();
-    group.sort_unstable();
-    group
 }

@@ -1,11 +1,11 @@
 //! One question asked of every network.
 
-use std::collections::HashMap;
-
+use super::classify::Classifier;
 use super::facts::{Context, Facts};
+use super::matches::Matches;
 use super::question::Question;
 use crate::geo::map::MAX_REGIONS;
-use crate::geo::{Listed, Map, Places};
+use crate::geo::{FastMap, Listed, Map, Places};
 
 /// A question's map and what each of its regions stands for.
 #[derive(Debug)]
@@ -14,7 +14,8 @@ pub struct Regions {
     pub map: Map,
     /// The networks that the map distinguishes by, beside the databases.
     pub listed: Listed,
-    keys: Vec<Box<[u16]>>,
+    /// What each region stands for.
+    pub matches: Matches,
     sticky: Vec<bool>,
 }
 
@@ -32,13 +33,15 @@ impl Regions {
     ) -> Result<Self, TooManyRegions> {
         let latency = question.asks_latency().then(|| context.latency_networks());
         let listed = Listed::new(question.networks().chain(context.networks()).chain(latency.into_iter().flatten()));
-        let mut numbers: HashMap<Box<[u16]>, u16> = HashMap::new();
+        let mut classifier = Classifier::new(question, context);
+        let mut key: Vec<u16> = Vec::new();
+        let mut numbers: FastMap<Box<[u16]>, u16> = FastMap::default();
         let mut keys: Vec<Box<[u16]>> = Vec::new();
         let mut overflow = false;
         let map = Map::build(places, &listed, |place, net| {
             let facts = Facts::new(context, places.place(place), listed.chain(net).collect());
-            let key: Box<[u16]> = question.region(&facts).into();
-            if let Some(&number) = numbers.get(&key) {
+            classifier.region(&facts, &mut key);
+            if let Some(&number) = numbers.get(key.as_slice()) {
                 return number;
             }
             if keys.len() >= limit.min(MAX_REGIONS) {
@@ -46,22 +49,21 @@ impl Regions {
                 return 0;
             }
             let number = keys.len() as u16;
-            numbers.insert(key.clone(), number);
-            keys.push(key);
+            numbers.insert(key.as_slice().into(), number);
+            keys.push(key.as_slice().into());
             number
         });
         let sticky = keys.iter().map(|key| question.reaches_sticky(key)).collect();
-        if overflow { Err(TooManyRegions) } else { Ok(Self { map, listed, keys, sticky }) }
+        if overflow {
+            return Err(TooManyRegions);
+        }
+        let matches = Matches::new(question, keys.iter().map(|key| &**key));
+        Ok(Self { map, listed, matches, sticky })
     }
 
     /// How many regions there are.
     pub fn count(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// What a region stands for, to be read by [`Question::matches`].
-    pub fn key(&self, region: u16) -> &[u16] {
-        &self.keys[usize::from(region)]
+        self.sticky.len()
     }
 
     /// Whether a client's own /24 or /56 has a say beyond its region (W10).

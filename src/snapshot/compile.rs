@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::plan::{Plan, Steer};
+use super::classes::Changes;
+use super::list::SteeredList;
+use super::plan::Plan;
 use super::steered::SteeredAnswers;
 use super::{Inputs, Snapshot};
-use crate::config::model::{EndpointId, ProbeId};
+use crate::config::model::ProbeId;
 use crate::policy::Conditions;
 
 /// Why no snapshot could be made: a limit of `rhumb.toml` was passed.
@@ -80,42 +82,59 @@ pub fn compile(inputs: &Inputs, generation: u64, previous: Option<&Snapshot>) ->
                     && before.server.unknown == now.server.unknown
                     && before.latencies == now.latencies
             };
-            let reusable = previous.filter(same_clients).map(|old| &*old.plan);
-            Arc::new(Plan::build(model, &inputs.places, reusable)?)
+            Arc::new(Plan::build(inputs, previous, previous.as_ref().is_some_and(same_clients))?)
         }
     };
     let up = inputs.verdicts.up();
     let conditions = Conditions { model, up: &up, drained: &inputs.drained };
-    let before = previous.filter(|old| Arc::ptr_eq(&old.plan, &plan)).map(|old| (old, Changes::between(old, inputs)));
-    let mut steered = Vec::with_capacity(plan.steers.len());
-    for (number, steer) in plan.steers.iter().enumerate() {
-        let same = before.as_ref().filter(|(_, changes)| !changes.concern(steer));
-        steered.push(match same {
-            Some((old, _)) => old.steered[number].clone(),
-            None => Arc::new(SteeredAnswers::evaluate(steer, conditions)?),
-        });
-    }
-    Ok(Snapshot { generation, inputs: inputs.clone(), plan, steered })
+    let (steered, forced) = match previous.filter(|old| Arc::ptr_eq(&old.plan, &plan)) {
+        Some(old) => after(old, &changes(old, inputs), conditions)?,
+        None => all(&plan, conditions)?,
+    };
+    Ok(Snapshot { generation, inputs: inputs.clone(), plan, steered, forced })
 }
 
-/// What differs in health and drains since a snapshot of the same plan.
-struct Changes {
-    probes: Vec<ProbeId>,
-    endpoints: Vec<EndpointId>,
+/// Answers by the number of the steered name, and the numbers of those that are forced.
+type Answers = (SteeredList, Arc<[u32]>);
+
+fn all(plan: &Plan, conditions: Conditions<'_>) -> Result<Answers, CompileError> {
+    let answers = plan.steers.iter().map(|steer| SteeredAnswers::evaluate(steer, conditions).map(Arc::new));
+    let steered: SteeredList = answers.collect::<Result<_, _>>()?;
+    let forced = (0..).zip(steered.iter()).filter(|(_, answers)| answers.forced).map(|(number, _)| number).collect();
+    Ok((steered, forced))
 }
 
-impl Changes {
-    fn between(old: &Snapshot, inputs: &Inputs) -> Self {
-        let ids = (0..inputs.model.probes.len()).map(|id| ProbeId(id as u32));
-        let flipped = |&id: &ProbeId| old.inputs.verdicts.get(id).is_up() != inputs.verdicts.get(id).is_up();
-        Self {
-            probes: ids.filter(flipped).collect(),
-            endpoints: old.inputs.drained.symmetric_difference(&inputs.drained).copied().collect(),
+/// What `changes` concern is evaluated again; the rest is shared with `old`, which has the same plan.
+fn after(old: &Snapshot, changes: &Changes, conditions: Conditions<'_>) -> Result<Answers, CompileError> {
+    let listeners = &old.plan.listeners;
+    let of_probes = changes.probes.iter().map(|&probe| listeners.of_probe(probe));
+    let of_endpoints = changes.endpoints.iter().map(|&endpoint| listeners.of_endpoint(endpoint));
+    let mut concerned: Vec<u32> = of_probes.chain(of_endpoints).flatten().copied().collect();
+    concerned.sort_unstable();
+    concerned.dedup();
+    let mut others = Vec::new();
+    for number in concerned {
+        let (steer, before) = (&old.plan.steers[number as usize], &old.steered[number as usize]);
+        if let Some(answers) = before.after(changes, steer, conditions)? {
+            others.push((number, Arc::new(answers)));
         }
     }
+    let is_other = |number: u32| others.binary_search_by_key(&number, |&(number, _)| number).is_ok();
+    let stay_forced = old.forced.iter().copied().filter(|&number| !is_other(number));
+    let now_forced = others.iter().filter(|(_, answers)| answers.forced).map(|&(number, _)| number);
+    let mut forced: Vec<u32> = stay_forced.chain(now_forced).collect();
+    forced.sort_unstable();
+    let mut steered = old.steered.clone();
+    steered.replace(others);
+    Ok((steered, forced.into()))
+}
 
-    fn concern(&self, steer: &Steer) -> bool {
-        self.probes.iter().any(|probe| steer.probes.contains(probe))
-            || self.endpoints.iter().any(|endpoint| steer.endpoints.contains(endpoint))
+/// What differs since a snapshot of the same model.
+fn changes(old: &Snapshot, inputs: &Inputs) -> Changes {
+    let ids = (0..inputs.model.probes.len()).map(|id| ProbeId(id as u32));
+    let flipped = |&id: &ProbeId| old.inputs.verdicts.get(id).is_up() != inputs.verdicts.get(id).is_up();
+    Changes {
+        probes: ids.filter(flipped).collect(),
+        endpoints: old.inputs.drained.symmetric_difference(&inputs.drained).copied().collect(),
     }
 }

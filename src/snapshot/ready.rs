@@ -1,11 +1,11 @@
 //! Records as they go out: finished octets, but for the owner's pointer.
 
-use crate::wire::{RecordType, RrsetRef};
+use crate::wire::RecordType;
 
 /// Octets of a record before its data when the owner is a pointer: owner, type, class, TTL, length.
 pub(super) const FIXED: usize = 12;
 /// A pointer to the question's name, right behind the header.
-const TO_QUESTION: [u8; 2] = [0xc0, 0x0c];
+pub(super) const TO_QUESTION: [u8; 2] = [0xc0, 0x0c];
 
 /// An RRset of its own, each record's owner a pointer to the question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +18,7 @@ pub struct Ready {
 }
 
 /// An RRset to be sent, wherever its octets are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadyRef<'a> {
     /// The type of every record.
     pub rtype: RecordType,
@@ -32,12 +32,6 @@ pub struct ReadyRef<'a> {
 }
 
 impl Ready {
-    /// All records of an RRset.
-    pub fn of(rrset: RrsetRef<'_>) -> Self {
-        let rdata: Vec<Box<[u8]>> = rrset.rdata.iter().map(Into::into).collect();
-        Self::new(rrset.rtype, rrset.ttl, &rdata, rdata.len())
-    }
-
     /// Windows of at most `take` of these records (M1).
     pub fn new(rtype: RecordType, ttl: u32, rdata: &[Box<[u8]>], take: usize) -> Self {
         let mut octets = Vec::with_capacity(rdata.iter().map(|data| FIXED + data.len()).sum());
@@ -65,16 +59,22 @@ impl Ready {
 
 impl<'a> ReadyRef<'a> {
     /// How many records one answer holds.
+    #[inline]
     pub fn taken(&self) -> u16 {
         self.take
     }
 
     /// Copies the window that begins at the `turn`-th part of 2^32 of the ring; `None` when it does not fit. Returns
     /// the octets written.
+    #[inline]
     pub fn write(&self, owner: u16, turn: u32, out: &mut [u8]) -> Option<usize> {
         let len = if self.count == 1 {
-            // One record is most of what is asked.
-            out.get_mut(..self.octets.len())?.copy_from_slice(self.octets);
+            // One record is most of what is asked, and most of these are of one address.
+            let place = out.get_mut(..self.octets.len())?;
+            match (<&mut [u8; FIXED + 4]>::try_from(&mut *place), <&[u8; FIXED + 4]>::try_from(self.octets)) {
+                (Ok(place), Ok(octets)) => *place = *octets,
+                _ => place.copy_from_slice(self.octets),
+            }
             self.octets.len()
         } else {
             self.write_window(turn, out)?
@@ -90,6 +90,7 @@ impl<'a> ReadyRef<'a> {
         Some(len)
     }
 
+    #[inline(never)]
     fn write_window(&self, turn: u32, out: &mut [u8]) -> Option<usize> {
         let all = usize::from(self.count);
         let first = ((u64::from(turn) * all as u64) >> 32) as usize;
@@ -125,7 +126,7 @@ fn record_len(octets: &[u8]) -> usize {
 }
 
 /// All of a record but its owner.
-fn write_fixed(octets: &mut Vec<u8>, rtype: RecordType, ttl: u32, data: &[u8]) {
+pub(super) fn write_fixed(octets: &mut Vec<u8>, rtype: RecordType, ttl: u32, data: &[u8]) {
     octets.extend(rtype.0.to_be_bytes());
     octets.extend(1u16.to_be_bytes());
     octets.extend(ttl.to_be_bytes());
@@ -134,28 +135,12 @@ fn write_fixed(octets: &mut Vec<u8>, rtype: RecordType, ttl: u32, data: &[u8]) {
 }
 
 /// Records with owners of their own, written out in full: glue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Records {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Records<'a> {
     /// Finished octets.
-    pub octets: Box<[u8]>,
+    pub octets: &'a [u8],
     /// How many records.
     pub count: u16,
-}
-
-impl Records {
-    /// All records of these RRsets.
-    pub fn of(rrsets: &[RrsetRef<'_>]) -> Self {
-        let mut octets = Vec::new();
-        let mut count = 0;
-        for rrset in rrsets {
-            for data in rrset.rdata.iter() {
-                octets.extend_from_slice(rrset.owner.as_wire());
-                write_fixed(&mut octets, rrset.rtype, rrset.ttl, data);
-                count += 1;
-            }
-        }
-        Self { octets: octets.into(), count }
-    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
 //! What stands at a name, in one run of octets that begins on a cache line: a query that finds its name has its answer
 //! in the same line, or the next one.
 //!
-//! Layout, numbers in little endian: zone u32, steered name u32, rare u32 (each `NONE` where there is none), octets of
-//! the name u8, flags u8, RRsets u16; the name in lower case; for each RRset type u16, records u16, stride u16, octets
-//! u32; then each RRset's finished octets in the same order. A CNAME stands alone; other RRsets go up by type.
+//! Layout, numbers in little endian: zone u32, steered name u32, line of the child `*` u32 (each `NONE` where there is
+//! none), octets of the name u8, flags u8, RRsets u16; the name in lower case; for each RRset type u16, records u16,
+//! stride u16, octets u32; then each RRset's finished octets in the same order. A CNAME stands alone; other RRsets go up
+//! by type. At a cut three more of the same form follow, not counted among the RRsets: NS, then two kinds of glue, whose
+//! records have owners of their own.
 
-use super::plan::Cut;
-use super::ready::{Ready, ReadyRef};
-use crate::wire::RecordType;
+use super::ready::{ReadyRef, Records, TO_QUESTION, write_fixed};
+use crate::wire::{RecordType, RrsetRef};
 
 /// Octets before the name.
 const HEAD: usize = 16;
+/// Where the line of the child `*` stands.
+pub(super) const WILDCARD: usize = 8;
 /// Octets of an RRset's entry.
 const ENTRY: usize = 10;
 /// No such number.
@@ -19,124 +22,249 @@ const NONE: u32 = u32::MAX;
 const IS_ALIAS: u8 = 1;
 /// A flag: the apex of a zone that could not be loaded.
 const IS_UNLOADED: u8 = 2;
+/// A flag: the apex of a zone.
+const IS_APEX: u8 = 4;
+/// A flag: a delegation begins here.
+const IS_CUT: u8 = 8;
 
-/// What stands at a name, before it is laid out.
-#[derive(Debug, Default)]
-pub(super) struct Contents {
+/// What a record says beside its RRsets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Head {
     /// Which zone.
     pub(super) zone: u32,
-    /// In any order.
-    pub(super) rrsets: Vec<Ready>,
     /// Number of the steered name.
     pub(super) steer: Option<u32>,
-    /// A delegation begins here.
-    pub(super) cut: Option<Cut>,
-    /// The parent zone's view of an apex that is ours too.
-    pub(super) parent_side: Option<Box<Contents>>,
-    /// The child `*` exists.
-    pub(super) has_wildcard: bool,
+    /// The apex of its zone.
+    pub(super) is_apex: bool,
+    /// Three further RRsets follow: NS and glue.
+    pub(super) is_cut: bool,
     /// The apex of a zone that could not be loaded.
-    pub(super) unloaded: bool,
+    pub(super) is_unloaded: bool,
 }
 
-/// What few names have.
+/// Lays out one record after the other.
 #[derive(Debug, Default)]
-pub(super) struct Rare {
-    /// The line of the child `*`.
-    pub(super) wildcard: Option<u32>,
-    pub(super) cut: Option<Cut>,
-    /// A line that no name leads to.
-    pub(super) parent_side: Option<u32>,
+pub(super) struct Draft {
+    record: Vec<u8>,
+    counted: bool,
+    entries: Vec<u8>,
+    octets: Vec<u8>,
 }
 
-impl Contents {
-    /// Appends the record of `name`, given in lower case.
-    pub(super) fn lay_out(&mut self, name: &[u8], rare: Option<u32>, octets: &mut Vec<u8>) {
-        self.rrsets.sort_by_key(|ready| ready.view().rtype);
-        let alias = self.rrsets.iter().any(|ready| ready.view().rtype == RecordType::CNAME);
-        if alias {
-            self.rrsets.retain(|ready| ready.view().rtype == RecordType::CNAME);
+impl Draft {
+    /// Begins the record of `name`, in any case; without a child `*`.
+    pub(super) fn begin(&mut self, head: Head, name: &[u8]) {
+        let flag = |is: bool, flag| if is { flag } else { 0 };
+        self.counted = false;
+        self.record.clear();
+        self.record.extend(head.zone.to_le_bytes());
+        self.record.extend(head.steer.unwrap_or(NONE).to_le_bytes());
+        self.record.extend(NONE.to_le_bytes());
+        self.record.push(name.len() as u8);
+        self.record.push(flag(head.is_apex, IS_APEX) | flag(head.is_cut, IS_CUT) | flag(head.is_unloaded, IS_UNLOADED));
+        self.record.extend(0u16.to_le_bytes());
+        self.record.extend(name.iter().map(u8::to_ascii_lowercase));
+    }
+
+    /// The next RRset.
+    pub(super) fn rrset<'d>(&mut self, rtype: RecordType, ttl: u32, data: impl Iterator<Item = &'d [u8]>) {
+        let start = self.octets.len();
+        let (mut count, mut stride, mut alike) = (0u16, 0, true);
+        for data in data {
+            let at = self.octets.len();
+            self.octets.extend(TO_QUESTION);
+            write_fixed(&mut self.octets, rtype, ttl, data);
+            let len = self.octets.len() - at;
+            alike &= count == 0 || len == stride;
+            stride = len;
+            count += 1;
         }
-        octets.extend(self.zone.to_le_bytes());
-        octets.extend(self.steer.unwrap_or(NONE).to_le_bytes());
-        octets.extend(rare.unwrap_or(NONE).to_le_bytes());
-        octets.push(name.len() as u8);
-        octets.push(if alias { IS_ALIAS } else { 0 } | if self.unloaded { IS_UNLOADED } else { 0 });
-        octets.extend((self.rrsets.len() as u16).to_le_bytes());
-        octets.extend_from_slice(name);
-        for ready in self.rrsets.iter().map(Ready::view) {
-            octets.extend(ready.rtype.0.to_le_bytes());
-            octets.extend(ready.count.to_le_bytes());
-            octets.extend(ready.stride.to_le_bytes());
-            octets.extend((ready.octets.len() as u32).to_le_bytes());
+        let stride = if alike { u16::try_from(stride).unwrap_or(0) } else { 0 };
+        self.entry(rtype, count, stride, start);
+    }
+
+    /// All records of these RRsets, each with its own owner.
+    pub(super) fn glue(&mut self, rrsets: &[RrsetRef<'_>]) {
+        let start = self.octets.len();
+        let mut count = 0;
+        for rrset in rrsets {
+            for data in rrset.rdata.iter() {
+                self.octets.extend_from_slice(rrset.owner.as_wire());
+                write_fixed(&mut self.octets, rrset.rtype, rrset.ttl, data);
+                count += 1;
+            }
         }
-        for ready in &self.rrsets {
-            octets.extend_from_slice(ready.view().octets);
+        self.entry(RecordType(0), count, 0, start);
+    }
+
+    fn entry(&mut self, rtype: RecordType, count: u16, stride: u16, start: usize) {
+        self.entries.extend(rtype.0.to_le_bytes());
+        self.entries.extend(count.to_le_bytes());
+        self.entries.extend(stride.to_le_bytes());
+        self.entries.extend(((self.octets.len() - start) as u32).to_le_bytes());
+        if rtype == RecordType::CNAME {
+            self.record[13] |= IS_ALIAS;
         }
+    }
+
+    /// Ends the RRsets that a query can ask for, and after them those of a cut.
+    pub(super) fn group(&mut self) {
+        if !self.counted {
+            let count = (self.entries.len() / ENTRY) as u16;
+            self.record[14..HEAD].copy_from_slice(&count.to_le_bytes());
+            self.counted = true;
+        }
+        self.record.append(&mut self.entries);
+        self.record.append(&mut self.octets);
+    }
+
+    /// The whole record.
+    pub(super) fn record(&self) -> &[u8] {
+        &self.record
     }
 }
 
 /// A record where it lies.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Record<'a>(pub(super) &'a [u8]);
+pub(super) struct Record<'a> {
+    head: &'a [u8; HEAD],
+    /// From the name on, and what lies behind the record.
+    rest: &'a [u8],
+}
+
+/// A delegation.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut<'a> {
+    /// The name servers.
+    pub ns: ReadyRef<'a>,
+    /// All of it, or truncation (RFC 9471).
+    pub in_domain: Records<'a>,
+    /// When it fits.
+    pub sibling: Records<'a>,
+}
 
 impl<'a> Record<'a> {
-    fn number(self, at: usize) -> u32 {
-        self.0[at..].first_chunk().map_or(NONE, |octets| u32::from_le_bytes(*octets))
+    /// The one that `octets` begin with.
+    #[inline]
+    pub(super) fn at(octets: &'a [u8]) -> Self {
+        const NONE_HERE: Record<'static> = Record { head: &[0; HEAD], rest: &[] };
+        octets.split_first_chunk().map_or(NONE_HERE, |(head, rest)| Record { head, rest })
     }
 
-    fn short(self, at: usize) -> u16 {
-        self.0[at..].first_chunk().map_or(0, |octets| u16::from_le_bytes(*octets))
+    #[inline]
+    fn number(self, at: usize) -> Option<u32> {
+        let number = u32::from_le_bytes([self.head[at], self.head[at + 1], self.head[at + 2], self.head[at + 3]]);
+        Some(number).filter(|&number| number != NONE)
     }
 
+    #[inline]
     pub(super) fn zone(self) -> u32 {
-        self.number(0)
+        self.number(0).unwrap_or(NONE)
     }
 
+    #[inline]
     pub(super) fn steer(self) -> Option<u32> {
-        Some(self.number(4)).filter(|&number| number != NONE)
+        self.number(4)
     }
 
-    pub(super) fn rare(self) -> Option<u32> {
-        Some(self.number(8)).filter(|&number| number != NONE)
+    #[inline]
+    pub(super) fn wildcard(self) -> Option<u32> {
+        self.number(WILDCARD)
     }
 
+    #[inline]
     pub(super) fn name_len(self) -> usize {
-        self.0[12].into()
+        self.head[12].into()
     }
 
+    #[inline]
+    fn flags(self) -> u8 {
+        self.head[13]
+    }
+
+    #[inline]
     pub(super) fn is_alias(self) -> bool {
-        self.0[13] & IS_ALIAS != 0
+        self.flags() & IS_ALIAS != 0
     }
 
     pub(super) fn is_unloaded(self) -> bool {
-        self.0[13] & IS_UNLOADED != 0
+        self.flags() & IS_UNLOADED != 0
     }
 
+    pub(super) fn is_apex(self) -> bool {
+        self.flags() & IS_APEX != 0
+    }
+
+    /// No apex, no delegation, no child `*`.
+    #[inline]
+    pub(super) fn is_common(self) -> bool {
+        self.flags() & !IS_ALIAS == 0 && self.wildcard().is_none()
+    }
+
+    #[inline]
     pub(super) fn name(self) -> &'a [u8] {
-        &self.0[HEAD..HEAD + self.name_len()]
+        self.rest.get(..self.name_len()).unwrap_or_default()
     }
 
     /// The first RRset that `wanted` takes.
+    #[inline]
     pub(super) fn rrset(self, wanted: impl Fn(RecordType) -> bool) -> Option<ReadyRef<'a>> {
-        let count = usize::from(self.short(14));
-        let entries = HEAD + self.name_len();
-        let mut octets = entries + count * ENTRY;
-        for entry in (entries..octets).step_by(ENTRY) {
-            let len = self.number(entry + 6) as usize;
-            let rtype = RecordType(self.short(entry));
-            if wanted(rtype) {
-                let records = self.short(entry + 2);
-                return Some(ReadyRef {
-                    rtype,
-                    octets: &self.0[octets..octets + len],
-                    count: records,
-                    take: records,
-                    stride: self.short(entry + 4),
-                });
-            }
-            octets += len;
+        self.rrsets()?.find(|rrset| wanted(rrset.rtype))
+    }
+
+    /// Those that a query can ask for.
+    #[inline]
+    fn rrsets(self) -> Option<Rrsets<'a>> {
+        let count = u16::from_le_bytes([self.head[14], self.head[15]]);
+        Rrsets::new(self.rest.get(self.name_len()..)?, count.into())
+    }
+
+    /// The delegation that begins here.
+    pub(super) fn cut(self) -> Option<Cut<'a>> {
+        if self.flags() & IS_CUT == 0 {
+            return None;
         }
-        None
+        let mut counted = self.rrsets()?;
+        counted.by_ref().for_each(drop);
+        let mut extra = Rrsets::new(counted.octets, 3)?;
+        let (ns, in_domain, sibling) = (extra.next()?, extra.next()?, extra.next()?);
+        let records = |glue: ReadyRef<'a>| Records { octets: glue.octets, count: glue.count };
+        Some(Cut { ns, in_domain: records(in_domain), sibling: records(sibling) })
+    }
+
+    /// The SOA of negative answers, and the same for those that a policy makes: the two RRsets of a zone's own record.
+    #[inline]
+    pub(super) fn ends(self) -> Option<(ReadyRef<'a>, ReadyRef<'a>)> {
+        let mut rrsets = self.rrsets()?;
+        Some((rrsets.next()?, rrsets.next()?))
+    }
+}
+
+/// A group of RRsets: their entries, then their octets.
+#[derive(Clone, Copy, Debug)]
+struct Rrsets<'a> {
+    entries: &'a [u8],
+    octets: &'a [u8],
+}
+
+impl<'a> Rrsets<'a> {
+    #[inline]
+    fn new(group: &'a [u8], count: usize) -> Option<Self> {
+        let (entries, octets) = group.split_at_checked(count * ENTRY)?;
+        Some(Self { entries, octets })
+    }
+}
+
+impl<'a> Iterator for Rrsets<'a> {
+    type Item = ReadyRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<ReadyRef<'a>> {
+        let (entry, entries) = self.entries.split_first_chunk::<ENTRY>()?;
+        let short = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
+        let len = u32::from_le_bytes([entry[6], entry[7], entry[8], entry[9]]) as usize;
+        let (octets, rest) = self.octets.split_at_checked(len)?;
+        (self.entries, self.octets) = (entries, rest);
+        Some(ReadyRef { rtype: RecordType(short(0)), octets, count: short(2), take: short(2), stride: short(4) })
     }
 }

@@ -1,128 +1,50 @@
-//! Names to what stands there: open addressing over a hash that runs from the root outward, so that one pass over a
-//! name gives the hashes of all its ancestors. A look-up reads one slot and one record.
+//! Names to what stands there: open addressing over the hash of [`Lowered`]. A look-up reads one slot and one record.
 
 use std::fmt;
 
-use super::plan::Cut;
+use super::arena::{Chunk, chunk_of};
 use super::ready::ReadyRef;
-use super::record::{Contents, Rare, Record};
-use crate::wire::{Name, RecordType};
+use super::record::{Cut, Record};
+use crate::wire::{Lowered, Name, RecordType};
+use crate::zone::{Index, tag};
 
-/// Labels of a name at most, the root's excluded (RFC 1035: 255 octets).
-const MAX_LABELS: usize = 127;
-/// Octets of a name at most.
-const MAX_NAME: usize = 255;
-/// A name, and a word behind its last octet.
-const PADDED: usize = 264;
-/// An odd number with bits everywhere: the multiplier of the folded product.
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Octets of a cache line.
-const LINE: usize = 64;
 /// No name here.
 const EMPTY: u32 = u32::MAX;
 
-/// A name in lower case, its labels found and itself hashed.
-#[derive(Debug)]
-pub struct Lowered {
-    /// Zeros behind the name, so that whole words can be read anywhere in it.
-    octets: [u8; PADDED],
-    starts: [u8; MAX_LABELS + 1],
-    len: u8,
-    labels: u8,
-    hash: u64,
-}
-
-impl Lowered {
-    /// Takes a whole uncompressed name, as checked when it was read; anything else is the root.
-    pub fn new(wire: &[u8]) -> Self {
-        let mut lowered =
-            Self { octets: [0; PADDED], starts: [0; MAX_LABELS + 1], len: 1, labels: 0, hash: MULTIPLIER };
-        if wire.len() > MAX_NAME {
-            return lowered;
-        }
-        lowered.octets[..wire.len()].copy_from_slice(wire);
-        let (words, _) = lowered.octets[..wire.len().next_multiple_of(8)].as_chunks_mut();
-        for word in words {
-            // Length octets are at most 63 and so never letters.
-            *word = lower(u64::from_le_bytes(*word)).to_le_bytes();
-        }
-        let (mut at, mut labels) = (0, 0);
-        while let Some(&len) = wire.get(at).filter(|&&len| len != 0 && labels < MAX_LABELS) {
-            lowered.starts[labels] = at as u8;
-            labels += 1;
-            at += 1 + usize::from(len);
-        }
-        lowered.len = (at + 1) as u8;
-        lowered.labels = labels as u8;
-        lowered.hash = (0..labels).rev().fold(MULTIPLIER, |hash, label| lowered.extend(hash, label));
-        lowered
-    }
-
-    /// The hashes of the name and all its ancestors, by the labels left out.
-    fn hashes(&self) -> [u64; MAX_LABELS + 1] {
-        let mut hashes = [MULTIPLIER; MAX_LABELS + 1];
-        for label in (0..self.labels()).rev() {
-            hashes[label] = self.extend(hashes[label + 1], label);
-        }
-        hashes
-    }
-
-    /// One label, length octet included, after all that stand to its right.
-    fn extend(&self, mut hash: u64, label: usize) -> u64 {
-        let mut at = usize::from(self.starts[label]);
-        let mut left = 1 + usize::from(self.octets[at]);
-        loop {
-            let word = self.octets.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |w| u64::from_le_bytes(*w));
-            let word = if left < 8 { word & ((1 << (left * 8)) - 1) } else { word };
-            let product = u128::from(hash ^ word) * u128::from(MULTIPLIER);
-            hash = (product as u64) ^ (product >> 64) as u64;
-            if left <= 8 {
-                return hash;
-            }
-            at += 8;
-            left -= 8;
-        }
-    }
-
-    /// Labels, the root's excluded.
-    pub fn labels(&self) -> usize {
-        self.labels.into()
-    }
-
-    /// Octets, the root label included: 1 to 255.
-    pub fn octets(&self) -> usize {
-        self.len.into()
-    }
-
-    /// The ancestor without the first `skip` labels.
-    pub fn suffix(&self, skip: usize) -> &[u8] {
-        let start = if skip < self.labels() { usize::from(self.starts[skip]) } else { self.octets() - 1 };
-        &self.octets[start..self.octets()]
-    }
-}
-
-/// Eight ASCII octets in lower case; others stay as they are.
-fn lower(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * ONES;
-    // The high bit of each octet tells whether its low seven bits are above 'Z', or at least 'A'.
-    let low = word & !HIGH;
-    let above_z = low + (0x7f - b'Z' as u64) * ONES;
-    let from_a = low + (0x80 - b'A' as u64) * ONES;
-    let capital = (from_a ^ above_z) & !word & HIGH;
-    word | (capital >> 2)
-}
-
 /// Every name that exists, with what stands there.
 pub struct NameTable {
-    /// (half of the hash, line of the record).
+    /// (half of the hash, line of the record), each at the first free place from the low bits of that half on: where it
+    /// belongs can be told without the record.
     slots: Box<[(u32, u32)]>,
     mask: usize,
-    /// Records, each from the beginning of a cache line; the first line is `origin` octets in.
-    octets: Vec<u8>,
-    origin: usize,
-    rare: Vec<Rare>,
+    pub(super) chunks: Box<[Chunk]>,
+    /// By number.
+    pub(super) zones: Box<[ZoneEnds]>,
     len: usize,
+    /// What names are hashed with.
+    seed: u64,
+}
+
+/// What a zone says where it has nothing to say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ZoneEnds {
+    /// Octets of the apex.
+    pub(super) apex_len: u8,
+    /// The line of the record of its negative answers.
+    pub(super) line: u32,
+    /// The line of what the zone around it says at its apex.
+    pub(super) parent_side: Option<u32>,
+}
+
+/// A zone's negative answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Negative<'a> {
+    /// Octets of the apex: the owner of the SOA is as much of the end of any name in the zone.
+    pub apex_len: usize,
+    /// SOA with the negative TTL: min(SOA TTL, MINIMUM) (RFC 2308 section 5).
+    pub soa: ReadyRef<'a>,
+    /// The same, at most ten seconds (E6).
+    pub by_policy: ReadyRef<'a>,
 }
 
 /// What stands at a name.
@@ -135,79 +57,70 @@ pub struct Node<'a> {
 }
 
 impl NameTable {
-    /// Names are distinct.
-    pub(super) fn new(names: Vec<(Name, Contents)>) -> Self {
-        let len = names.len();
-        // Half full at most, so that a miss is short.
-        let size = (len * 2).next_power_of_two().max(2);
-        let mask = size - 1;
-        let mut slots = vec![(0, EMPTY); size].into_boxed_slice();
-        let mut builder = Builder::default();
-        let mut wildcards = Vec::new();
-        for (name, contents) in names {
-            let lowered = Lowered::new(name.as_wire());
-            let line = builder.add(lowered.suffix(0), contents);
-            let hash = lowered.hash;
-            let mut slot = hash as usize & mask;
-            while slots[slot].1 != EMPTY {
-                slot = (slot + 1) & mask;
-            }
-            slots[slot] = (tag(hash), line);
-            if name.is_wildcard() {
-                wildcards.push((name, line));
-            }
-        }
-        let mut table = Self { slots, mask, octets: builder.octets, origin: 0, rare: builder.rare, len };
-        for (name, line) in wildcards {
-            let name = Lowered::new(name.as_wire());
-            let parent = table.find(name.hashes()[1], name.suffix(1));
-            if let Some(rare) = parent.and_then(|parent| table.record(parent).rare()) {
-                table.rare[rare as usize].wildcard = Some(line);
-            }
-        }
-        table.align();
-        table
+    pub(super) fn new(slots: Index, seed: u64, chunks: Box<[Chunk]>, zones: Box<[ZoneEnds]>, len: usize) -> Self {
+        let slots = slots.into_slots();
+        Self { mask: slots.len() - 1, slots, seed, chunks, zones, len }
     }
 
-    /// Moves the records so that they begin on cache lines.
-    fn align(&mut self) {
-        let mut aligned: Vec<u8> = Vec::with_capacity(self.octets.len() + LINE);
-        // The allocator decides where a vector lies, and it stays there as long as it does not grow.
-        self.origin = aligned.as_ptr().align_offset(LINE).min(LINE);
-        aligned.resize(self.origin, 0);
-        aligned.extend_from_slice(&self.octets);
-        self.octets = aligned;
+    /// (half of the hash, line) of every name.
+    pub(super) fn names(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.slots.iter().copied().filter(|&(_, line)| line != EMPTY)
     }
 
+    /// The number of the zone that has this apex.
+    pub(super) fn zone_of(&self, apex: &Name) -> Option<u32> {
+        let name = Lowered::new(apex.as_wire(), self.seed);
+        let record = self.exact(&name)?.record;
+        record.is_apex().then(|| record.zone())
+    }
+
+    #[inline]
     fn record(&self, line: u32) -> Record<'_> {
-        Record(&self.octets[self.origin + line as usize * LINE..])
+        Record::at(self.chunks.get(chunk_of(line)).map_or(&[], |chunk| chunk.at(line)))
     }
 
+    #[inline]
     fn node(&self, line: u32) -> Node<'_> {
         Node { table: self, record: self.record(line), line }
     }
 
-    fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
-        let mut slot = hash as usize & self.mask;
+    #[inline(always)]
+    fn find(&self, hash: u64, name: &[u8]) -> Option<Node<'_>> {
+        let mut slot = tag(hash) as usize & self.mask;
         loop {
-            let (found, line) = self.slots[slot];
+            let &(found, line) = self.slots.get(slot)?;
             if line == EMPTY {
                 return None;
             }
-            if found == tag(hash) && self.record(line).name() == name {
-                return Some(line);
+            if found == tag(hash) {
+                let node = self.node(line);
+                if node.record.name() == name {
+                    return Some(node);
+                }
             }
             slot = (slot + 1) & self.mask;
         }
     }
 
+    /// What stands at this very name.
+    #[inline(always)]
+    pub fn exact(&self, name: &Lowered) -> Option<Node<'_>> {
+        self.find(name.hash(), name.whole())
+    }
+
     /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
     pub fn closest(&self, name: &Lowered) -> Option<(Node<'_>, usize)> {
-        if let Some(line) = self.find(name.hash, name.suffix(0)) {
-            return Some((self.node(line), 0));
+        if let Some(node) = self.exact(name) {
+            return Some((node, 0));
         }
         let hashes = name.hashes();
-        (1..=name.labels()).find_map(|skip| Some((self.node(self.find(hashes[skip], name.suffix(skip))?), skip)))
+        (1..=name.labels()).find_map(|skip| Some((self.find(hashes[skip], name.suffix(skip))?, skip)))
+    }
+
+    /// What names are hashed with that are looked up here.
+    #[inline]
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// How many names there are.
@@ -227,42 +140,24 @@ impl fmt::Debug for NameTable {
     }
 }
 
-/// The half of a hash that the slot's place does not tell.
-fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32
-}
-
-/// Lays records out, each on a line of its own.
-#[derive(Default)]
-struct Builder {
-    octets: Vec<u8>,
-    rare: Vec<Rare>,
-}
-
-impl Builder {
-    fn add(&mut self, name: &[u8], mut contents: Contents) -> u32 {
-        let parent_side = contents.parent_side.take().map(|parent| self.add(name, *parent));
-        let cut = contents.cut.take();
-        // Any name may turn out to have a wildcard below it, but only one that is not a leaf for sure.
-        let rare = (cut.is_some() || parent_side.is_some() || contents.has_wildcard).then(|| {
-            self.rare.push(Rare { wildcard: None, cut, parent_side });
-            (self.rare.len() - 1) as u32
-        });
-        let line = (self.octets.len() / LINE) as u32;
-        contents.lay_out(name, rare, &mut self.octets);
-        self.octets.resize(self.octets.len().next_multiple_of(LINE), 0);
-        line
-    }
-}
-
 impl<'a> Node<'a> {
-    fn rare(&self) -> Option<&'a Rare> {
-        self.record.rare().map(|number| &self.table.rare[number as usize])
+    #[inline]
+    fn ends(&self) -> &'a ZoneEnds {
+        &self.table.zones[self.record.zone() as usize]
     }
 
-    /// The zone's number.
-    pub fn zone(&self) -> usize {
-        self.record.zone() as usize
+    /// The negative answers of its zone.
+    #[inline]
+    pub fn negative(&self) -> Negative<'a> {
+        let ends = self.ends();
+        let (soa, by_policy) = self.table.record(ends.line).ends().unwrap_or_default();
+        Negative { apex_len: ends.apex_len.into(), soa, by_policy }
+    }
+
+    /// Nothing stands here that few names have: it is no apex, no cut, and no wildcard is below it.
+    #[inline]
+    pub fn is_common(&self) -> bool {
+        self.record.is_common()
     }
 
     /// The apex of a zone that could not be loaded (protocol 5).
@@ -271,41 +166,56 @@ impl<'a> Node<'a> {
     }
 
     /// Octets of the name.
+    #[inline]
     pub fn name_len(&self) -> usize {
         self.record.name_len()
     }
 
     /// The number of its steered answers.
+    #[inline]
     pub fn steer(&self) -> Option<usize> {
         self.record.steer().map(|number| number as usize)
     }
 
     /// The child `*`.
+    #[inline]
     pub fn wildcard(&self) -> Option<Node<'a>> {
-        self.rare()?.wildcard.map(|line| self.table.node(line))
+        self.record.wildcard().map(|line| self.table.node(line))
     }
 
     /// A delegation begins here.
-    pub fn cut(&self) -> Option<&'a Cut> {
-        self.rare()?.cut.as_ref()
+    pub fn cut(&self) -> Option<Cut<'a>> {
+        self.record.cut()
     }
 
     /// The parent zone's view of an apex that is ours too: DS is asked there (RFC 4035 section 3.1.4.1).
     pub fn parent_side(&self) -> Option<Node<'a>> {
-        self.rare()?.parent_side.map(|line| self.table.node(line))
+        if !self.record.is_apex() {
+            return None;
+        }
+        self.ends().parent_side.map(|line| self.table.node(line))
+    }
+
+    /// Whether a CNAME stands here.
+    #[inline]
+    pub fn is_alias(&self) -> bool {
+        self.record.is_alias()
     }
 
     /// Stands alone (RFC 1034 section 3.6.2).
+    #[inline]
     pub fn cname(&self) -> Option<ReadyRef<'a>> {
-        if self.record.is_alias() { self.first_rrset() } else { None }
+        if self.is_alias() { self.first_rrset() } else { None }
     }
 
     /// The RRset of a type.
+    #[inline]
     pub fn rrset(&self, rtype: RecordType) -> Option<ReadyRef<'a>> {
         self.record.rrset(|found| found == rtype)
     }
 
     /// Any RRset.
+    #[inline]
     pub fn first_rrset(&self) -> Option<ReadyRef<'a>> {
         self.record.rrset(|_| true)
     }
@@ -314,7 +224,9 @@ impl<'a> Node<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use super::super::builder::build;
     use super::*;
+    use crate::config::model::Model;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -325,21 +237,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn p1_lowering_words_is_lowering_octets(octets: [u8; 8]) {
-            prop_assert_eq!(lower(u64::from_le_bytes(octets)).to_le_bytes(), octets.map(|o| o.to_ascii_lowercase()));
-        }
-
-        #[test]
         fn the_closest_name_is_what_walking_up_finds(
-            names in proptest::collection::btree_set(name(), 0..40), asked in name(),
+            names in proptest::collection::btree_set(name(), 0..40), asked in name(), seed: u64,
         ) {
             let names: BTreeSet<Name> = names;
-            let table = NameTable::new(names.iter().map(|name| (name.clone(), Contents::default())).collect());
+            let unloaded: Vec<Name> = names.iter().cloned().collect();
+            let model = Model { unloaded, ..Model::default() };
+            let (table, _) = build(&model, Vec::new(), seed, None);
             let expected = std::iter::successors(Some(asked.clone()), Name::parent)
                 .enumerate()
                 .find(|(_, above)| names.contains(above))
                 .map(|(skip, above)| (above.canonical(), skip));
-            let found = table.closest(&Lowered::new(asked.as_wire()));
+            let found = table.closest(&Lowered::new(asked.as_wire(), seed));
             prop_assert_eq!(found.map(|(node, skip)| (node.record.name().into(), skip)), expected);
         }
     }

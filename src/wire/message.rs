@@ -2,7 +2,8 @@
 
 use super::RecordType;
 use super::edns::Edns;
-use super::name::{MAX_LABEL, MAX_NAME};
+use super::lowered::Lowered;
+use super::name::MAX_LABEL;
 
 /// Octets of a header (RFC 1035 section 4.1.1).
 pub const HEADER: usize = 12;
@@ -44,11 +45,11 @@ pub mod flag {
 /// Class IN.
 pub const CLASS_IN: u16 = 1;
 
-/// A well-formed query with one question.
-#[derive(Clone, Copy, Debug)]
+/// A query with one question. Reading writes over all that the one before left, so one is kept for many messages.
+#[derive(Clone, Debug)]
 pub struct Query {
-    /// Octets of the question's name in the message, from [`HEADER`]; root label included.
-    pub name_len: usize,
+    /// The name that is asked for.
+    pub name: Lowered,
     /// What is asked for.
     pub qtype: RecordType,
     /// The class.
@@ -57,47 +58,132 @@ pub struct Query {
     pub edns: Option<Edns>,
 }
 
-impl Query {
-    /// Where the question ends in the message.
-    pub fn question_end(&self) -> usize {
-        HEADER + self.name_len + 4
-    }
-}
-
 /// What reading a datagram comes to.
-#[derive(Clone, Copy, Debug)]
-pub enum Parsed {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reading {
     /// No reply at all (protocol 2).
     Drop,
     /// The header alone goes back, with this code (protocol 3, 4).
     HeaderOnly(Rcode),
     /// The question goes back with FORMERR, and an OPT where the query has one (protocol 17).
-    Malformed(Query),
+    Malformed,
     /// To be answered.
-    Query(Query),
+    Query,
 }
 
-/// The length of the uncompressed name at `at`, root label included. `None`: it runs over, a label is above 63, a
-/// label type is reserved, or there is a compression pointer.
-fn plain_name_len(message: &[u8], at: usize) -> Option<usize> {
-    let mut len = 0;
-    loop {
-        let label = usize::from(*message.get(at + len)?);
-        if label == 0 {
-            len += 1;
-            return (len <= MAX_NAME).then_some(len);
-        }
-        if label > MAX_LABEL {
-            return None;
-        }
-        len += 1 + label;
-        if len >= MAX_NAME {
-            return None;
-        }
+impl Default for Query {
+    fn default() -> Self {
+        Self { name: Lowered::root(0), qtype: RecordType(0), qclass: 0, edns: None }
     }
 }
 
+impl Query {
+    /// Of class IN, for a type of data, and without EDNS or with the version of it that there is.
+    #[inline]
+    pub fn is_ordinary(&self) -> bool {
+        let is_known = self.edns.as_ref().is_none_or(|edns| edns.version == 0);
+        self.qclass == CLASS_IN && !self.qtype.is_meta() && is_known
+    }
+
+    /// Where the question ends in the message.
+    #[inline]
+    pub fn question_end(&self) -> usize {
+        HEADER + self.name.octets() + 4
+    }
+
+    /// Reads a message from a stranger that fills the first `len` octets of `buffer`, its name to be hashed with
+    /// `seed`. Work is bounded by its length. After [`Reading::Drop`] and [`Reading::HeaderOnly`] the query means
+    /// nothing.
+    #[inline(always)]
+    pub fn read(&mut self, buffer: &[u8], len: usize, seed: u64) -> Reading {
+        self.edns = None;
+        let Some(message) = buffer.get(..len) else { return Reading::Drop };
+        let Some(header) = message.first_chunk::<HEADER>() else { return Reading::Drop };
+        let bits = u16::from_be_bytes([header[2], header[3]]);
+        if bits & flag::QR != 0 {
+            return Reading::Drop;
+        }
+        if bits & flag::OPCODE != 0 {
+            return Reading::HeaderOnly(Rcode::NotImp);
+        }
+        let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        if count(4) != 1 {
+            return Reading::HeaderOnly(Rcode::FormErr);
+        }
+        self.name.reseed(seed);
+        let Some(name_len) = self.name.read(buffer, HEADER, len) else {
+            return Reading::HeaderOnly(Rcode::FormErr);
+        };
+        let end = HEADER + name_len;
+        let Some(&[type_hi, type_lo, class_hi, class_lo]) = message.get(end..).and_then(|rest| rest.first_chunk())
+        else {
+            return Reading::HeaderOnly(Rcode::FormErr);
+        };
+        self.qtype = RecordType(u16::from_be_bytes([type_hi, type_lo]));
+        self.qclass = u16::from_be_bytes([class_hi, class_lo]);
+        let counts = [count(6), count(8), count(10)];
+        let read = match counts {
+            [0, 0, 0] => Some(()),
+            // Nearly all that comes.
+            [0, 0, 1] if message.get(end + 4) == Some(&0) => {
+                self.read_record(buffer, len, end + 4, Section::Additional).map(drop)
+            }
+            _ => self.read_records(buffer, len, end + 4, counts),
+        };
+        if read.is_some() { Reading::Query } else { Reading::Malformed }
+    }
+
+    /// Walks the three record sections for the OPT. `None` is FORMERR; an OPT seen before the fault is kept.
+    #[inline(never)]
+    fn read_records(&mut self, buffer: &[u8], len: usize, mut at: usize, counts: [u16; 3]) -> Option<()> {
+        for (section, count) in [Section::Answer, Section::Authority, Section::Additional].into_iter().zip(counts) {
+            for _ in 0..count {
+                at = self.read_record(buffer, len, at, section)?;
+            }
+        }
+        Some(())
+    }
+
+    /// Where the record that begins at `owner` ends; an OPT is read.
+    #[inline(always)]
+    fn read_record(&mut self, buffer: &[u8], len: usize, owner: usize, section: Section) -> Option<usize> {
+        let message = buffer.get(..len)?;
+        let at = skip_name(message, owner)?;
+        let fixed: &[u8; 10] = message.get(at..)?.first_chunk()?;
+        let data = at + 10;
+        let end = data + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+        if end > len {
+            return None;
+        }
+        if RecordType(u16::from_be_bytes([fixed[0], fixed[1]])) == RecordType::OPT {
+            let seen_before = self.edns.is_some();
+            // A faulty OPT is kept as well, so that FORMERR has one too.
+            let edns = self.edns.get_or_insert_with(|| {
+                Edns::new(u16::from_be_bytes([fixed[2], fixed[3]]), [fixed[4], fixed[5], fixed[6], fixed[7]])
+            });
+            if section != Section::Additional || seen_before || message[owner] != 0 {
+                return None;
+            }
+            if edns.read_options(buffer, data, end).is_none() {
+                // What was read of them is not echoed.
+                (edns.ecs, edns.nsid) = (None, false);
+                return None;
+            }
+        }
+        Some(end)
+    }
+}
+
+/// Where a record stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Answer,
+    Authority,
+    Additional,
+}
+
 /// The end of the possibly compressed name at `at`; pointers are not followed.
+#[inline]
 fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let label = usize::from(*message.get(at)?);
@@ -110,74 +196,23 @@ fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-fn read_u16(message: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(*message.get(at..)?.first_chunk()?))
-}
-
-/// Reads a message from a stranger. Work is bounded by its length.
-pub fn parse(message: &[u8]) -> Parsed {
-    let Some(header) = message.first_chunk::<HEADER>() else { return Parsed::Drop };
-    let bits = u16::from_be_bytes([header[2], header[3]]);
-    if bits & flag::QR != 0 {
-        return Parsed::Drop;
-    }
-    if bits & flag::OPCODE != 0 {
-        return Parsed::HeaderOnly(Rcode::NotImp);
-    }
-    let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-    if count(4) != 1 {
-        return Parsed::HeaderOnly(Rcode::FormErr);
-    }
-    let Some(name_len) = plain_name_len(message, HEADER) else { return Parsed::HeaderOnly(Rcode::FormErr) };
-    let (Some(qtype), Some(qclass)) = (read_u16(message, HEADER + name_len), read_u16(message, HEADER + name_len + 2))
-    else {
-        return Parsed::HeaderOnly(Rcode::FormErr);
-    };
-    let mut query = Query { name_len, qtype: RecordType(qtype), qclass, edns: None };
-    let sections = [count(6), count(8), count(10)];
-    match read_records(message, query.question_end(), sections, &mut query.edns) {
-        Some(()) => Parsed::Query(query),
-        None => Parsed::Malformed(query),
-    }
-}
-
-/// Walks the three record sections for the OPT. `None` is FORMERR; an OPT seen before the fault is kept.
-fn read_records(message: &[u8], start: usize, sections: [u16; 3], edns: &mut Option<Edns>) -> Option<()> {
-    const ADDITIONAL: usize = 2;
-    let mut at = start;
-    for (section, &count) in sections.iter().enumerate() {
-        for _ in 0..count {
-            let owner = at;
-            at = skip_name(message, at)?;
-            let fixed: &[u8; 10] = message.get(at..)?.first_chunk()?;
-            let rtype = RecordType(u16::from_be_bytes([fixed[0], fixed[1]]));
-            let class = u16::from_be_bytes([fixed[2], fixed[3]]);
-            let ttl = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
-            let data_end = at + 10 + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
-            let data = message.get(at + 10..data_end)?;
-            at = data_end;
-            if rtype != RecordType::OPT {
-                continue;
-            }
-            let seen_before = edns.is_some();
-            if !seen_before {
-                // So that FORMERR has an OPT too.
-                *edns = Some(Edns { payload: class, dnssec_ok: ttl & 0x8000 != 0, ..Edns::default() });
-            }
-            if section != ADDITIONAL || seen_before || message[owner] != 0 {
-                return None;
-            }
-            *edns = Some(Edns::parse(class, ttl, data)?);
-        }
-    }
-    Some(())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What a message comes to, and the query in it.
+    fn parse(message: &[u8]) -> (Reading, Query) {
+        let mut query = Query::default();
+        let reading = query.read(message, message.len(), 0);
+        // Whatever stands behind a message in its buffer is no part of it.
+        let roomy = [message, &[1; 300]].concat();
+        let mut again = Query::default();
+        assert_eq!(again.read(&roomy, message.len(), 0), reading);
+        assert_eq!((again.edns, again.qtype, again.qclass), (query.edns, query.qtype, query.qclass));
+        (reading, query)
+    }
 
     /// A query for `a.` A with these counts and this after the question.
     fn message(counts: [u16; 4], tail: &[u8]) -> Vec<u8> {
@@ -192,8 +227,9 @@ mod tests {
 
     #[test]
     fn a_plain_query_is_read() {
-        let Parsed::Query(query) = parse(&message([1, 0, 0, 0], b"")) else { panic!() };
-        assert_eq!((query.name_len, query.qtype, query.qclass), (3, RecordType::A, 1));
+        let (reading, query) = parse(&message([1, 0, 0, 0], b""));
+        assert_eq!(reading, Reading::Query);
+        assert_eq!((query.name.octets(), query.qtype, query.qclass), (3, RecordType::A, 1));
         assert_eq!(query.edns, None);
     }
 
@@ -201,27 +237,37 @@ mod tests {
     fn p2_responses_and_fragments_are_dropped() {
         let mut response = message([1, 0, 0, 0], b"");
         response[2] |= 0x80;
-        assert!(matches!(parse(&response), Parsed::Drop));
-        assert!(matches!(parse(&response[..11]), Parsed::Drop));
+        assert_eq!(parse(&response).0, Reading::Drop);
+        assert_eq!(parse(&response[..11]).0, Reading::Drop);
     }
 
     #[test]
     fn p4_counts_larger_than_the_data_are_malformed() {
-        assert!(matches!(parse(&message([1, 0, 0, 65535], b"")), Parsed::Malformed(_)));
-        assert!(matches!(parse(&message([1, 65535, 65535, 65535], OPT)), Parsed::Malformed(_)));
+        assert_eq!(parse(&message([1, 0, 0, 65535], b"")).0, Reading::Malformed);
+        assert_eq!(parse(&message([1, 65535, 65535, 65535], OPT)).0, Reading::Malformed);
     }
 
     #[test]
     fn p17_an_opt_must_be_alone_at_the_root_and_in_additional() {
-        let Parsed::Query(query) = parse(&message([1, 0, 0, 1], OPT)) else { panic!() };
+        let malformed = |(reading, query): (Reading, Query)| reading == Reading::Malformed && query.edns.is_some();
+        let (reading, query) = parse(&message([1, 0, 0, 1], OPT));
+        assert_eq!(reading, Reading::Query);
         assert!(query.edns.unwrap().dnssec_ok);
-        assert!(
-            matches!(parse(&message([1, 0, 0, 2], &[OPT, OPT].concat())), Parsed::Malformed(q) if q.edns.is_some())
-        );
-        assert!(matches!(parse(&message([1, 1, 0, 0], OPT)), Parsed::Malformed(_)));
-        assert!(matches!(parse(&message([1, 0, 0, 1], &[b"\x01x", OPT].concat())), Parsed::Malformed(_)));
+        assert!(malformed(parse(&message([1, 0, 0, 2], &[OPT, OPT].concat()))));
+        assert!(malformed(parse(&message([1, 1, 0, 0], OPT))));
+        assert!(malformed(parse(&message([1, 0, 0, 1], &[b"\x01x", OPT].concat()))));
         let running_over = &[0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 5, 0, 8, 0, 9, 1];
-        assert!(matches!(parse(&message([1, 0, 0, 1], running_over)), Parsed::Malformed(q) if q.edns.is_some()));
+        assert!(malformed(parse(&message([1, 0, 0, 1], running_over))));
+    }
+
+    #[test]
+    fn p17_a_query_is_read_over_the_one_before() {
+        let mut query = Query::default();
+        let first = message([1, 0, 0, 1], OPT);
+        query.read(&first, first.len(), 0);
+        let second = message([1, 0, 0, 0], b"");
+        assert_eq!(query.read(&second, second.len(), 0), Reading::Query);
+        assert_eq!(query.edns, None);
     }
 
     proptest! {

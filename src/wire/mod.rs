@@ -4,6 +4,7 @@
 //! Nothing that a query runs through allocates; nothing here reads a clock or does I/O.
 
 pub mod edns;
+mod lowered;
 pub mod master;
 pub mod message;
 mod name;
@@ -12,6 +13,7 @@ mod records;
 mod rtype;
 pub mod text;
 
+pub use lowered::Lowered;
 pub use name::{Name, NameError};
 pub use name_ref::NameRef;
 pub use records::{OwnerRef, RdataRef, Records, RecordsBuilder, RecordsIndex, RrsetRef};

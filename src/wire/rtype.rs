@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A record type by number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordType(pub u16);
 
 macro_rules! types {

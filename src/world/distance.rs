@@ -41,9 +41,87 @@ pub fn distance_m(a: LatLon, b: LatLon) -> u32 {
     (2.0 * EARTH_RADIUS_M * h.sqrt().min(1.0).asin()).round() as u32
 }
 
+/// How far [`Direction::metres`] may be from [`distance_m`]: half a metre of rounding, and near opposite points, where
+/// the arcsine is steep, a third of a metre of arithmetic on either side.
+pub const NEARLY_M: f64 = 2.0;
+
+/// A point as a vector from the centre of the Earth, of length 1: what it takes to compare very many distances.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Direction([f64; 3]);
+
+impl Direction {
+    /// The direction of a point.
+    pub fn of(at: LatLon) -> Self {
+        let ((sin_lat, cos_lat), (sin_lon, cos_lon)) = (at.lat.to_radians().sin_cos(), at.lon.to_radians().sin_cos());
+        Self([cos_lat * cos_lon, cos_lat * sin_lon, sin_lat])
+    }
+
+    /// The square of the straight line to another point, in radii: 0 to 4. It grows with the distance; where two of
+    /// them differ by [`CHORD_SQUARED_APART`] or more, the distances in whole metres differ as well.
+    #[inline]
+    pub fn chord_squared(&self, to: &Self) -> f64 {
+        let [x, y, z] = [0, 1, 2].map(|axis| self.0[axis] - to.0[axis]);
+        x * x + y * y + z * z
+    }
+
+    /// The distance in metres, to within [`NEARLY_M`].
+    pub fn metres(&self, to: &Self) -> f64 {
+        2.0 * EARTH_RADIUS_M * (self.chord_squared(to).sqrt() / 2.0).min(1.0).asin()
+    }
+}
+
+/// The difference of two [`Direction::chord_squared`] from which on the distances differ by twice [`NEARLY_M`]: the
+/// sum of two chords is at most 4 radii, and an arc grows no slower than its chord.
+pub const CHORD_SQUARED_APART: f64 = 4.0 * 2.0 * NEARLY_M / EARTH_RADIUS_M;
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn point() -> impl Strategy<Value = LatLon> {
+        let lat = prop_oneof![4 => -90.0..=90.0_f64, 1 => Just(90.0), 1 => Just(-90.0), 1 => Just(0.0)];
+        let lon = prop_oneof![4 => -180.0..=180.0_f64, 1 => Just(180.0), 1 => Just(-180.0), 1 => Just(0.0)];
+        (lat, lon).prop_map(|(lat, lon)| LatLon { lat, lon })
+    }
+
+    /// A second point: anywhere, close by, or close to opposite.
+    fn pair() -> impl Strategy<Value = (LatLon, LatLon)> {
+        (point(), point(), 0..3, -6..0_i32).prop_map(|(a, b, kind, power)| {
+            let (lat, lon) = (b.lat / 90.0 * 10_f64.powi(power), b.lon / 180.0 * 10_f64.powi(power));
+            let b = match kind {
+                0 => b,
+                1 => LatLon { lat: (a.lat + lat).clamp(-90.0, 90.0), lon: (a.lon + lon).clamp(-180.0, 180.0) },
+                _ => LatLon {
+                    lat: (lat - a.lat).clamp(-90.0, 90.0),
+                    lon: (a.lon - 180.0_f64.copysign(a.lon) + lon).clamp(-180.0, 180.0),
+                },
+            };
+            (a, b)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn directions_give_the_distance_to_within_what_they_promise((a, b) in pair()) {
+            let nearly = Direction::of(a).metres(&Direction::of(b));
+            prop_assert!((nearly - f64::from(distance_m(a, b))).abs() <= NEARLY_M, "{} {}", nearly, distance_m(a, b));
+        }
+
+        #[test]
+        fn g8_chords_that_are_apart_are_distances_that_differ((from, a) in pair(), b in point(), step in 0..40_u32) {
+            // Also two points beside each other, a few metres up to some kilometres.
+            let near = LatLon { lat: (a.lat + 1e-5 * 1.5_f64.powi(step as i32)).min(90.0), lon: a.lon };
+            let origin = Direction::of(from);
+            for (a, b) in [(a, b), (a, near), (near, a)] {
+                let chords = [a, b].map(|to| origin.chord_squared(&Direction::of(to)));
+                if chords[1] - chords[0] >= CHORD_SQUARED_APART {
+                    prop_assert!(distance_m(from, a) < distance_m(from, b), "{:?}", chords);
+                }
+            }
+        }
+    }
 
     fn at(lat: f64, lon: f64) -> LatLon {
         LatLon { lat, lon }

@@ -21,7 +21,7 @@ mod unions;
 pub use cloud::{CLOUD_REGIONS, CloudRegion, cloud_region};
 pub use code::{Continent, CountryCode, SubdivisionCode};
 pub use countries::{COUNTRIES, Country, country};
-pub use distance::{LatLon, distance_m};
+pub use distance::{CHORD_SQUARED_APART, Direction, LatLon, NEARLY_M, distance_m};
 pub use place::Place;
 pub use special::inward;
 pub use subdivisions::{SUBDIVISIONS, Subdivision, subdivision};

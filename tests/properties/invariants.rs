@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use rhumb::config::model::{EndpointId, Health, RouteId, Target};
 use rhumb::health::{Verdict, Verdicts};
+use rhumb::snapshot::Place;
 use rhumb::wire::RecordType;
 
 use super::{Case, Kind};
@@ -170,19 +171,21 @@ fn g10_no_drained_endpoint_is_answered_while_another_one_is_there() {
 
 #[test]
 fn g1_a_flip_of_health_recompiles_what_depends_on_it_and_nothing_is_missed() {
-    for seed in 6_000..6_040 {
+    for seed in 6_000..6_080 {
         let case = Case::new(seed, 6, Kind::Any);
         let mut draws = Draws::new(seed);
         let mut fixture = Fixture::compiled(case.inputs.clone());
-        for _ in 0..6 {
+        for _ in 0..10 {
             let mut verdicts = fixture.inputs.verdicts.clone();
             verdicts.0.resize(case.inputs.model.probes.len(), Verdict::Unchecked);
             if !verdicts.0.is_empty() {
-                let flipped = draws.below(verdicts.0.len());
-                verdicts.0[flipped] = random_verdict(&mut draws);
+                for _ in 0..1 + draws.below(3) {
+                    let flipped = draws.below(verdicts.0.len());
+                    verdicts.0[flipped] = random_verdict(&mut draws);
+                }
             }
             let mut drained = fixture.inputs.drained.clone();
-            if draws.one_in(3) {
+            if draws.one_in(5) {
                 let endpoint = EndpointId(draws.below(case.inputs.model.endpoints.len()) as u32);
                 if !drained.remove(&endpoint) {
                     drained.insert(endpoint);
@@ -191,6 +194,51 @@ fn g1_a_flip_of_health_recompiles_what_depends_on_it_and_nothing_is_missed() {
             fixture = fixture.with(verdicts, drained);
             let fresh = Fixture::compiled(fixture.inputs.clone());
             assert_eq!(fixture.snapshot.steered, fresh.snapshot.steered, "seed {seed}");
+            assert_eq!(fixture.snapshot.forced(), fresh.snapshot.forced(), "seed {seed}");
+            let ask = ask(&case, &mut draws);
+            assert_eq!(fixture.raw(&ask.bytes(), &ask), fresh.raw(&ask.bytes(), &ask), "seed {seed}: {ask:?}");
         }
     }
+}
+
+#[test]
+fn g1_what_nothing_has_changed_is_shared_with_the_snapshot_before() {
+    for seed in 6_000..6_020 {
+        let case = Case::new(seed, 6, Kind::Any);
+        let one = Fixture::compiled(case.inputs.clone());
+        let two = one.with(case.inputs.verdicts.clone(), case.inputs.drained.clone());
+        for (one, two) in one.snapshot.steered.iter().zip(two.snapshot.steered.iter()) {
+            assert!(std::sync::Arc::ptr_eq(one, two), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn r7_a_sweep_finds_what_differs_and_nothing_else() {
+    let mut planted = 0;
+    for seed in 6_100..6_160 {
+        let case = Case::new(seed, 6, Kind::Any);
+        let mut draws = Draws::new(seed);
+        let mut snapshot = Fixture::compiled(case.inputs.clone()).snapshot;
+        let verdicts = Verdicts((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)).collect());
+        let right = Fixture::compiled(case.inputs.clone()).with(verdicts.clone(), BTreeSet::new()).snapshot;
+        // As if these changes had been missed.
+        (snapshot.inputs.verdicts, snapshot.inputs.drained) = (verdicts, BTreeSet::new());
+        let (mut found, mut place) = (BTreeSet::new(), Place::default());
+        loop {
+            // Slices of any length come to the same.
+            found.extend(snapshot.recheck(&mut place, || draws.one_in(2)));
+            if place == Place::default() {
+                break;
+            }
+        }
+        let differing: BTreeSet<u32> = (0..)
+            .zip(snapshot.steered.iter().zip(right.steered.iter()))
+            .filter(|(_, (served, right))| served != right)
+            .map(|(number, _)| number)
+            .collect();
+        assert_eq!(found, differing, "seed {seed}");
+        planted += found.len();
+    }
+    assert!(planted >= 40, "too few cases say something: {planted}");
 }

@@ -5,6 +5,7 @@
 
 mod agree;
 mod allocation;
+mod incremental;
 mod invariants;
 mod models;
 

@@ -287,7 +287,8 @@ impl Maker {
             drained.extend((0..self.model.endpoints.len() as u32).filter(|_| self.draws.one_in(part)).map(EndpointId));
         }
         let places = Arc::new(paint(&painted));
-        let inputs = Inputs { model: Arc::new(self.model), places, verdicts: Verdicts(verdicts), drained };
+        let inputs =
+            Inputs { model: Arc::new(self.model), places, verdicts: Verdicts(verdicts), drained, seed: 0x5eed };
         Case { inputs, painted, names }
     }
 

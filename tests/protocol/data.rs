@@ -189,3 +189,13 @@ fn p12_where_zones_lie_within_each_other_ds_is_asked_above_the_cut() {
     assert!(reply.aa, "the inner zone speaks for itself");
     assert_eq!(reply.answer.len(), 1);
 }
+
+#[test]
+fn p12_ds_of_a_zone_within_is_denied_by_the_zone_around_it_without_a_delegation_too() {
+    let inner = "zone = \"sub.example.com\"\n[records]\n\"@\" = { NS = \"ns1.example.com.\" }\n";
+    let fixture = Setup::new("", "").file("inner.toml", inner).build();
+    let reply = fixture.ask(&Ask::of("sub.example.com.", RecordType::DS));
+    assert_eq!(reply.assert_nodata().owner, name("example.com."));
+    let reply = fixture.ask(&Ask::of("sub.example.com.", RecordType::TXT));
+    assert_eq!(reply.assert_nodata().owner, name("sub.example.com."));
+}
