@@ -89,10 +89,11 @@ impl Publisher {
         self.loader.adopt(&sources);
         self.read = to_follow(&sources, &model.server.zones);
         let sources = Arc::new(sources);
+        // Whoever sees the generation sees what is said of its load.
+        self.taken(&diagnostics, &sources);
         let generation = self.publish(snapshot, Arc::clone(&sources));
         self.with_checker(|checker| checker.apply(Arc::clone(&model)));
         (self.digest, self.stamps, self.held) = (digest, stamps, None);
-        self.taken(&diagnostics, &sources);
         self.remember(&model, &sources, databases);
         self.follow_files();
         for line in &lines {
