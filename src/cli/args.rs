@@ -1,11 +1,15 @@
 //! Every command and flag, once: parsing, `--help`, shell completions and man pages are all made from these types.
 
+mod bench;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use bench::{Answer, Bench, Echo, LoadArgs, Measured};
 
 use crate::answer::Asker;
 use crate::config::{self, Overrides};
@@ -140,6 +144,8 @@ pub enum Command {
     Man(Man),
     /// Break or mend a region of the running demo
     Demo(Demo),
+    /// Measure this machine's sockets, the engine, or a running server
+    Bench(Bench),
 }
 
 const SERVE_AFTER_HELP: &str = "\

@@ -36,7 +36,7 @@ pub(crate) fn man(output: &Output, man: &Man) -> anyhow::Result<Outcome> {
     let page = match &man.command {
         None => page(&Cli::command())?,
         Some(name) => pages()
-            .find(|command| command.get_name() == name)
+            .find(|command| title(command).strip_prefix("rhumb-") == Some(name))
             .map(|command| page(&command))
             .ok_or_else(|| Failure::new(format!("no command `{name}`")).help("`rhumb --help` lists the commands"))??,
     };
@@ -53,11 +53,16 @@ fn write_pages(directory: &Path) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// One command a page, called `rhumb-NAME` as man pages of subcommands are, with the flags of every command.
+/// One command a page, called `rhumb-NAME` as man pages of subcommands are, with the flags of every command; a command
+/// of a command has a page where it has something to say beyond its flags.
 fn pages() -> impl Iterator<Item = clap::Command> {
     let mut all = Cli::command();
     all.build();
-    let commands: Vec<_> = all.get_subcommands().cloned().collect();
+    let mut commands = Vec::new();
+    for command in all.get_subcommands() {
+        commands.push(command.clone());
+        commands.extend(command.get_subcommands().filter(|below| below.get_after_help().is_some()).cloned());
+    }
     commands.into_iter().map(|command| command.version(env!("CARGO_PKG_VERSION")))
 }
 
@@ -97,7 +102,7 @@ mod tests {
              `RHUMB_BLESS=1 cargo test --lib docs_` writes this page anew.\n",
         );
         for (title, command) in std::iter::once(("rhumb".to_owned(), Cli::command()))
-            .chain(pages().map(|command| (title(&command).replacen('-', " ", 1), command)))
+            .chain(pages().map(|command| (title(&command).replace('-', " "), command)))
         {
             let is_rhumb = command.get_name() == "rhumb";
             let command = command.mut_args(|arg| if arg.is_global_set() && !is_rhumb { arg.hide(true) } else { arg });

@@ -6,6 +6,7 @@
 
 pub mod args;
 
+mod bench;
 mod check;
 mod clock;
 mod connection;
@@ -19,6 +20,7 @@ mod serve;
 mod shift;
 mod status;
 mod switch;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -80,5 +82,6 @@ fn dispatch(global: &Global, output: &Output, command: Command) -> anyhow::Resul
         Command::Completions(completions) => manual::completions(output, &completions),
         Command::Man(man) => manual::man(output, &man),
         Command::Demo(demo) => demo::run(global, output, &demo),
+        Command::Bench(bench) => bench::run(global, output, &bench),
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn snapshot(model: Model) -> Result<Snapshot, Box<Diagnostic>> {
     let fault = |code, message: String| Box::new(Diagnostic::general(Severity::Error, code, message));
     let (places, _) = geo::load(&model.server.databases).map_err(|why| fault("geo-database", why.to_string()))?;
     let inputs = Inputs {
-        verdicts: Verdicts(vec![Default::default(); model.probes.len()]),
+        verdicts: Verdicts::from(vec![Default::default(); model.probes.len()]),
         model: Arc::new(model),
         places: Arc::new(places),
         drained: BTreeSet::new(),

@@ -13,10 +13,11 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Global, Serve};
 use super::demo::Regions;
 use super::output::{Output, Tone};
+use super::waiting::Waiting;
 use super::{Failure, Outcome};
 use crate::admin::{Address, Change, Listener};
 use crate::config::model::{Model, Server};
-use crate::config::{Overrides, render_all};
+use crate::config::{Overrides, Progress, render_all};
 use crate::control::{Control, Options, Prepared, StartError};
 use crate::net::{self, Bound, Engine, Limits, Serving};
 
@@ -30,6 +31,9 @@ const TRY_CLIENT: &str = "81.2.69.0/24";
 /// Serves until told to stop.
 pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Result<Outcome> {
     log(global, output)?;
+    if let Err(error) = net::raise_descriptors() {
+        tracing::warn!("the number of descriptors stays as it is: {error}");
+    }
     let runtime = Builder::new_multi_thread().enable_all().thread_name("rhumb").build()?;
     let overrides = Overrides {
         zones: serve.zones.clone(),
@@ -67,7 +71,14 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
     let (mut terminate, mut interrupt, mut hangup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     let demo = overrides.demo;
-    let options = Options { server_file: global.config.clone(), overrides, runtime: Handle::current() };
+    let progress = Arc::new(Progress::default());
+    let options = Options {
+        server_file: global.config.clone(),
+        overrides,
+        runtime: Handle::current(),
+        progress: Arc::clone(&progress),
+    };
+    let waiting = Waiting::for_load(&progress);
     let prepared = match tokio::task::spawn_blocking(|| Prepared::read(options)).await? {
         Ok(prepared) => prepared,
         Err(error) => return refuse(error, output),
@@ -84,6 +95,7 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
         Err(error) => return refuse(error, output),
     };
 
+    drop(waiting);
     let notes = bound.notes.clone();
     let engine = Engine::new(control.snapshot()).reporting_to(control.readers());
     let serving = bound.serve(engine, server.transport, Limits::default())?;
@@ -123,7 +135,15 @@ fn bind(server: &Server) -> Result<Bound, Failure> {
         0 => available_parallelism().map_or(1, usize::from),
         given => given,
     };
-    net::bind(&server.dns, workers, server.dns_is_default).map_err(|error| with_help(&error.cause, Some(&error.remedy)))
+    let options = net::Options {
+        workers,
+        pin: if server.pin_workers { net::cpu::allowed() } else { Vec::new() },
+        steer: server.steer_by_cpu,
+        receive_buffer: server.receive_buffer,
+        send_buffer: server.send_buffer,
+    };
+    net::bind(&server.dns, &options, server.dns_is_default)
+        .map_err(|error| with_help(&error.cause, Some(&error.remedy)))
 }
 
 fn refuse(error: StartError, output: &Output) -> anyhow::Result<Outcome> {

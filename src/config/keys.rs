@@ -330,7 +330,8 @@ pub(crate) static SERVER: Section = Section {
         key("zones", Kind::Text("a path"), "The directory of zone files.").default("zones"),
         key("state", Kind::Text("a path"), "The directory of verdicts, switches and the last good configuration.")
             .default("state"),
-        key("workers", Kind::Integer(0, 1024), "UDP workers; 0 is one a core.").default("0"),
+        key("workers", Kind::Integer(0, 1024), "UDP workers, a thread each; 0 is one a core.").default("0"),
+        key("pin_workers", Kind::Bool, "Whether each worker stays on one core.").default("false"),
         key("transport", Kind::Choice(&["native", "hickory"]), "Which sockets answer.").default("native"),
         key(
             "reload",
@@ -371,6 +372,27 @@ pub(crate) static LISTEN: Section = Section {
         )
         .default("127.0.0.1:8053"),
         key("admin_token_file", Kind::Text("a path"), "The file that holds the admin token."),
+        key(
+            "receive_buffer",
+            Kind::Integer(4096, 1 << 30),
+            "Octets of each UDP socket's receive buffer, for bursts; net.core.rmem_max caps it, unless the server may \
+             exceed that (CAP_NET_ADMIN).",
+        )
+        .default("4194304"),
+        key(
+            "send_buffer",
+            Kind::Integer(4096, 1 << 30),
+            "Octets of each UDP socket's send buffer; net.core.wmem_max caps it. Replies that do not fit are lost and \
+             counted.",
+        )
+        .default("4194304"),
+        key(
+            "steer_by_cpu",
+            Kind::Bool,
+            "Whether a datagram goes to the worker of the core that received it (with `pin_workers`), and not to one \
+             by the client's address and port. For network cards that spread clients over all cores by themselves.",
+        )
+        .default("false"),
     ],
 };
 

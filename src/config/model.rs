@@ -100,6 +100,14 @@ pub struct Server {
     pub state: PathBuf,
     /// UDP workers; 0 is one a core.
     pub workers: usize,
+    /// Whether each worker stays on one processor.
+    pub pin_workers: bool,
+    /// Whether a datagram goes to the worker of the processor that received it.
+    pub steer_by_cpu: bool,
+    /// Octets of each UDP socket's receive buffer.
+    pub receive_buffer: usize,
+    /// Octets of each UDP socket's send buffer.
+    pub send_buffer: usize,
     /// UDP and TCP addresses. Flags and file say them; the default is `127.0.0.1:5300` and `[::1]:5300`.
     pub dns: Vec<SocketAddr>,
     /// Whether `dns` is the built-in default, where a machine without IPv6 is served on IPv4 with a note.
@@ -135,6 +143,10 @@ impl Default for Server {
             zones: "zones".into(),
             state: "state".into(),
             workers: 0,
+            pin_workers: false,
+            steer_by_cpu: false,
+            receive_buffer: 4 << 20,
+            send_buffer: 4 << 20,
             dns: vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port))],
             dns_is_default: true,
             admin: AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8053))),
@@ -243,6 +255,14 @@ pub struct Soa {
     pub expire: u32,
     /// TTL of negative answers (RFC 2308).
     pub minimum: u32,
+}
+
+impl Soa {
+    /// Of a file that has none.
+    pub(crate) fn none() -> Self {
+        let root = Name::root();
+        Self { ttl: 0, mname: root.clone(), rname: root, serial: 0, refresh: 0, retry: 0, expire: 0, minimum: 0 }
+    }
 }
 
 /// A name that a route answers.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::guard::owners;
+use super::guard::owner_count;
 use super::publisher::Shared;
 use super::{
     Current, DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus, Status, ZoneStatus,
@@ -132,7 +132,7 @@ fn zone(zone: &model::Zone) -> ZoneStatus {
     ZoneStatus {
         apex: zone.apex.to_string().trim_end_matches('.').to_owned(),
         serial: zone.soa.serial,
-        names: owners(zone).len(),
+        names: owner_count(zone),
         steered: zone.steered.len(),
         file: zone.file.clone(),
     }
@@ -184,15 +184,13 @@ fn state(current: &Current, endpoint: &model::Endpoint) -> EndpointState {
 
 fn probe(probe: &ProbeReport) -> ProbeStatus {
     let seconds = |ms: Option<u64>| ms.map(|ms| ms / 1000);
-    // A refusal (H12) or a target without an address breaks no row of passes, but nothing was asked that took time.
-    let has_passed = probe.consecutive_passes > 0 && probe.latency_ms.is_some();
     ProbeStatus {
         check: probe.check.clone(),
         subject: probe.address.clone(),
         verdict: probe.verdict.as_str(),
         since: seconds(probe.since_ms),
         last_probe: seconds(probe.last_run_ms),
-        last_failure: probe.last.clone().filter(|_| !has_passed),
+        last_failure: probe.last.clone().filter(|_| !probe.last_passed),
         latency_ms: probe.latency_ms,
         certificate_days: probe.certificate_days,
     }
@@ -214,7 +212,7 @@ mod tests {
     use super::*;
     use crate::geo::{Fields, STALE_AFTER};
 
-    fn report(passes: u32, last: &str, latency_ms: Option<f64>) -> ProbeReport {
+    fn report(last_passed: bool, last: &str, latency_ms: Option<f64>) -> ProbeReport {
         ProbeReport {
             key: String::new(),
             check: "z/c".into(),
@@ -224,10 +222,11 @@ mod tests {
             raw: Verdict::Up,
             since_ms: None,
             last: Some(last.into()),
+            last_passed,
             last_run_ms: Some(1),
             latency_ms,
             consecutive_fails: 0,
-            consecutive_passes: passes,
+            consecutive_passes: 3,
             next_run_ms: None,
             certificate_days: Some(9),
             counts: Default::default(),
@@ -235,13 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn h12_a_refusal_is_told_although_it_is_no_failure_and_a_pass_is_not() {
-        let told = |passes, last, latency| probe(&report(passes, last, latency)).last_failure;
-        assert_eq!(told(0, "10.0.0.1 is a private address", None).as_deref(), Some("10.0.0.1 is a private address"));
-        assert_eq!(told(3, "no resolver answers", None).as_deref(), Some("no resolver answers"));
-        assert_eq!(told(0, "no route to host", Some(1.0)).as_deref(), Some("no route to host"));
-        assert_eq!(told(3, "200 OK", Some(2.5)), None);
-        let status = probe(&report(3, "200 OK", Some(2.5)));
+    fn h12_h13_a_refusal_and_a_local_fault_are_told_whatever_passed_before_and_a_pass_is_not() {
+        let told = |passed, last, latency| probe(&report(passed, last, latency)).last_failure;
+        assert_eq!(told(false, "10.0.0.1 is private", None).as_deref(), Some("10.0.0.1 is private"));
+        assert_eq!(told(false, "no route to host", Some(1.0)).as_deref(), Some("no route to host"));
+        assert_eq!(told(true, "200 OK", Some(2.5)), None);
+        let status = probe(&report(true, "200 OK", Some(2.5)));
         assert_eq!((status.certificate_days, status.latency_ms), (Some(9), Some(2.5)));
     }
 

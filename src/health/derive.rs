@@ -3,35 +3,101 @@
 //! Unchecked is neither up nor down here: a calculated check that its unchecked operands could still turn stays
 //! unchecked, so that its inverse does not begin as down (G5).
 
+use std::collections::BTreeSet;
+
 use super::{Verdict, Verdicts};
 use crate::config::model::{CheckKind, Model, Probe, ProbeId, Subject};
 
 /// The verdict of every probe of `model`. `raw` is what was found, by probe; missing ones count as unchecked, those
 /// of calculated and disabled probes are not read.
 pub fn derive(model: &Model, raw: &[Verdict]) -> Verdicts {
-    let mut derived: Vec<Option<Verdict>> = vec![None; model.probes.len()];
-    let mut begun = vec![false; model.probes.len()];
+    Derived::new(model, raw).verdicts
+}
+
+/// Verdicts that follow what is found, at the cost of what hangs on it.
+#[derive(Debug, Default)]
+pub(super) struct Derived {
+    verdicts: Verdicts,
+    /// An operand and a calculated probe that reads it, by operand.
+    readers: Vec<(usize, usize)>,
+    /// By probe, when it is worked out: after all that it reads. Loops are errors of the files; here the one that would
+    /// close a loop is taken for unchecked.
+    turns: Vec<usize>,
+}
+
+impl Derived {
+    /// As [`derive`] has it.
+    pub(super) fn new(model: &Model, raw: &[Verdict]) -> Self {
+        let order = order(model);
+        let mut verdicts = vec![Verdict::Unchecked; model.probes.len()];
+        let mut turns = vec![0; model.probes.len()];
+        for (turn, &at) in order.iter().enumerate() {
+            let of = |id: ProbeId| verdicts.get(id.index()).copied().unwrap_or_default();
+            verdicts[at] = of_probe(model, &model.probes[at], raw.get(at).copied().unwrap_or_default(), of);
+            turns[at] = turn;
+        }
+        let pairs =
+            model.probes.iter().enumerate().flat_map(|(reader, p)| operands(model, p).map(move |o| (o, reader)));
+        let mut readers: Vec<(usize, usize)> = pairs.collect();
+        readers.sort_unstable();
+        readers.dedup();
+        Self { verdicts: verdicts.into(), readers, turns }
+    }
+
+    /// Takes what was found anew of some probes of the same model.
+    pub(super) fn update(&mut self, model: &Model, found: impl IntoIterator<Item = (ProbeId, Verdict)>) {
+        let mut due = BTreeSet::new();
+        for (id, raw) in found {
+            self.settle(model, id.index(), raw, &mut due);
+        }
+        while let Some((_, at)) = due.pop_first() {
+            self.settle(model, at, Verdict::Unchecked, &mut due);
+        }
+    }
+
+    pub(super) fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
+    }
+
+    /// Works one probe out; if it comes to something else, those that read it are due.
+    fn settle(&mut self, model: &Model, at: usize, raw: Verdict, due: &mut BTreeSet<(usize, usize)>) {
+        let (Some(probe), Some(&turn)) = (model.probes.get(at), self.turns.get(at)) else { return };
+        let id = ProbeId(at as u32);
+        let verdict = of_probe(model, probe, raw, |id| self.verdicts.get(id));
+        if verdict == self.verdicts.get(id) {
+            return;
+        }
+        self.verdicts.set(id, verdict);
+        let first = self.readers.partition_point(|&(operand, _)| operand < at);
+        let readers = self.readers[first..].iter().take_while(|&&(operand, _)| operand == at);
+        let later = readers.map(|&(_, reader)| (self.turns[reader], reader)).filter(|&(next, _)| next > turn);
+        due.extend(later);
+    }
+}
+
+/// All probes, each after those that it reads.
+fn order(model: &Model) -> Vec<usize> {
+    let mut order = Vec::with_capacity(model.probes.len());
+    let mut is_placed = vec![false; model.probes.len()];
+    let mut begun = is_placed.clone();
     let mut stack = Vec::new();
     for start in 0..model.probes.len() {
         stack.push(start);
         // An explicit stack: operands may be nested as deep as a file is long.
         while let Some(&at) = stack.last() {
-            if derived[at].is_some() {
-                stack.pop();
-                continue;
-            }
-            let probe = &model.probes[at];
             let before = stack.len();
-            if !std::mem::replace(&mut begun[at], true) {
-                stack.extend(operands(model, probe).filter(|&operand| derived[operand].is_none() && !begun[operand]));
+            if !is_placed[at] && !std::mem::replace(&mut begun[at], true) {
+                stack.extend(operands(model, &model.probes[at]).filter(|&operand| !begun[operand]));
             }
             if stack.len() == before {
-                derived[at] = Some(of_probe(model, probe, raw.get(at).copied().unwrap_or_default(), &derived));
                 stack.pop();
+                if !std::mem::replace(&mut is_placed[at], true) {
+                    order.push(at);
+                }
             }
         }
     }
-    Verdicts(derived.into_iter().map(Option::unwrap_or_default).collect())
+    order
 }
 
 fn operands<'a>(model: &'a Model, probe: &'a Probe) -> impl Iterator<Item = usize> + 'a {
@@ -42,13 +108,13 @@ fn operands<'a>(model: &'a Model, probe: &'a Probe) -> impl Iterator<Item = usiz
     lists.iter().flatten().map(|id| id.index()).filter(|&index| index < model.probes.len())
 }
 
-fn of_probe(model: &Model, probe: &Probe, raw: Verdict, derived: &[Option<Verdict>]) -> Verdict {
+fn of_probe(model: &Model, probe: &Probe, raw: Verdict, of: impl Fn(ProbeId) -> Verdict) -> Verdict {
     let Some(check) = model.checks.get(probe.check.index()) else { return Verdict::Unchecked };
     if check.disabled {
         return Verdict::Up;
     }
     let plain = match (&probe.subject, &check.kind) {
-        (Subject::Calculated(lists), CheckKind::Calculated { at_least }) => calculate(lists, *at_least, derived),
+        (Subject::Calculated(lists), CheckKind::Calculated { at_least }) => calculate(lists, *at_least, of),
         _ => raw,
     };
     match (check.inverted, plain) {
@@ -58,10 +124,9 @@ fn of_probe(model: &Model, probe: &Probe, raw: Verdict, derived: &[Option<Verdic
     }
 }
 
-fn calculate(lists: &[Vec<ProbeId>], at_least: u32, derived: &[Option<Verdict>]) -> Verdict {
-    let of = |id: &ProbeId| derived.get(id.index()).copied().flatten().unwrap_or_default();
-    let surely_up = lists.iter().filter(|list| list.iter().any(|id| of(id) == Verdict::Up)).count();
-    let perhaps_up = lists.iter().filter(|list| list.iter().any(|id| of(id).is_up())).count();
+fn calculate(lists: &[Vec<ProbeId>], at_least: u32, of: impl Fn(ProbeId) -> Verdict) -> Verdict {
+    let surely_up = lists.iter().filter(|list| list.iter().any(|&id| of(id) == Verdict::Up)).count();
+    let perhaps_up = lists.iter().filter(|list| list.iter().any(|&id| of(id).is_up())).count();
     let enough = |count: usize| u32::try_from(count).unwrap_or(u32::MAX) >= at_least;
     if enough(surely_up) {
         Verdict::Up
@@ -74,6 +139,8 @@ fn calculate(lists: &[Vec<ProbeId>], at_least: u32, derived: &[Option<Verdict>])
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::health::sample;
 
@@ -91,7 +158,7 @@ mod tests {
     }
 
     fn last(model: &Model, raw: &[Verdict]) -> Verdict {
-        derive(model, raw).0.last().copied().unwrap_or_default()
+        derive(model, raw).iter().last().unwrap_or_default()
     }
 
     #[test]
@@ -173,6 +240,37 @@ mod tests {
         let mut model = Model::default();
         sample::add_calculated(&mut model, 1, vec![vec![ProbeId(1)]]);
         sample::add_calculated(&mut model, 1, vec![vec![ProbeId(0)]]);
-        assert_eq!(derive(&model, &[]).0, [Unchecked, Unchecked]);
+        assert_eq!(derive(&model, &[]), Verdicts::from(vec![Unchecked, Unchecked]));
+    }
+
+    proptest! {
+        #[test]
+        fn h7_what_is_worked_out_step_by_step_is_what_all_of_it_comes_to(
+            plain in 1usize..6,
+            above in prop::collection::vec((0u32..4, prop::collection::vec(any::<prop::sample::Index>(), 0..5), any::<bool>()), 0..12),
+            found in prop::collection::vec((any::<prop::sample::Index>(), 0usize..3), 0..20),
+        ) {
+            let mut model = Model::default();
+            for number in 0..plain {
+                let mut check = sample::tcp_check("plain");
+                check.inverted = number % 2 == 1;
+                sample::add_target(&mut model, check, &format!("{number}.example"));
+            }
+            for (at_least, operands, inverted) in above {
+                let count = model.probes.len();
+                let lists = operands.iter().map(|operand| vec![ProbeId(operand.index(count) as u32)]).collect();
+                let id = sample::add_calculated(&mut model, at_least, lists);
+                let check = model.probes[id.index()].check.index();
+                model.checks[check].inverted = inverted;
+            }
+            let mut raw = vec![Unchecked; plain];
+            let mut derived = Derived::new(&model, &raw);
+            for some in found.chunks(2) {
+                let some: Vec<_> = some.iter().map(|(at, verdict)| (at.index(plain), [Up, Down, Unchecked][*verdict])).collect();
+                some.iter().for_each(|&(at, verdict)| raw[at] = verdict);
+                derived.update(&model, some.into_iter().map(|(at, verdict)| (ProbeId(at as u32), verdict)));
+                prop_assert_eq!(derived.verdicts(), &derive(&model, &raw));
+            }
+        }
     }
 }

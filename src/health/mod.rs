@@ -8,11 +8,13 @@
 //! changes only by a run of results (H1), never by a fault of this machine (H13) or a reload that leaves the check as
 //! it was (G5).
 //!
-//! [`state`] and [`derive()`] are pure; `schedule` says when, `runner` does it, [`probe`] asks, `resolve` finds the
-//! addresses of names, [`store`] keeps.
+//! [`state`] and [`derive()`] are pure; `schedule` says when, `gate` how many at a time, `runner` does it, [`probe`]
+//! asks, `resolve` finds the addresses of names, `table` knows all probes, [`store`] and `keeper` keep.
 
 mod checker;
 mod derive;
+mod gate;
+mod keeper;
 pub mod probe;
 mod report;
 mod resolve;
@@ -22,11 +24,14 @@ mod sample;
 mod schedule;
 pub mod state;
 pub mod store;
+mod table;
 mod verdict;
+mod verdicts;
 
 pub use checker::{Checker, Options};
 pub use derive::derive;
 pub use report::{Counts, ProbeReport};
 pub use resolve::{Resolve, SystemResolver};
 pub use store::{Store, StoreFault};
-pub use verdict::{Drain, Switches, Verdict, Verdicts};
+pub use verdict::{Drain, Switches, Verdict};
+pub use verdicts::Verdicts;

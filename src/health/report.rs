@@ -26,6 +26,8 @@ pub struct ProbeReport {
     pub since_ms: Option<u64>,
     /// What the last run said, in a clause.
     pub last: Option<String>,
+    /// Whether the last run passed. A run without a result did not (H13), although the row of passes goes on.
+    pub last_passed: bool,
     /// When the last run ended.
     pub last_run_ms: Option<u64>,
     /// How long the last run took, in milliseconds.

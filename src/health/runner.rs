@@ -5,7 +5,8 @@ use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::Verdict;
+use super::gate::Gate;
 use super::probe::{self, Ask, Build, Outcome, Stage};
 use super::report;
 use super::report::{Tally, unix_ms};
@@ -20,7 +22,8 @@ use super::resolve::{Names, Unresolved};
 use super::schedule::Rhythm;
 use super::state::{Event, Machine, Thresholds};
 use super::store::Kept;
-use crate::config::model::{Check, Subject};
+use super::table::lock;
+use crate::config::model::{Check, ProbeId, Subject};
 use crate::world;
 
 /// Addresses of one name that are tried in one run, when nothing comes as far as the first ones.
@@ -28,22 +31,60 @@ const ADDRESSES_TRIED: usize = 4;
 
 /// What all probes share.
 pub(super) struct Shared {
-    pub(super) kinds: Arc<dyn Build>,
+    kinds: Arc<dyn Build>,
     pub(super) names: Arc<Names>,
+    gate: Gate,
     pub(super) tally: Tally,
-    /// Counts up with every change of a verdict.
+    /// Probes whose verdict has changed since somebody looked, each once.
+    changed: Mutex<Vec<Arc<Cell>>>,
+    /// Counts up with every change of a verdict, after it can be seen in `changed`.
     pub(super) changes: watch::Sender<u64>,
     /// Something is to be kept.
     pub(super) unkept: Notify,
     /// Time zero of the schedule.
-    pub(super) began: Instant,
-    pub(super) seed: u64,
+    began: Instant,
+    seed: u64,
+}
+
+impl Shared {
+    /// Time begins now; must be called inside the runtime that the probes run on.
+    pub(super) fn new(kinds: Arc<dyn Build>, names: Arc<Names>, gate: Gate, seed: u64) -> Self {
+        Self {
+            kinds,
+            names,
+            gate,
+            tally: Tally::default(),
+            changed: Mutex::default(),
+            changes: watch::Sender::new(0),
+            unkept: Notify::new(),
+            began: Instant::now(),
+            seed,
+        }
+    }
+
+    /// The probes whose verdict has changed since the last time. Their verdicts are to be read after this.
+    pub(super) fn take_changed(&self) -> Vec<Arc<Cell>> {
+        let changed = std::mem::take(&mut *lock(&self.changed));
+        for cell in &changed {
+            // Whoever finds it noted until here changed the verdict before: what is read from here on has that change.
+            cell.is_noted.swap(false, Ordering::AcqRel);
+        }
+        changed
+    }
+
+    fn note(&self, cell: &Arc<Cell>) {
+        if !cell.is_noted.swap(true, Ordering::AcqRel) {
+            lock(&self.changed).push(Arc::clone(cell));
+        }
+        self.changes.send_modify(|count| *count += 1);
+        self.unkept.notify_one();
+    }
 }
 
 /// What a probe is, as far as running it goes. Two that are equal run alike.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Spec {
-    pub(super) key: String,
+    pub(super) key: Arc<str>,
     pub(super) definition: u64,
     pub(super) check: Arc<Check>,
     pub(super) subject: Subject,
@@ -54,6 +95,10 @@ pub(super) struct Spec {
 pub(super) struct Cell {
     live: Mutex<Live>,
     pub(super) tally: Tally,
+    /// Which probe of the model it is.
+    place: AtomicU32,
+    /// Whether it stands among the changed ones.
+    is_noted: AtomicBool,
 }
 
 /// What changes from run to run.
@@ -63,6 +108,7 @@ pub(super) struct Live {
     /// When there was a result that bears the verdict out, in milliseconds since 1970 UTC.
     pub(super) seen_ms: Option<u64>,
     pub(super) last: Option<String>,
+    pub(super) last_passed: bool,
     pub(super) last_run: Option<SystemTime>,
     pub(super) latency: Option<Duration>,
     pub(super) certificate_days: Option<i64>,
@@ -82,27 +128,38 @@ impl Cell {
             machine,
             seen_ms: kept.map(|kept| kept.seen_ms),
             last: None,
+            last_passed: false,
             last_run: None,
             latency: None,
             certificate_days: None,
             next_run: None,
         };
-        Self { live: Mutex::new(live), tally: Tally::default() }
+        let (place, is_noted) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
+        Self { live: Mutex::new(live), tally: Tally::default(), place, is_noted }
     }
 
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.live)
     }
 
     pub(super) fn verdict(&self) -> Verdict {
         self.live().machine.verdict()
+    }
+
+    /// Which probe it is of the model that was applied last, if it is one.
+    pub(super) fn place(&self) -> ProbeId {
+        ProbeId(self.place.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_place(&self, place: ProbeId) {
+        self.place.store(place.0, Ordering::Relaxed);
     }
 }
 
 /// Runs a probe until it is aborted; a run that panics is counted, and the probe goes on (H8).
 ///
 /// `together` is how many probes without a verdict begin at this moment.
-pub(super) async fn keep_running(shared: Arc<Shared>, spec: Spec, cell: Arc<Cell>, together: usize) {
+pub(super) async fn keep_running(shared: Arc<Shared>, spec: Arc<Spec>, cell: Arc<Cell>, together: usize) {
     let runner = Runner { rhythm: Rhythm::new(&spec.key, spec.check.interval, shared.seed), shared, spec, cell };
     let now = runner.now();
     let mut first = match runner.cell.verdict() {
@@ -121,7 +178,7 @@ pub(super) async fn keep_running(shared: Arc<Shared>, spec: Spec, cell: Arc<Cell
 
 struct Runner {
     shared: Arc<Shared>,
-    spec: Spec,
+    spec: Arc<Spec>,
     cell: Arc<Cell>,
     rhythm: Rhythm,
 }
@@ -137,8 +194,8 @@ impl Runner {
             self.cell.live().next_run = Some(next_run);
             tokio::time::sleep_until(next_run).await;
             self.cell.live().next_run = None;
-            let start = self.now();
-            let (outcome, took) = self.once(&mut ask).await;
+            // On the heap, since a probe spends nearly all of its life waiting for the next run.
+            let (start, (outcome, took)) = Box::pin(self.shared.gate.pass(|| self.timed(&mut ask))).await;
             let refused = matches!(outcome, Outcome::Refused(_));
             self.record(outcome, took);
             at = self.after(start, !refused);
@@ -156,6 +213,11 @@ impl Runner {
         } else {
             self.rhythm.next(start, self.now())
         }
+    }
+
+    /// One run, and when it began.
+    async fn timed(&self, ask: &mut Option<Box<dyn Ask>>) -> (Duration, (Outcome, Option<Duration>)) {
+        (self.now(), self.once(ask).await)
     }
 
     /// One run, and how long the subject took.
@@ -222,6 +284,7 @@ impl Runner {
     }
 
     fn record(&self, outcome: Outcome, took: Option<Duration>) {
+        let passed = matches!(outcome, Outcome::Pass(_));
         let (event, counter, text, days): (_, fn(&Tally) -> &_, _, _) = match outcome {
             Outcome::Pass(found) => (Event::Pass, |tally| &tally.passed, found.text, found.certificate_days),
             Outcome::Fail(found) => (Event::Fail, |tally| &tally.failed, found.text, found.certificate_days),
@@ -237,7 +300,7 @@ impl Runner {
         let mut live = self.cell.live();
         let before = live.machine.verdict();
         let change = live.machine.record(event, now, Thresholds { fall: check.fall, rise: check.rise });
-        live.last_run = Some(now);
+        (live.last_passed, live.last_run) = (passed, Some(now));
         live.latency = took;
         if event != Event::NoResult {
             live.seen_ms = Some(unix_ms(now));
@@ -254,8 +317,7 @@ impl Runner {
                 _ if before == Verdict::Unchecked => tracing::debug!(probe = %self.spec.key, "{verdict}: {text}"),
                 Verdict::Up | Verdict::Unchecked => tracing::info!(probe = %self.spec.key, "{verdict}: {text}"),
             }
-            self.shared.changes.send_modify(|count| *count += 1);
-            self.shared.unkept.notify_one();
+            self.shared.note(&self.cell);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A probe with a verdict runs once in each of its periods, at an offset that its key decides, so that probes of
 //! one interval are spread over it and stay spread; each start is late by a jitter of its own, so that no two stay
 //! in step. One without a verdict runs at once, then each second (G5).
+//!
+//! Starts fall on common ticks, so that a thousand probes a second wake their thread a hundred times and not a thousand.
 
 use std::hash::Hasher;
 use std::time::Duration;
@@ -15,6 +17,9 @@ const UNCHECKED_INTERVAL: Duration = Duration::from_secs(1);
 /// The share of the interval that a start may be late, and the most: detection must not wait long for it.
 const JITTER_SHARE: u32 = 10;
 const JITTER_MOST: Duration = Duration::from_millis(500);
+
+/// The grain of starts: far below what a jitter is, and any interval.
+const TICK: Duration = Duration::from_millis(10);
 
 /// New probes are let go at this pace, so that ten thousand do not open their sockets in the same millisecond; the
 /// last one begins within [`FIRST_WITHIN`].
@@ -46,7 +51,10 @@ impl Rhythm {
     /// The next start of a probe that has a verdict: in the period after the one that `last` was in, or the first
     /// that is not over at `now`.
     pub(super) fn next(&self, last: Duration, now: Duration) -> Duration {
-        let start = |period: u64| self.offset + scale(self.interval, period) + self.jitter(period);
+        let start = |period: u64| {
+            let begin = self.offset + scale(self.interval, period);
+            begin.max(on_tick(begin + self.jitter(period)))
+        };
         let mut period = self.period_of(last).map_or(0, |period| period + 1);
         if let Some(current) = self.period_of(now)
             && period < current
@@ -82,6 +90,12 @@ fn hash(seed: u64, bytes: &[u8]) -> u64 {
 fn share(of: Duration, fraction: u64) -> Duration {
     let nanos = u64::try_from(of.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos(((u128::from(nanos) * u128::from(fraction)) >> 64) as u64)
+}
+
+/// The tick before, or that very moment.
+fn on_tick(at: Duration) -> Duration {
+    let into = at.as_nanos() % TICK.as_nanos();
+    at - Duration::from_nanos(into as u64)
 }
 
 fn scale(interval: Duration, by: u64) -> Duration {

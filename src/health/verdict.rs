@@ -1,9 +1,7 @@
-//! What is held to be true of each probe, and what persons have switched.
+//! What is held to be true of a probe, and what persons have switched.
 
 use std::collections::BTreeMap;
 use std::fmt;
-
-use crate::config::model::ProbeId;
 
 /// What health says of one probe (G5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
@@ -37,22 +35,6 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// One verdict a probe of a model, calculated and inverted ones worked out.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Verdicts(pub Vec<Verdict>);
-
-impl Verdicts {
-    /// By probe, whether it counts as up.
-    pub fn up(&self) -> Vec<bool> {
-        self.0.iter().map(|verdict| verdict.is_up()).collect()
-    }
-
-    /// The verdict of a probe; unchecked where there is none.
-    pub fn get(&self, probe: ProbeId) -> Verdict {
-        self.0.get(probe.index()).copied().unwrap_or_default()
     }
 }
 

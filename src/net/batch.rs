@@ -26,10 +26,15 @@ union Control {
     octets: [u8; 64],
 }
 
+/// An address of either family, in half a cache line so that it is found by a shift.
+#[repr(C, align(32))]
+#[derive(Clone, Copy)]
+struct Sender(libc::sockaddr_in6);
+
 /// A batch of datagrams and its replies. Not `Send`: a worker makes its own.
 pub(super) struct Batch {
     buffers: Box<[[u8; ROOM]; BATCH]>,
-    senders: Box<[libc::sockaddr_in6; BATCH]>,
+    senders: Box<[Sender; BATCH]>,
     controls: Box<[Control; BATCH]>,
     parts: Box<[libc::iovec; BATCH]>,
     /// Each points into the boxes above, whose contents never move.
@@ -121,7 +126,7 @@ impl Batch {
     /// (protocol 2).
     #[inline]
     pub(super) fn sender(&self, at: usize) -> Option<IpAddr> {
-        let sender = &self.senders[at];
+        let Sender(sender) = &self.senders[at];
         // Both families have their port at the same place (POSIX fixes it for neither, Linux for both).
         if sender.sin6_port == 0 {
             return None;
@@ -163,41 +168,63 @@ impl Batch {
     }
 
     /// Sends what was queued and never waits.
+    #[inline]
     pub(super) fn send(&mut self, socket: &UdpSocket) -> Sent {
-        let mut sent = Sent::default();
-        let mut from = 0;
-        while from < self.queued {
-            // SAFETY: headers `from..queued` were pointed by `reply` to what armed ones point to, which lives as long
-            // as `self` and is only read.
-            let count = unsafe {
-                libc::syscall(
-                    libc::SYS_sendmmsg,
-                    socket.as_raw_fd(),
-                    self.replies.as_mut_ptr().add(from),
-                    self.queued - from,
-                    libc::MSG_DONTWAIT,
-                )
-            };
-            if count > 0 {
-                sent.replies += count as u64;
-                from += count as usize;
-                continue;
-            }
-            match io::Error::last_os_error().kind() {
-                io::ErrorKind::WouldBlock => {
-                    sent.full += (self.queued - from) as u64;
-                    break;
-                }
-                io::ErrorKind::Interrupted => {}
-                // It concerns the first one only: the others have their turn.
-                _ => {
-                    sent.errors += 1;
-                    from += 1;
-                }
-            }
+        let queued = std::mem::take(&mut self.queued);
+        let sent = if queued == 0 { Ok(0) } else { self.send_from(0, queued, socket) };
+        match sent {
+            Ok(count) if count == queued => Sent { replies: count as u64, ..Sent::default() },
+            sent => self.send_rest(sent, queued, socket),
         }
-        self.queued = 0;
-        sent
+    }
+
+    /// One call for the headers `from..to`: how many of them the system took, at least one.
+    #[inline]
+    fn send_from(&mut self, from: usize, to: usize, socket: &UdpSocket) -> io::Result<usize> {
+        let headers = &mut self.replies[from..to];
+        // SAFETY: these headers were pointed by `reply` to what armed ones point to, which lives as long as `self` and is
+        // only read; there are as many as said.
+        let count = unsafe {
+            libc::syscall(
+                libc::SYS_sendmmsg,
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                headers.len(),
+                libc::MSG_DONTWAIT,
+            )
+        };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// What is left after a first call that did not take all.
+    #[cold]
+    fn send_rest(&mut self, first: io::Result<usize>, queued: usize, socket: &UdpSocket) -> Sent {
+        let mut sent = Sent::default();
+        let (mut from, mut result) = (0, first);
+        loop {
+            match result {
+                Ok(count) => {
+                    sent.replies += count as u64;
+                    from += count;
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        sent.full += (queued - from) as u64;
+                        return sent;
+                    }
+                    io::ErrorKind::Interrupted => {}
+                    // It concerns the first one only: the others have their turn.
+                    _ => {
+                        sent.errors += 1;
+                        from += 1;
+                    }
+                },
+            }
+            if from >= queued {
+                return sent;
+            }
+            result = self.send_from(from, queued, socket);
+        }
     }
 }
 
@@ -321,6 +348,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_full_socket_does_not_take_is_lost_and_counted_and_nobody_waits() {
+        // A Unix socket is full when its peer does not read, which is easier to have than an interface that does not
+        // send; the call and its error are the same.
+        let (server, client) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let server = UdpSocket::from(std::os::fd::OwnedFd::from(server));
+        let mut batch = Batch::new(false);
+        let mut whole = Sent::default();
+        while whole.full == 0 {
+            client.send(b"q").unwrap();
+            assert_eq!(batch.receive(&server).unwrap(), 1);
+            batch.reply(0, 1);
+            let sent = batch.send(&server);
+            assert_eq!((sent.replies + sent.full, sent.errors), (1, 0));
+            whole.replies += sent.replies;
+            whole.full += sent.full;
+            assert!(whole.replies < 100_000, "it never fills");
+        }
+        client.set_nonblocking(true).unwrap();
+        let read = std::iter::from_fn(|| client.recv(&mut [0; 8]).ok()).count();
+        assert_eq!(read as u64, whole.replies);
+    }
+
+    #[test]
     fn a_reply_that_the_system_refuses_costs_no_other_its_turn() {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         let client = client(Ipv4Addr::LOCALHOST.into(), server.local_addr().unwrap());
@@ -336,7 +386,7 @@ mod tests {
         batch.reply(0, 1);
         batch.reply(1, 1);
         // Port 0 is nobody's: sendmmsg refuses it.
-        batch.senders[0].sin6_port = 0;
+        batch.senders[0].0.sin6_port = 0;
         assert_eq!(batch.send(&server), Sent { replies: 1, full: 0, errors: 1 });
         let mut reply = [0; 8];
         assert_eq!(client.recv(&mut reply).unwrap(), 1);

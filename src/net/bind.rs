@@ -4,18 +4,22 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Protocol, Type};
 
-use super::batch;
+use super::datagram::{self, Direction, Options, socket};
+use super::descriptors::descriptors;
+use super::follow::{Group, OWN_MAX, Wildcard};
 use super::holder::{self, Holder, Kind};
+use super::local;
 
-/// Room for bursts while a worker is busy; the kernel caps it at net.core.rmem_max.
-const RECEIVE_ROOM: usize = 4 << 20;
 const BACKLOG: i32 = 1024;
 /// Ports below are for programs with a right to them (ip_unprivileged_port_start as systems are delivered).
 const FIRST_FREE_PORT: u16 = 1024;
 /// How often a port of the kernel's choice is tried again when UDP or TCP of it is taken.
 const PORT_ATTEMPTS: usize = 32;
+/// The share of the process's descriptors that addresses beside a wildcard may take: streams and health checks need the
+/// rest.
+const OWN_SHARE: usize = 4;
 
 /// Why an address cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +46,16 @@ pub(super) struct Pair {
     /// One a worker.
     pub(super) udp: Vec<UdpSocket>,
     pub(super) tcp: TcpListener,
+    /// Of an unspecified address: what it follows, and what this machine's own addresses have at first.
+    pub(super) wildcard: Option<(Wildcard, Vec<Group>)>,
 }
 
 /// Every address, bound and not yet answered on.
 #[derive(Debug)]
 pub struct Bound {
     pub(super) pairs: Vec<Pair>,
-    /// What a person should know: addresses that were left out.
+    pub(super) options: Options,
+    /// What a person should know: addresses that were left out, buffers that are small.
     pub notes: Vec<String>,
 }
 
@@ -59,29 +66,73 @@ impl Bound {
     }
 }
 
-/// Binds UDP and TCP of each address, with `workers` UDP sockets each. With `optional_v6`, IPv6 addresses are left
-/// out, with a note, on a machine that has none; at least one address must remain.
+/// Binds UDP and TCP of each address, UDP once for each worker; of an unspecified address UDP of each address of this
+/// machine as well. `is_default`: nobody asked for these addresses; IPv6 ones are left out, with a note, on a machine
+/// that has none, and small buffers are not worth a word. At least one address must remain.
 ///
 /// # Errors
 /// The first address that cannot be had, and what to do about it.
-pub fn bind(addresses: &[SocketAddr], workers: usize, optional_v6: bool) -> Result<Bound, BindError> {
-    let mut bound = Bound { pairs: Vec::new(), notes: Vec::new() };
+pub fn bind(addresses: &[SocketAddr], options: &Options, is_default: bool) -> Result<Bound, BindError> {
+    let mut bound = Bound { pairs: Vec::new(), options: options.clone(), notes: Vec::new() };
     for &address in addresses {
-        match pair(address, workers.max(1)) {
+        match pair(address, options) {
             Ok(pair) => bound.pairs.push(pair),
-            Err((_, error)) if optional_v6 && address.is_ipv6() && is_without_family(&error) => {
+            Err((_, error)) if is_default && address.is_ipv6() && is_without_family(&error) => {
                 bound.notes.push(format!("this machine has no IPv6: {address} is not served"));
             }
             Err((kind, error)) => return Err(explain(kind, address, &error)),
         }
     }
-    if bound.pairs.is_empty() {
+    bound.bind_own();
+    let Some(pair) = bound.pairs.first() else {
         return Err(BindError {
             cause: "there is no address to serve".into(),
             remedy: "give one with --listen or as listen.dns".into(),
         });
+    };
+    if !is_default {
+        let (receive, send) = (options.receive_buffer, options.send_buffer);
+        let small = [(Direction::Receive, receive), (Direction::Send, send)];
+        bound.notes.extend(small.into_iter().filter_map(|(direction, wanted)| shortage(pair, direction, wanted)));
     }
     Ok(bound)
+}
+
+impl Bound {
+    /// Each of this machine's addresses beside a wildcard; what cannot be had is the wildcard's.
+    fn bind_own(&mut self) {
+        let Self { pairs, options, notes } = self;
+        let wildcards = pairs.iter().filter(|pair| pair.address.ip().is_unspecified()).count();
+        if wildcards == 0 {
+            return;
+        }
+        let most = descriptors() / OWN_SHARE / options.workers.max(1) / wildcards;
+        // Not known: the wildcards serve alone, and whoever follows may find out.
+        let local = local::addresses().unwrap_or_default();
+        for pair in pairs.iter_mut().filter(|pair| pair.address.ip().is_unspecified()) {
+            let mut wildcard = Wildcard::new(pair.address, most.min(OWN_MAX));
+            let changed = wildcard.look(&local, options);
+            notes.extend(changed.notes);
+            pair.wildcard = Some((wildcard, changed.came));
+        }
+    }
+}
+
+/// A word about buffers with less than half the room that was asked for.
+fn shortage(pair: &Pair, direction: Direction, wanted: usize) -> Option<String> {
+    let given = datagram::room(pair.udp.first()?, direction).ok()?;
+    let (what, name) = match direction {
+        Direction::Receive => ("receive", direction.sysctl()),
+        Direction::Send => ("send", direction.sysctl()),
+    };
+    (given < wanted / 2).then(|| {
+        format!(
+            "the kernel gives {} KiB of {what} buffer where {} KiB are asked for, and bursts beyond that are lost: \
+             `sysctl -w {name}={wanted}` allows them",
+            given >> 10,
+            wanted >> 10
+        )
+    })
 }
 
 fn is_without_family(error: &io::Error) -> bool {
@@ -90,27 +141,18 @@ fn is_without_family(error: &io::Error) -> bool {
 
 /// TCP goes first: its port has one listener, so that a second server on the same address is refused here and does not
 /// take half of the first one's datagrams.
-fn pair(wanted: SocketAddr, workers: usize) -> Result<Pair, (Kind, io::Error)> {
+fn pair(wanted: SocketAddr, options: &Options) -> Result<Pair, (Kind, io::Error)> {
     let attempts = if wanted.port() == 0 { PORT_ATTEMPTS } else { 1 };
     let mut attempt = 1;
     loop {
         let tcp = tcp(wanted).map_err(|error| (Kind::Tcp, error))?;
         let address = tcp.local_addr().map_err(|error| (Kind::Tcp, error))?;
-        match (0..workers).map(|_| udp(address)).collect() {
-            Ok(udp) => return Ok(Pair { address, udp, tcp }),
+        match datagram::group(address, options) {
+            Ok(udp) => return Ok(Pair { address, udp, tcp, wildcard: None }),
             Err(error) if error.kind() == ErrorKind::AddrInUse && attempt < attempts => attempt += 1,
             Err(error) => return Err((Kind::Udp, error)),
         }
     }
-}
-
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
-    if address.is_ipv6() {
-        // `[::]` and `0.0.0.0` are two addresses; a list may name either or both.
-        socket.set_only_v6(true)?;
-    }
-    Ok(socket)
 }
 
 fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
@@ -120,19 +162,6 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
-fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
-    #[cfg(unix)]
-    socket.set_reuse_port(true)?;
-    // Less room is slower under bursts and no fault.
-    let _ = socket.set_recv_buffer_size(RECEIVE_ROOM);
-    if address.ip().is_unspecified() {
-        batch::enable_arrival(&socket, address.is_ipv6())?;
-    }
-    socket.bind(&address.into())?;
     Ok(socket.into())
 }
 
@@ -204,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_port_of_the_kernels_choice_is_the_same_for_udp_and_tcp() {
-        let bound = bind(&[loopback(0), loopback(0)], 2, false).unwrap();
+        let bound = bind(&[loopback(0), loopback(0)], &Options::with_workers(2), false).unwrap();
         let addresses = bound.addresses();
         assert_ne!(addresses[0].port(), addresses[1].port());
         for pair in &bound.pairs {
@@ -217,11 +246,11 @@ mod tests {
 
     #[test]
     fn a_second_server_on_the_same_address_is_refused_and_told_by_whom() {
-        let first = bind(&[loopback(0)], 1, false).unwrap();
-        let error = bind(&first.addresses(), 1, false).unwrap_err();
+        let first = bind(&[loopback(0)], &Options::default(), false).unwrap();
+        let error = bind(&first.addresses(), &Options::default(), false).unwrap_err();
         assert!(error.cause.contains(&format!("pid {}", std::process::id())), "{error}");
         let foreign = UdpSocket::bind(loopback(0)).unwrap();
-        let error = bind(&[foreign.local_addr().unwrap()], 1, false).unwrap_err();
+        let error = bind(&[foreign.local_addr().unwrap()], &Options::default(), false).unwrap_err();
         assert!(error.cause.contains("in use (UDP)"), "{error}");
     }
 
@@ -244,16 +273,34 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_refused_by_name() {
-        let error = bind(&[([192, 0, 2, 1], 0).into()], 1, false).unwrap_err();
+        let error = bind(&[([192, 0, 2, 1], 0).into()], &Options::default(), false).unwrap_err();
         assert!(error.cause.contains("does not have the address 192.0.2.1"), "{error}");
     }
 
     #[test]
     fn an_ipv6_address_may_be_left_out_only_where_that_was_allowed() {
         let absent: SocketAddr = "[2001:db8::1]:0".parse().unwrap();
-        let bound = bind(&[loopback(0), absent], 1, true).unwrap();
+        let bound = bind(&[loopback(0), absent], &Options::default(), true).unwrap();
         assert_eq!((bound.pairs.len(), bound.notes.len()), (1, 1));
-        assert!(bind(&[loopback(0), absent], 1, false).is_err());
-        assert!(bind(&[absent], 1, true).is_err());
+        assert!(bind(&[loopback(0), absent], &Options::default(), false).is_err());
+        assert!(bind(&[absent], &Options::default(), true).is_err());
+    }
+
+    #[test]
+    fn beside_a_wildcard_this_machines_addresses_have_sockets_of_their_own() {
+        let bound = bind(&[([0, 0, 0, 0], 0).into()], &Options::with_workers(2), false).unwrap();
+        let (_, own) = bound.pairs[0].wildcard.as_ref().unwrap();
+        let port = bound.addresses()[0].port();
+        let (address, sockets) = own.iter().find(|(address, _)| address.ip().is_loopback()).unwrap();
+        assert_eq!((*address, sockets.len()), (loopback(port), 2));
+        assert!(bind(&[loopback(0)], &Options::default(), false).unwrap().pairs[0].wildcard.is_none());
+    }
+
+    #[test]
+    fn buffers_that_the_system_keeps_small_are_told_with_the_remedy() {
+        let bound = bind(&[loopback(0)], &Options { receive_buffer: 4096, ..Options::default() }, false).unwrap();
+        let told = shortage(&bound.pairs[0], Direction::Receive, 1 << 20).unwrap();
+        assert!(told.contains("4 KiB") && told.contains("1024 KiB") && told.contains("net.core.rmem_max"), "{told}");
+        assert_eq!(shortage(&bound.pairs[0], Direction::Receive, 8000), None);
     }
 }

@@ -1,11 +1,19 @@
-//! What the transports count. Relaxed: each number is right on its own, and none orders another.
+//! What the transports count, by whoever counts it: each thread that answers datagrams has a block of its own, and no
+//! two blocks share a cache line, so that counting costs no worker a line that another one holds.
+//!
+//! All loads and stores are relaxed: each number is right on its own, and none orders another.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::drops::Drops;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// Since the start of the process.
+        /// One block: what one thread, or the streams together, have counted since the start. 128 octets are two lines
+        /// of 64, which processors fetch in pairs.
         #[derive(Debug, Default)]
+        #[repr(align(128))]
         pub struct Counters {
             $($(#[$doc])* pub $name: AtomicU64,)*
         }
@@ -48,14 +56,88 @@ counters! {
     panics,
 }
 
-/// Adds one.
+/// Adds one, from any thread.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Adds many.
+/// Adds many to a counter that no other thread writes: a load and a store, without the bus lock of [`count`].
 pub(crate) fn add(counter: &AtomicU64, many: u64) {
-    if many > 0 {
-        counter.fetch_add(many, Ordering::Relaxed);
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(many), Ordering::Relaxed);
+}
+
+/// Every block of a server, summed on reading.
+#[derive(Debug, Default)]
+pub struct Totals {
+    blocks: Mutex<Vec<Arc<Counters>>>,
+    /// What the kernel threw away before a worker could read it.
+    pub(super) drops: Drops,
+}
+
+impl Totals {
+    /// A block for one more thread, or for one more group of tasks that only [`count`]s.
+    pub(super) fn block(&self) -> Arc<Counters> {
+        let block = Arc::<Counters>::default();
+        self.blocks().push(Arc::clone(&block));
+        block
+    }
+
+    /// Each sum by its name; none ever gets smaller.
+    pub fn read(&self) -> Vec<(&'static str, u64)> {
+        let mut sums = Counters::default().read();
+        for block in self.blocks().iter() {
+            for (sum, (_, counted)) in sums.iter_mut().zip(block.read()) {
+                sum.1 += counted;
+            }
+        }
+        sums.push(("udp_kernel_drops", self.drops.read()));
+        sums
+    }
+
+    /// One sum.
+    pub fn get(&self, name: &str) -> u64 {
+        self.read().iter().find(|(known, _)| *known == name).map_or(0, |&(_, sum)| sum)
+    }
+
+    fn blocks(&self) -> MutexGuard<'_, Vec<Arc<Counters>>> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_blocks_share_a_pair_of_cache_lines() {
+        let totals = Totals::default();
+        let (one, other) = (totals.block(), totals.block());
+        for block in [&one, &other] {
+            assert_eq!(Arc::as_ptr(block) as usize % 128, 0);
+            assert_eq!(size_of_val(&**block) % 128, 0);
+        }
+    }
+
+    #[test]
+    fn sums_are_over_all_blocks_and_stay_when_a_thread_has_ended() {
+        let totals = Totals::default();
+        let (one, other) = (totals.block(), totals.block());
+        add(&one.udp_queries, 40);
+        add(&other.udp_queries, 2);
+        count(&other.panics);
+        drop((one, other));
+        assert_eq!((totals.get("udp_queries"), totals.get("panics"), totals.get("udp_full")), (42, 1, 0));
+    }
+
+    #[test]
+    fn many_threads_may_count_in_one_block() {
+        let totals = Totals::default();
+        let block = totals.block();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1000).for_each(|_| count(&block.tcp_queries)));
+            }
+        });
+        assert_eq!(totals.get("tcp_queries"), 4000);
     }
 }

@@ -1,23 +1,35 @@
 //! Sockets. Comes in: bytes from clients; goes out: what a [`Service`] makes of them.
 //!
 //! [`bind`] takes every address or says why it cannot; [`Bound::serve`] answers on them until [`Serving::stop`].
-//! Datagrams are read by threads of their own, streams by tasks; [`Hickory`] is the portable transport and the entry
-//! for those who run hickory-server.
+//! Datagrams are read by workers, a thread each with a socket of its own at every address; streams by tasks.
+//! Listening on all addresses of the machine, each has sockets of its own beside the wildcard's, and their coming and
+//! going is followed. [`Hickory`] is the portable transport and the entry for those who run
+//! hickory-server. [`load`] is the other side: a generator of queries for measuring.
 //!
 //! Invariants: every transport hands the client's own bytes to the service and sends the service's bytes; a panic,
 //! a fault of one client or an error of the system costs one message or one stream, never a listener; replies leave
 //! from the address that was asked (protocol 7). The crate's only unsafe code is below this module.
 
+pub mod cpu;
+pub mod load;
+
 mod batch;
 mod bind;
 mod connections;
 mod counters;
+mod datagram;
+mod descriptors;
 mod draw;
+mod drops;
+mod follow;
 mod hickory;
 mod holder;
+mod local;
+mod poller;
 mod service;
 mod tcp;
 mod udp;
+mod worker;
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,12 +43,16 @@ use tokio_util::sync::CancellationToken;
 
 pub use bind::{BindError, Bound, bind};
 pub use connections::Limits;
-pub use counters::Counters;
+pub use counters::{Counters, Totals};
+pub use datagram::Options;
+pub use descriptors::raise_descriptors;
 pub use hickory::Hickory;
 pub use service::{Engine, EngineHand, Hand, Service, Turn};
 
 use crate::config::model::Transport;
 use connections::Connections;
+use cpu::Usage;
+use worker::{Port, Worker};
 
 /// Octets that hickory-server keeps for a stream's replies.
 const HICKORY_REPLIES: usize = 64;
@@ -45,10 +61,10 @@ const HICKORY_REPLIES: usize = 64;
 #[derive(Debug)]
 pub struct Serving {
     addresses: Vec<SocketAddr>,
-    counters: Arc<Counters>,
+    totals: Arc<Totals>,
     stop_threads: Arc<AtomicBool>,
     stop_tasks: CancellationToken,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<Usage>>,
     tasks: Vec<Task<()>>,
 }
 
@@ -60,7 +76,7 @@ impl Bound {
     pub fn serve<S: Service>(self, service: S, transport: Transport, limits: Limits) -> io::Result<Serving> {
         let mut serving = Serving {
             addresses: self.addresses(),
-            counters: Arc::default(),
+            totals: Arc::default(),
             stop_threads: Arc::default(),
             stop_tasks: CancellationToken::new(),
             threads: Vec::new(),
@@ -77,26 +93,53 @@ impl Bound {
 
 impl Serving {
     fn native<S: Service>(&mut self, bound: Bound, service: &Arc<S>, limits: Limits) -> io::Result<()> {
-        let connections = Connections::new(limits);
-        for pair in bound.pairs {
-            for socket in pair.udp {
-                let (counters, stop) = (Arc::clone(&self.counters), Arc::clone(&self.stop_threads));
-                self.threads.push(udp::spawn(socket, Arc::clone(service), counters, stop)?);
+        let Bound { pairs, options, .. } = bound;
+        let mut ports: Vec<Vec<Port>> = (0..options.workers.max(1)).map(|_| Vec::new()).collect();
+        let mut deal = |address: SocketAddr, sockets: Vec<std::net::UdpSocket>| {
+            for (ports, socket) in ports.iter_mut().zip(sockets) {
+                let socket = Arc::new(socket);
+                self.totals.drops.watch(&socket);
+                ports.push(Port::new(address, socket));
             }
-            let listener = TcpListener::from_std(pair.tcp)?;
+        };
+        let connections = Connections::new(limits);
+        let streams = self.totals.block();
+        let mut wildcards = Vec::new();
+        for pair in pairs {
+            deal(pair.address, pair.udp);
+            if let Some((wildcard, own)) = pair.wildcard {
+                own.into_iter().for_each(|(address, sockets)| deal(address, sockets));
+                wildcards.push(wildcard);
+            }
             self.tasks.push(tokio::spawn(tcp::listen(
-                listener,
+                TcpListener::from_std(pair.tcp)?,
                 Arc::clone(service),
-                Arc::clone(&self.counters),
+                Arc::clone(&streams),
                 Arc::clone(&connections),
                 self.stop_tasks.clone(),
             )));
+        }
+        let mut tellers = Vec::new();
+        for (number, ports) in ports.into_iter().enumerate() {
+            let mut told = None;
+            if !wildcards.is_empty() {
+                let (teller, end) = worker::telling()?;
+                tellers.push(teller);
+                told = Some(end);
+            }
+            let (service, counters, stop) = (Arc::clone(service), self.totals.block(), Arc::clone(&self.stop_threads));
+            let cpu = options.cpu_of(number);
+            self.threads.push(Worker { ports, told, cpu, service, counters, stop }.spawn()?);
+        }
+        if !wildcards.is_empty() {
+            let (totals, stop) = (Arc::clone(&self.totals), self.stop_tasks.clone());
+            self.tasks.push(tokio::spawn(follow::follow(wildcards, options, tellers, totals, stop)));
         }
         Ok(())
     }
 
     fn hickory<S: Service>(&mut self, bound: Bound, service: Arc<S>, limits: Limits) -> io::Result<()> {
-        let handler = Hickory::counting(service, Arc::clone(&self.counters));
+        let handler = Hickory::counting(service, self.totals.block());
         let mut server = hickory_server::Server::new(handler);
         for pair in bound.pairs {
             for socket in pair.udp {
@@ -124,21 +167,26 @@ impl Serving {
         &self.addresses
     }
 
-    /// What was counted so far.
-    pub fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
+    /// What is counted.
+    pub fn counters(&self) -> Arc<Totals> {
+        Arc::clone(&self.totals)
     }
 
-    /// Stops answering, and returns when every thread and listener has ended: within half a second.
-    pub async fn stop(mut self) {
+    /// Stops answering, and returns when every thread and listener has ended: within half a second. What the threads
+    /// that answer datagrams have used since they began is told.
+    pub async fn stop(mut self) -> Usage {
         self.tell();
         for task in std::mem::take(&mut self.tasks) {
             // A task that panicked has ended as well.
             let _ = task.await;
         }
         let threads = std::mem::take(&mut self.threads);
-        let joined = tokio::task::spawn_blocking(|| threads.into_iter().for_each(|thread| drop(thread.join())));
-        let _ = joined.await;
+        let joined = tokio::task::spawn_blocking(|| {
+            let mut used = Usage::default();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).for_each(|usage| used += usage);
+            used
+        });
+        joined.await.unwrap_or_default()
     }
 
     fn tell(&self) {
@@ -178,7 +226,7 @@ mod tests {
     }
 
     async fn is_answered(transport: Transport) {
-        let bound = bind(&[([127, 0, 0, 1], 0).into()], 2, false).unwrap();
+        let bound = bind(&[([127, 0, 0, 1], 0).into()], &Options::with_workers(2), false).unwrap();
         let serving = bound.serve(refuse, transport, Limits::default()).unwrap();
         let server = serving.addresses()[0];
         let expected = [b"\x12\x34\x81\x05", &QUERY[4..]].concat();
@@ -198,7 +246,7 @@ mod tests {
         assert_eq!(reply, expected);
 
         serving.stop().await;
-        assert!(bind(&[server], 1, false).is_ok(), "the address is free again");
+        assert!(bind(&[server], &Options::default(), false).is_ok(), "the address is free again");
     }
 
     #[tokio::test]

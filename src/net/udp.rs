@@ -1,56 +1,54 @@
-//! Datagrams: one thread and one socket an address and worker; the kernel spreads clients over them.
+//! Datagrams: one batch read, answered and sent.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle, sleep};
+use std::thread::sleep;
 use std::time::Duration;
 
 use super::batch::{Batch, Sent};
 use super::counters::{Counters, add, count};
 use super::draw::Draw;
-use super::service::{Hand, Service, Turn};
+use super::service::{Hand, Turn};
 use crate::answer::{Peer, Query};
 
-/// How often an idle worker looks whether it should stop.
-const NAP: Duration = Duration::from_millis(250);
 /// A socket that does nothing but fail is asked this seldom.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Starts a worker that runs until `stop` is set.
-pub(super) fn spawn<S: Service>(
-    socket: UdpSocket,
-    service: Arc<S>,
-    counters: Arc<Counters>,
-    stop: Arc<AtomicBool>,
-) -> io::Result<JoinHandle<()>> {
-    socket.set_read_timeout(Some(NAP))?;
-    let wildcard = socket.local_addr()?.ip().is_unspecified();
-    Builder::new().name("udp".into()).spawn(move || run(&socket, wildcard, &*service, &counters, &stop))
+/// What a worker answers with, whichever socket a batch came from.
+pub(super) struct Answerer<'a, H> {
+    hand: H,
+    counters: &'a Counters,
+    query: Query,
+    draw: Draw,
 }
 
-fn run(socket: &UdpSocket, wildcard: bool, service: &impl Service, counters: &Counters, stop: &AtomicBool) {
-    let mut draw = Draw::new();
-    let mut batch = Batch::new(wildcard);
-    let mut hand = service.hand();
-    let mut query = Query::default();
-    while !stop.load(Ordering::Relaxed) {
+impl<'a, H: Hand> Answerer<'a, H> {
+    pub(super) fn new(hand: H, counters: &'a Counters) -> Self {
+        Self { hand, counters, query: Query::default(), draw: Draw::new() }
+    }
+
+    /// An idle worker too lets go of what is no longer current.
+    pub(super) fn refresh(&mut self) {
+        self.hand.turn();
+    }
+
+    /// Reads a batch from `socket`, waiting as it is set to, and answers it.
+    #[inline]
+    pub(super) fn exchange(&mut self, socket: &UdpSocket, batch: &mut Batch) {
         let received = batch.receive(socket);
-        // An idle worker too lets go of what is no longer current.
-        let turn = hand.turn();
+        let turn = self.hand.turn();
         match received {
             Ok(received) => {
-                answer(&mut batch, received, &turn, counters, &mut query, &mut draw);
-                note(counters, received, batch.send(socket));
+                answer(batch, received, &turn, self.counters, &mut self.query, &mut self.draw);
+                note(self.counters, received, batch.send(socket));
             }
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
                 // An ICMP error for an earlier reply: nothing is wrong with the socket.
-                ErrorKind::ConnectionRefused => count(&counters.udp_errors),
+                ErrorKind::ConnectionRefused => count(&self.counters.udp_errors),
                 _ => {
-                    count(&counters.udp_errors);
+                    count(&self.counters.udp_errors);
                     sleep(PAUSE);
                 }
             },
@@ -97,37 +95,5 @@ fn note(counters: &Counters, received: usize, sent: Sent) {
     if sent.full + sent.errors > 0 {
         add(&counters.udp_full, sent.full);
         add(&counters.udp_errors, sent.errors);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-    use super::*;
-
-    #[test]
-    fn a_panic_loses_its_own_packet_only() {
-        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = server.local_addr().unwrap();
-        let service = |query: &[u8], _: Peer, _: u64, out: &mut [u8]| {
-            assert_ne!(query, b"poison");
-            out[..query.len()].copy_from_slice(query);
-            Some(query.len())
-        };
-        let (counters, stop) = (Arc::new(Counters::default()), Arc::new(AtomicBool::new(false)));
-        let worker = spawn(server, Arc::new(service), Arc::clone(&counters), Arc::clone(&stop)).unwrap();
-
-        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        client.send_to(b"poison", address).unwrap();
-        client.send_to(b"query", address).unwrap();
-        let mut reply = [0; 16];
-        let (length, from) = client.recv_from(&mut reply).unwrap();
-        assert_eq!((&reply[..length], from), (&b"query"[..], address));
-        assert_eq!(counters.panics.load(Ordering::Relaxed), 1);
-
-        stop.store(true, Ordering::Relaxed);
-        worker.join().unwrap();
     }
 }

@@ -47,8 +47,8 @@ impl<'a> Evaluator<'a> {
         let address_up = |address| self.holds_at(&endpoint.health, address) && self.holds_at(beside, address);
         match self.answer_type(id) {
             RecordType::A | RecordType::AAAA => {
-                let record_up = |record: &Box<[u8]>| address(record).is_none_or(address_up);
-                if records.iter().all(record_up) {
+                let record_up = |record: &[u8]| address(record).is_none_or(address_up);
+                if records.iter().all(|record| record_up(record)) {
                     return records.into();
                 }
                 records.iter().filter(|record| record_up(record)).cloned().collect()

@@ -167,6 +167,8 @@ struct Next {
     unloaded: Vec<Run>,
     slots: Index,
     len: usize,
+    /// Labels of the deepest apex of a zone that could not be loaded.
+    deepest: usize,
 }
 
 impl Next {
@@ -181,6 +183,7 @@ impl Next {
             unloaded: Vec::new(),
             slots: before.map_or_else(|| Index::with_capacity(0), |before| before.table.index()),
             len: 0,
+            deepest: 0,
         }
     }
 
@@ -230,8 +233,12 @@ impl Next {
             let handed = laid.handed.iter().filter_map(|&(at, line)| Some((*inner.get(at as usize)?, line)));
             let built = Built { handed: handed.collect(), runs: laid.runs.into(), names: laid.names, steers };
             self.zones[number as usize] = Some(Arc::new(built));
-            self.ends[number as usize] =
-                ZoneEnds { apex_len: zone.apex.as_wire().len() as u8, line: laid.ends, parent_side: None };
+            self.ends[number as usize] = ZoneEnds {
+                apex_len: zone.apex.as_wire().len() as u8,
+                deepest: laid.deepest,
+                line: laid.ends,
+                parent_side: None,
+            };
         }
 
         self.len = self.zones.iter().flatten().map(|built| built.names).sum();
@@ -290,11 +297,12 @@ impl Next {
         for apex in apexes {
             let name = Lowered::new(apex.as_wire(), seed);
             let hash = tag(name.hash());
-            let is_it = |line: u32| Record::at(self.chunks[chunk_of(line)].at(line)).name() == name.suffix(0);
+            let is_it = |line: u32| Record::at(self.chunks[chunk_of(line)].at(line)).name() == name.whole();
             if self.slots.find(hash, is_it).is_none() && met.insert(apex.view()) {
-                draft.begin(Head { is_unloaded: true, ..Head::default() }, name.suffix(0));
+                draft.begin(Head { is_unloaded: true, ..Head::default() }, name.whole());
                 draft.group();
                 placed.push((hash, writer.push(draft.record())));
+                self.deepest = self.deepest.max(name.labels());
             }
         }
         let runs: Vec<Run> = writer.runs_since(mark).collect();
@@ -326,7 +334,9 @@ impl Next {
             self.live.pop();
             self.chunks.pop();
         }
-        let table = NameTable::new(self.slots, seed, self.chunks.into(), self.ends.into(), self.len);
+        let used = self.zones.iter().zip(&self.ends).filter(|(zone, _)| zone.is_some());
+        let deepest = used.map(|(_, ends)| ends.deepest.into()).fold(self.deepest, usize::max);
+        let table = NameTable::new(self.slots, seed, self.chunks.into(), self.ends.into(), self.len, deepest);
         (table, Directory { zones: self.zones, order, nesting, unloaded: self.unloaded, live: self.live })
     }
 }

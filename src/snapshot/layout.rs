@@ -36,6 +36,8 @@ pub(super) struct LaidZone {
     pub(super) handed: Vec<(u32, u32)>,
     /// How many names can be found.
     pub(super) names: usize,
+    /// Labels of the deepest one, the root's excluded.
+    pub(super) deepest: u8,
 }
 
 /// All that was laid out. Lines are counted as if `chunks` were numbered from 0.
@@ -151,6 +153,7 @@ impl LaidZone {
         self.runs.extend(piece.runs);
         self.handed.extend(piece.handed);
         self.names += piece.names;
+        self.deepest = self.deepest.max(piece.deepest);
     }
 }
 
@@ -179,6 +182,7 @@ impl<'m> Worker<'m> {
                 None => {
                     self.part.placed.push((standing.hash, line));
                     zone.names += 1;
+                    zone.deepest = zone.deepest.max(labels(standing.name));
                 }
             }
             if standing.is_near_wildcard {
@@ -240,6 +244,17 @@ impl<'m> Worker<'m> {
         self.part.chunks = self.writer.finish();
         self.part
     }
+}
+
+/// Labels of a name in wire form, the root's excluded: at most 127.
+fn labels(name: &[u8]) -> u8 {
+    let mut at = 0;
+    let mut labels = 0;
+    while let Some(&len) = name.get(at).filter(|&&len| len != 0) {
+        at += 1 + usize::from(len);
+        labels += 1;
+    }
+    labels
 }
 
 fn soa_data(soa: &Soa) -> Vec<u8> {

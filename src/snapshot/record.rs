@@ -8,7 +8,7 @@
 //! records have owners of their own.
 
 use super::ready::{ReadyRef, Records, TO_QUESTION, write_fixed};
-use crate::wire::{RecordType, RrsetRef};
+use crate::wire::{Lowered, RecordType, RrsetRef};
 
 /// Octets before the name.
 const HEAD: usize = 16;
@@ -148,8 +148,9 @@ impl<'a> Record<'a> {
     /// The one that `octets` begin with.
     #[inline]
     pub(super) fn at(octets: &'a [u8]) -> Self {
-        const NONE_HERE: Record<'static> = Record { head: &[0; HEAD], rest: &[] };
-        octets.split_first_chunk().map_or(NONE_HERE, |(head, rest)| Record { head, rest })
+        const NOTHING: &[u8; HEAD] = &[0; HEAD];
+        // Whoever has a line has a whole record.
+        Self { head: octets.first_chunk().unwrap_or(NOTHING), rest: &octets[HEAD..] }
     }
 
     #[inline]
@@ -205,6 +206,27 @@ impl<'a> Record<'a> {
     #[inline]
     pub(super) fn name(self) -> &'a [u8] {
         self.rest.get(..self.name_len()).unwrap_or_default()
+    }
+
+    /// Whether this is the record of `name`: word by word, since both have octets behind their names that fill the last.
+    #[inline(always)]
+    pub(super) fn is_of(self, name: &Lowered) -> bool {
+        let len = name.octets();
+        if self.name_len() != len {
+            return false;
+        }
+        let mut at = 0;
+        loop {
+            let Some(own) = self.rest.get(at..).and_then(|rest| rest.first_chunk()) else { return false };
+            let differing = u64::from_le_bytes(*own) ^ name.word(at);
+            if at + 8 >= len {
+                return differing << (64 - 8 * (len - at) as u32) == 0;
+            }
+            if differing != 0 {
+                return false;
+            }
+            at += 8;
+        }
     }
 
     /// The first RRset that `wanted` takes.

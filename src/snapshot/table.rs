@@ -21,6 +21,8 @@ pub struct NameTable {
     /// By number.
     pub(super) zones: Box<[ZoneEnds]>,
     len: usize,
+    /// Labels of the deepest name.
+    deepest: usize,
     /// What names are hashed with.
     seed: u64,
 }
@@ -30,6 +32,8 @@ pub struct NameTable {
 pub(super) struct ZoneEnds {
     /// Octets of the apex.
     pub(super) apex_len: u8,
+    /// Labels of its deepest name, the root's excluded.
+    pub(super) deepest: u8,
     /// The line of the record of its negative answers.
     pub(super) line: u32,
     /// The line of what the zone around it says at its apex.
@@ -57,9 +61,16 @@ pub struct Node<'a> {
 }
 
 impl NameTable {
-    pub(super) fn new(slots: Index, seed: u64, chunks: Box<[Chunk]>, zones: Box<[ZoneEnds]>, len: usize) -> Self {
+    pub(super) fn new(
+        slots: Index,
+        seed: u64,
+        chunks: Box<[Chunk]>,
+        zones: Box<[ZoneEnds]>,
+        len: usize,
+        deepest: usize,
+    ) -> Self {
         let slots = slots.into_slots();
-        Self { mask: slots.len() - 1, slots, seed, chunks, zones, len }
+        Self { mask: slots.len() - 1, slots, seed, chunks, zones, len, deepest }
     }
 
     /// A copy of the slots, to make the next table's from.
@@ -76,7 +87,7 @@ impl NameTable {
 
     #[inline]
     fn record(&self, line: u32) -> Record<'_> {
-        Record::at(self.chunks.get(chunk_of(line)).map_or(&[], |chunk| chunk.at(line)))
+        Record::at(self.chunks[chunk_of(line)].at(line))
     }
 
     #[inline]
@@ -85,16 +96,16 @@ impl NameTable {
     }
 
     #[inline(always)]
-    fn find(&self, hash: u64, name: &[u8]) -> Option<Node<'_>> {
+    fn find(&self, hash: u64, is_it: impl Fn(Record<'_>) -> bool) -> Option<Node<'_>> {
         let mut slot = tag(hash) as usize & self.mask;
         loop {
-            let &(found, line) = self.slots.get(slot)?;
+            let (found, line) = self.slots[slot];
             if line == EMPTY {
                 return None;
             }
             if found == tag(hash) {
                 let node = self.node(line);
-                if node.record.name() == name {
+                if is_it(node.record) {
                     return Some(node);
                 }
             }
@@ -105,7 +116,7 @@ impl NameTable {
     /// What stands at this very name.
     #[inline(always)]
     pub fn exact(&self, name: &Lowered) -> Option<Node<'_>> {
-        self.find(name.hash(), name.whole())
+        self.find(name.hash(), |record| record.is_of(name))
     }
 
     /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
@@ -113,8 +124,10 @@ impl NameTable {
         if let Some(node) = self.exact(name) {
             return Some((node, 0));
         }
-        let hashes = name.hashes();
-        (1..=name.labels()).find_map(|skip| Some((self.find(hashes[skip], name.suffix(skip))?, skip)))
+        // No name with more labels than the deepest one is here.
+        let first = name.labels().saturating_sub(self.deepest).max(1);
+        name.ancestors(first)
+            .find_map(|(skip, octets, hash)| Some((self.find(hash, |record| record.name() == octets)?, skip)))
     }
 
     /// What names are hashed with that are looked up here.

@@ -42,6 +42,8 @@ pub mod flag {
     pub const OPCODE: u16 = 0x7800;
 }
 
+/// Octets of an OPT record without options.
+const OPT_FIXED: usize = 11;
 /// Class IN.
 pub const CLASS_IN: u16 = 1;
 
@@ -78,11 +80,12 @@ impl Default for Query {
 }
 
 impl Query {
-    /// Of class IN, for a type of data, and without EDNS or with the version of it that there is.
+    /// Of class IN, for a type of data, and without EDNS or with the version of it that there is and no option that is
+    /// answered but client subnet.
     #[inline]
     pub fn is_ordinary(&self) -> bool {
-        let is_known = self.edns.as_ref().is_none_or(|edns| edns.version == 0);
-        self.qclass == CLASS_IN && !self.qtype.is_meta() && is_known
+        let is_usual = self.edns.as_ref().is_none_or(|edns| edns.version == 0 && !edns.nsid);
+        self.qclass == CLASS_IN && !self.qtype.is_meta() && is_usual
     }
 
     /// Where the question ends in the message.
@@ -97,6 +100,53 @@ impl Query {
     #[inline(always)]
     pub fn read(&mut self, buffer: &[u8], len: usize, seed: u64) -> Reading {
         self.edns = None;
+        self.name.reseed(seed);
+        match self.read_common(buffer, len) {
+            Some(()) => Reading::Query,
+            None => self.read_any(buffer, len),
+        }
+    }
+
+    /// Nearly all that comes: a query with one question, and nothing behind it but an OPT, if that. `None`: any other
+    /// message.
+    #[inline(always)]
+    fn read_common(&mut self, buffer: &[u8], len: usize) -> Option<()> {
+        /// One question, no answer, no authority, one additional record.
+        const ONE_AND_ONE: u64 = 1 << 48 | 1;
+        let header = buffer.first_chunk::<HEADER>()?;
+        let counts = u64::from_be_bytes(*header.last_chunk()?);
+        if len < HEADER || header[2] & ((flag::QR | flag::OPCODE) >> 8) as u8 != 0 || counts | 1 != ONE_AND_ONE {
+            return None;
+        }
+        let question_end = HEADER + self.name.read(buffer, HEADER, len)? + 4;
+        self.read_type(buffer, question_end)?;
+        if counts != ONE_AND_ONE {
+            return (question_end <= len).then_some(());
+        }
+        let opt: &[u8; OPT_FIXED] = buffer.get(question_end..)?.first_chunk()?;
+        let &[0, 0, 41, size_hi, size_lo, high, version, flags, zero, len_hi, len_lo] = opt else { return None };
+        let options = question_end + OPT_FIXED;
+        let end = options + usize::from(u16::from_be_bytes([len_hi, len_lo]));
+        if end > len {
+            return None;
+        }
+        let edns = self.edns.insert(Edns::new(u16::from_be_bytes([size_hi, size_lo]), [high, version, flags, zero]));
+        edns.read_options(buffer, options, end)
+    }
+
+    /// Type and class, the last four octets of the question.
+    #[inline(always)]
+    fn read_type(&mut self, buffer: &[u8], question_end: usize) -> Option<()> {
+        let &[type_hi, type_lo, class_hi, class_lo] = buffer.get(question_end - 4..)?.first_chunk()?;
+        self.qtype = RecordType(u16::from_be_bytes([type_hi, type_lo]));
+        self.qclass = u16::from_be_bytes([class_hi, class_lo]);
+        Some(())
+    }
+
+    /// Any message.
+    #[inline(never)]
+    fn read_any(&mut self, buffer: &[u8], len: usize) -> Reading {
+        self.edns = None;
         let Some(message) = buffer.get(..len) else { return Reading::Drop };
         let Some(header) = message.first_chunk::<HEADER>() else { return Reading::Drop };
         let bits = u16::from_be_bytes([header[2], header[3]]);
@@ -110,31 +160,20 @@ impl Query {
         if count(4) != 1 {
             return Reading::HeaderOnly(Rcode::FormErr);
         }
-        self.name.reseed(seed);
         let Some(name_len) = self.name.read(buffer, HEADER, len) else {
             return Reading::HeaderOnly(Rcode::FormErr);
         };
-        let end = HEADER + name_len;
-        let Some(&[type_hi, type_lo, class_hi, class_lo]) = message.get(end..).and_then(|rest| rest.first_chunk())
-        else {
+        let question_end = HEADER + name_len + 4;
+        if self.read_type(message, question_end).is_none() {
             return Reading::HeaderOnly(Rcode::FormErr);
-        };
-        self.qtype = RecordType(u16::from_be_bytes([type_hi, type_lo]));
-        self.qclass = u16::from_be_bytes([class_hi, class_lo]);
-        let counts = [count(6), count(8), count(10)];
-        let read = match counts {
-            [0, 0, 0] => Some(()),
-            // Nearly all that comes.
-            [0, 0, 1] if message.get(end + 4) == Some(&0) => {
-                self.read_record(buffer, len, end + 4, Section::Additional).map(drop)
-            }
-            _ => self.read_records(buffer, len, end + 4, counts),
-        };
-        if read.is_some() { Reading::Query } else { Reading::Malformed }
+        }
+        match self.read_records(buffer, len, question_end, [count(6), count(8), count(10)]) {
+            Some(()) => Reading::Query,
+            None => Reading::Malformed,
+        }
     }
 
     /// Walks the three record sections for the OPT. `None` is FORMERR; an OPT seen before the fault is kept.
-    #[inline(never)]
     fn read_records(&mut self, buffer: &[u8], len: usize, mut at: usize, counts: [u16; 3]) -> Option<()> {
         for (section, count) in [Section::Answer, Section::Authority, Section::Additional].into_iter().zip(counts) {
             for _ in 0..count {
@@ -145,7 +184,6 @@ impl Query {
     }
 
     /// Where the record that begins at `owner` ends; an OPT is read.
-    #[inline(always)]
     fn read_record(&mut self, buffer: &[u8], len: usize, owner: usize, section: Section) -> Option<usize> {
         let message = buffer.get(..len)?;
         let at = skip_name(message, owner)?;

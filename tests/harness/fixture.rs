@@ -157,11 +157,11 @@ impl Setup {
         let loaded = load_files(&self.server, &files);
         assert_loads(&loaded);
         let model = loaded.model.expect("just seen");
-        let mut verdicts = Verdicts(vec![Verdict::Up; model.probes.len()]);
+        let mut verdicts = Verdicts::from(vec![Verdict::Up; model.probes.len()]);
         let mut set = |probes: Vec<ProbeId>, verdict: Verdict| {
             assert!(!probes.is_empty(), "something to set {verdict:?}");
             for probe in probes {
-                verdicts.0[probe.index()] = verdict;
+                verdicts.set(probe, verdict);
             }
         };
         for (endpoint, address) in &self.down {

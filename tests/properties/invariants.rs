@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use rhumb::config::model::{EndpointId, Health, RouteId, Target};
+use rhumb::config::model::{EndpointId, Health, ProbeId, RouteId, Target};
 use rhumb::health::{Verdict, Verdicts};
 use rhumb::snapshot::Place;
 use rhumb::wire::RecordType;
@@ -32,7 +32,7 @@ fn g4_g6_no_verdicts_ever_empty_an_answer() {
         let mut draws = Draws::new(seed);
         let fixture = Fixture::compiled(case.inputs.clone());
         for _ in 0..3 {
-            let verdicts = Verdicts((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)).collect());
+            let verdicts = Verdicts::from_iter((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)));
             let fixture = fixture.with(verdicts, BTreeSet::new());
             for _ in 0..6 {
                 let ask = ask(&case, &mut draws);
@@ -58,7 +58,7 @@ fn g4_w8_t5_with_every_probe_down_each_draw_answers_as_with_every_probe_up() {
         if model.endpoints.iter().any(|e| matches!(e.health, Health::Unchecked)) {
             continue;
         }
-        let all = |verdict| Verdicts(vec![verdict; model.probes.len()]);
+        let all = |verdict| Verdicts::from(vec![verdict; model.probes.len()]);
         let up = Fixture::compiled(case.inputs.clone()).with(all(Verdict::Up), BTreeSet::new());
         let down = up.with(all(Verdict::Down), BTreeSet::new());
         let mut draws = Draws::new(seed);
@@ -77,7 +77,7 @@ fn e2_regions_and_so_scopes_do_not_depend_on_health() {
         let case = Case::new(seed, 6, Kind::Plain);
         let one = Fixture::compiled(case.inputs.clone());
         let mut draws = Draws::new(seed);
-        let verdicts = Verdicts((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)).collect());
+        let verdicts = Verdicts::from_iter((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)));
         let other = one.with(verdicts, BTreeSet::new());
         for _ in 0..20 {
             let ask = ask(&case, &mut draws);
@@ -177,11 +177,10 @@ fn g1_a_flip_of_health_recompiles_what_depends_on_it_and_nothing_is_missed() {
         let mut fixture = Fixture::compiled(case.inputs.clone());
         for _ in 0..10 {
             let mut verdicts = fixture.inputs.verdicts.clone();
-            verdicts.0.resize(case.inputs.model.probes.len(), Verdict::Unchecked);
-            if !verdicts.0.is_empty() {
+            if !verdicts.is_empty() {
                 for _ in 0..1 + draws.below(3) {
-                    let flipped = draws.below(verdicts.0.len());
-                    verdicts.0[flipped] = random_verdict(&mut draws);
+                    let flipped = ProbeId(draws.below(verdicts.len()) as u32);
+                    verdicts.set(flipped, random_verdict(&mut draws));
                 }
             }
             let mut drained = fixture.inputs.drained.clone();
@@ -220,7 +219,7 @@ fn r7_a_sweep_finds_what_differs_and_nothing_else() {
         let case = Case::new(seed, 6, Kind::Any);
         let mut draws = Draws::new(seed);
         let mut snapshot = Fixture::compiled(case.inputs.clone()).snapshot;
-        let verdicts = Verdicts((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)).collect());
+        let verdicts = Verdicts::from_iter((0..case.inputs.model.probes.len()).map(|_| random_verdict(&mut draws)));
         let right = Fixture::compiled(case.inputs.clone()).with(verdicts.clone(), BTreeSet::new()).snapshot;
         // As if these changes had been missed.
         (snapshot.inputs.verdicts, snapshot.inputs.drained) = (verdicts, BTreeSet::new());

@@ -274,7 +274,7 @@ impl Maker {
         self.latencies();
         let names = self.zone();
         let worst = *self.draws.pick(&[0, 0, 2, 5, 9, 10]);
-        let verdicts = (0..self.model.probes.len())
+        let verdicts: Verdicts = (0..self.model.probes.len())
             .map(|_| match self.draws.below(10) {
                 n if n < worst => Verdict::Down,
                 9 => Verdict::Unchecked,
@@ -287,8 +287,7 @@ impl Maker {
             drained.extend((0..self.model.endpoints.len() as u32).filter(|_| self.draws.one_in(part)).map(EndpointId));
         }
         let places = Arc::new(paint(&painted));
-        let inputs =
-            Inputs { model: Arc::new(self.model), places, verdicts: Verdicts(verdicts), drained, seed: 0x5eed };
+        let inputs = Inputs { model: Arc::new(self.model), places, verdicts, drained, seed: 0x5eed };
         Case { inputs, painted, names }
     }
 

@@ -9,7 +9,9 @@ mod server;
 mod web;
 mod wire;
 
+mod addresses;
 mod bad_input;
+mod bench;
 mod commands;
 mod edits;
 mod example;

@@ -110,7 +110,24 @@ impl Site {
     #[track_caller]
     pub(crate) fn start_with(&self, flags: &[&str]) -> Server {
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
-        Server::start(&self.directory, &self.path().join(format!("log-{number}")), flags)
+        Server::start(&self.directory, serve(self.path(), flags), &self.path().join(format!("log-{number}")))
+    }
+
+    /// Serves in a network namespace, of which the test has no other part than `ip netns exec`.
+    #[track_caller]
+    pub(crate) fn start_in(&self, namespace: &str, flags: &[&str]) -> Server {
+        let outside = serve(self.path(), flags);
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", namespace]).arg(outside.get_program()).args(outside.get_args());
+        inside.current_dir(self.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+        for (name, value) in outside.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
+        let number = self.starts.fetch_add(1, Ordering::Relaxed);
+        Server::start(&self.directory, inside, &self.path().join(format!("log-{number}")))
     }
 
     /// Runs `rhumb serve` with further flags to its end, which is expected to come by itself.
@@ -158,9 +175,9 @@ pub(crate) struct Server {
 
 impl Server {
     #[track_caller]
-    fn start(directory: &Arc<TempDir>, log: &Path, flags: &[&str]) -> Self {
+    fn start(directory: &Arc<TempDir>, mut serve: Command, log: &Path) -> Self {
         let file = fs::File::create(log).unwrap();
-        let mut child = serve(directory.path(), flags).stderr(file).spawn().unwrap();
+        let mut child = serve.stderr(file).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let (line, lines) = mpsc::channel();
         thread::spawn(move || {

@@ -37,6 +37,9 @@ pub(crate) fn server(
     if let Some(workers) = fields.integer("workers") {
         server.workers = workers.value as usize;
     }
+    if let Some(pin) = fields.flag("pin_workers") {
+        server.pin_workers = pin.value;
+    }
     if let Some(depth) = fields.integer("depth") {
         server.depth = depth.value as usize;
     }
@@ -80,6 +83,14 @@ fn listen(
     if fields.key_site("dns").is_some() {
         server.dns = fields.texts("dns").iter().filter_map(|text| socket(findings, text)).collect();
         server.dns_is_default = false;
+    }
+    for (key, octets) in [("receive_buffer", &mut server.receive_buffer), ("send_buffer", &mut server.send_buffer)] {
+        if let Some(number) = fields.integer(key) {
+            *octets = number.value as usize;
+        }
+    }
+    if let Some(steer) = fields.flag("steer_by_cpu") {
+        server.steer_by_cpu = steer.value;
     }
     if let Some(file) = fields.text("admin_token_file") {
         server.admin_token_file = Some(beside(&file));

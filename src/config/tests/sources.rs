@@ -9,6 +9,7 @@ const SERVER: &str = r#"
 zones = "zones"
 state = "/var/lib/rhumb"
 workers = 2
+pin_workers = true
 transport = "hickory"
 reload = "zone"
 identity = "one"
@@ -16,6 +17,9 @@ depth = 3
 [listen]
 dns = ["0.0.0.0:53", "[::]:53"]
 admin = "unix:admin.sock"
+receive_buffer = 1048576
+send_buffer = 65536
+steer_by_cpu = true
 [geoip]
 prefer = "resolver"
 unknown = "US-NY"
@@ -50,6 +54,8 @@ fn every_key_of_the_server_file_reaches_the_model() {
     assert_eq!((server.dns.len(), server.dns_is_default), (2, false));
     assert_eq!(server.admin, AdminAddress::Unix(directory.path().join("admin.sock")));
     assert_eq!(server.limits, Limits { maps: 7, ..Limits::default() });
+    assert_eq!((server.receive_buffer, server.send_buffer), (1_048_576, 65_536));
+    assert!(server.pin_workers && server.steer_by_cpu);
     assert_eq!(server.unknown.unwrap().subdivision.unwrap().as_str(), "US-NY");
     let (network, place) = &server.networks[0];
     assert_eq!(
@@ -131,7 +137,7 @@ fn all_files_that_were_read_are_among_the_sources() {
         ("zones/a.zone", "www A 192.0.2.1\n"),
     ]);
     let mut names: Vec<_> =
-        loaded.sources.iter().map(|(path, _)| path.file_name().unwrap().to_str().unwrap()).collect();
+        loaded.sources.iter().map(|source| source.path().file_name().unwrap().to_str().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(names, ["a.zone", "example.com.toml", "latency.csv", "rhumb.toml"]);
     assert!(loaded.model.is_some(), "{:?}", loaded.diagnostics);

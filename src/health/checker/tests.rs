@@ -1,19 +1,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 //! The checker as a whole: scripted probes in simulated time, and real ones on loopback.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rustls::RootCertStore;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use super::super::probe::{Ask, Outcome, Stage};
 use super::super::resolve::tests::Listed;
+use super::super::runner::{Cell, Spec, keep_running};
 use super::super::sample;
 use super::*;
 use crate::config;
-use crate::config::model::{Check, ProbeId};
+use crate::config::model::{Check, CheckKind, ProbeId};
+use crate::health::Verdict;
 
 /// What a scripted probe does.
 #[derive(Clone, Copy)]
@@ -59,7 +64,7 @@ impl Ask for Scripted {
 }
 
 impl Build for Scripted {
-    fn build(&self, _check: &Check, _subject: &Subject) -> Result<Box<dyn Ask>, String> {
+    fn build(&self, _check: &Arc<Check>, _subject: &Subject) -> Result<Box<dyn Ask>, String> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -83,7 +88,7 @@ impl Stand {
     ) -> Self {
         let log = Log::default();
         let kinds = Arc::new(Scripted { script: Arc::new(act), log: Arc::clone(&log), counts: Arc::default() });
-        let options = Options { store, resolver, kinds, seed: 11 };
+        let options = Options { store, resolver, kinds, seed: 11, under_way: 100_000 };
         let began = Instant::now();
         let checker = Checker::start(&Handle::current(), options, Arc::new(model));
         Self { checker, log, began }
@@ -195,6 +200,18 @@ async fn h8_ten_thousand_probes_keep_their_pace() {
     assert!(busiest < 1300, "{busiest}");
 }
 
+#[tokio::test]
+async fn a_probe_that_waits_for_its_time_takes_less_than_a_kilobyte_of_task() {
+    let runtime = Handle::current();
+    let names = Arc::new(Names::new(Arc::<Listed>::default(), runtime));
+    let kinds = Arc::new(Kinds::new(Secure::with_roots(RootCertStore::empty())));
+    let shared = Arc::new(Shared::new(kinds, names, Gate::new(1), 1));
+    let check = Arc::new(sample::tcp_check("tcp"));
+    let spec = Spec { key: "key".into(), definition: 1, check, subject: Subject::Address(subject(0).ip()) };
+    let task = keep_running(shared, Arc::new(spec), Arc::new(Cell::new(None)), 1);
+    assert!(size_of_val(&task) < 1000, "{}", size_of_val(&task));
+}
+
 #[tokio::test(start_paused = true)]
 async fn h13_no_result_leaves_the_verdict_and_is_counted() {
     let stand = Stand::new(model([0]), None, |_, run| if run > 4 { Act::Local } else { Act::Fail });
@@ -206,6 +223,52 @@ async fn h13_no_result_leaves_the_verdict_and_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn h13_a_local_fault_after_passes_is_the_last_word_and_no_pass() {
+    let stand = Stand::new(model([0]), None, |_, run| if run > 2 { Act::Local } else { Act::Pass });
+    pass_time(SECOND * 7).await;
+    assert!(stand.checker.report()[0].last_passed);
+    pass_time(SECOND * 20).await;
+    let report = &stand.checker.report()[0];
+    assert_eq!((report.verdict, report.consecutive_passes), (Verdict::Up, 2));
+    assert_eq!((report.last_passed, report.last.as_deref()), (false, Some("no route")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn h7_verdicts_that_follow_the_changes_are_those_that_are_worked_out_anew() {
+    let mut model = model(0..20);
+    for at in 0..20 {
+        model.checks[at].inverted = at % 3 == 0;
+    }
+    for at in 0..20 {
+        sample::add_calculated(&mut model, 2, (at..at + 4).map(|operand| vec![ProbeId(operand)]).collect());
+    }
+    let model = Arc::new(model);
+    let stand = Stand::new(Model::clone(&model), None, |to, run| {
+        if (run / 4 + usize::from(to.port())) % 3 == 0 { Act::Fail } else { Act::Pass }
+    });
+    stand.checker.apply(Arc::clone(&model));
+    let (mut changes, mut seen) = (stand.checker.subscribe(), 0);
+    while seen < 100 {
+        changes.changed().await.unwrap();
+        seen = *changes.borrow_and_update();
+        // Another model with the same content is worked out from the beginning.
+        let anew = stand.checker.verdicts_for(&Model::clone(&model));
+        assert_eq!((stand.checker.verdicts_for(&model), stand.checker.verdicts()), (anew.clone(), anew));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn h8_among_thousands_that_hang_each_of_the_others_has_its_verdict_soon() {
+    let stand = Stand::new(model(0..10_000), None, |to, _| if to.port() % 10 == 0 { Act::Pass } else { Act::Hang });
+    pass_time(SECOND * 4).await;
+    let verdicts = stand.checker.verdicts();
+    assert_eq!(verdicts.iter().filter(|&verdict| verdict == Verdict::Up).count(), 1000);
+    assert_eq!(verdicts.iter().filter(|&verdict| verdict == Verdict::Down).count(), 0, "a verdict takes three runs");
+    pass_time(SECOND * 20).await;
+    assert_eq!(stand.checker.verdicts().iter().filter(|&verdict| verdict == Verdict::Down).count(), 9000);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reload_keeps_what_is_unchanged_begins_what_is_new_and_ends_what_is_gone() {
     let stand = Stand::new(model([0, 1]), None, |to, _| if to == subject(0) { Act::Fail } else { Act::Pass });
     pass_time(SECOND * 20).await;
@@ -213,7 +276,7 @@ async fn a_reload_keeps_what_is_unchanged_begins_what_is_new_and_ends_what_is_go
     let next = stand.checker.report()[0].next_run_ms;
 
     let after = model([2, 0]);
-    assert_eq!(stand.checker.verdicts_for(&after).0, [Verdict::Unchecked, Verdict::Down]);
+    assert_eq!(stand.checker.verdicts_for(&after).to_vec(), [Verdict::Unchecked, Verdict::Down]);
     stand.checker.apply(Arc::new(after));
     assert_eq!((stand.verdict(0), stand.verdict(1)), (Verdict::Unchecked, Verdict::Down));
     assert!(stand.checker.report()[1].next_run_ms.unwrap().abs_diff(next.unwrap()) < 1000, "the rhythm goes on");
@@ -251,7 +314,7 @@ async fn g5_a_changed_definition_is_unchecked_and_changed_times_are_not() {
     pass_time(SECOND * 30).await;
     assert!((9..=11).contains(&(stand.runs_of(0).len() - before)), "{:?}", stand.runs_of(0));
     faster.probes[0].definition = 2;
-    assert_eq!(stand.checker.verdicts_for(&faster).0, [Verdict::Unchecked]);
+    assert_eq!(stand.checker.verdicts_for(&faster).to_vec(), [Verdict::Unchecked]);
     stand.checker.apply(Arc::new(faster));
     assert_eq!(stand.verdict(0), Verdict::Unchecked);
 }
@@ -306,20 +369,20 @@ async fn g5_an_edit_of_times_or_thresholds_leaves_a_down_endpoint_down_over_relo
     let stand = Stand::new(loaded(""), store(), act(true));
     pass_time(SECOND * 5).await;
     let down = [Verdict::Down; 2];
-    assert_eq!(stand.checker.verdicts().0, down, "the probe and what is calculated of it");
+    assert_eq!(stand.checker.verdicts().to_vec(), down, "the probe and what is calculated of it");
     for edit in edits {
         let edited = loaded(edit);
-        assert_eq!(stand.checker.verdicts_for(&edited).0, down, "{edit}");
+        assert_eq!(stand.checker.verdicts_for(&edited).to_vec(), down, "{edit}");
         stand.checker.apply(Arc::new(edited));
-        assert_eq!(stand.checker.verdicts().0, down, "{edit}");
+        assert_eq!(stand.checker.verdicts().to_vec(), down, "{edit}");
     }
     stand.checker.shutdown().await;
     for edit in edits {
         let stand = Stand::new(loaded(edit), store(), |_, _| Act::Hang);
-        assert_eq!(stand.checker.verdicts().0, down, "{edit}");
+        assert_eq!(stand.checker.verdicts().to_vec(), down, "{edit}");
     }
     let other = loaded("expect = \"ok\"");
-    assert_eq!(stand.checker.verdicts_for(&other).0, [Verdict::Unchecked; 2], "another question");
+    assert_eq!(stand.checker.verdicts_for(&other).to_vec(), [Verdict::Unchecked; 2], "another question");
 }
 
 #[tokio::test(start_paused = true)]
@@ -338,7 +401,7 @@ async fn g5_a_check_edited_and_edited_back_within_the_hour_has_its_verdict_again
         stand.checker.apply(Arc::new(edited(definition)));
         assert_eq!(stand.verdict(0), Verdict::Unchecked);
     }
-    assert_eq!(stand.checker.verdicts_for(&edited(1)).0, [Verdict::Down]);
+    assert_eq!(stand.checker.verdicts_for(&edited(1)).to_vec(), [Verdict::Down]);
     stand.checker.apply(Arc::new(edited(1)));
     assert_eq!((stand.verdict(0), stand.checker.report()[0].since_ms), (Verdict::Down, since));
 }
@@ -368,9 +431,9 @@ async fn h7_disabled_and_calculated_probes_ask_nothing() {
     model.checks[1].disabled = true;
     sample::add_calculated(&mut model, 2, vec![vec![ProbeId(0)], vec![ProbeId(1)]]);
     let stand = Stand::new(model, None, |_, _| Act::Fail);
-    assert_eq!(stand.checker.verdicts().0, [Verdict::Unchecked, Verdict::Up, Verdict::Unchecked]);
+    assert_eq!(stand.checker.verdicts().to_vec(), [Verdict::Unchecked, Verdict::Up, Verdict::Unchecked]);
     pass_time(SECOND * 10).await;
-    assert_eq!(stand.checker.verdicts().0, [Verdict::Down, Verdict::Up, Verdict::Down]);
+    assert_eq!(stand.checker.verdicts().to_vec(), [Verdict::Down, Verdict::Up, Verdict::Down]);
     assert!(stand.runs_of(1).is_empty());
     let report = stand.checker.report();
     assert_eq!((report[2].address.as_str(), report[2].verdict), ("calculated", Verdict::Down));
@@ -400,7 +463,7 @@ async fn h12_private_addresses_are_not_asked_unless_the_check_allows_it() {
     let asked: std::collections::BTreeSet<SocketAddr> = stand.log.lock().unwrap().iter().map(|(_, to)| *to).collect();
     let allowed = [IpAddr::from([127, 0, 0, 1]), subject(0).ip()].map(|address| SocketAddr::new(address, 80));
     assert_eq!(asked, allowed.into());
-    assert_eq!(stand.checker.verdicts().0, [Verdict::Unchecked, Verdict::Unchecked, Verdict::Up, Verdict::Up]);
+    assert_eq!(stand.checker.verdicts().to_vec(), [Verdict::Unchecked, Verdict::Unchecked, Verdict::Up, Verdict::Up]);
     let report = stand.checker.report();
     assert_eq!((report[2].counts.refused, report[3].counts.refused), (0, 0));
     for (report, kind) in report[..2].iter().zip(["127.0.0.1 is a loopback", "169.254.169.254 is a metadata"]) {
@@ -424,12 +487,12 @@ async fn h6_a_targets_name_is_resolved_each_interval() {
     assert!(stand.log.lock().unwrap().iter().any(|(_, to)| to.ip() == new));
     names.names.lock().unwrap().remove("cdn.example");
     pass_time(SECOND * 17).await;
-    assert_eq!(stand.checker.verdicts().0, [Verdict::Down, Verdict::Up], "other names resolve");
+    assert_eq!(stand.checker.verdicts().to_vec(), [Verdict::Down, Verdict::Up], "other names resolve");
     names.set("cdn.example", &[new]);
     pass_time(SECOND * 12).await;
     names.names.lock().unwrap().clear();
     pass_time(SECOND * 60).await;
-    assert_eq!(stand.checker.verdicts().0, [Verdict::Up, Verdict::Up], "nothing resolves: it is our resolver");
+    assert_eq!(stand.checker.verdicts().to_vec(), [Verdict::Up, Verdict::Up], "nothing resolves: it is our resolver");
     assert!(stand.checker.counts().no_result > 10);
 }
 
@@ -457,7 +520,7 @@ async fn h13_a_name_is_asked_at_its_next_address_where_the_network_ends_before_t
         _ => Act::Fail,
     });
     pass_time(SECOND * 30).await;
-    assert_eq!(stand.checker.verdicts().0, hosts.map(|(_, _, verdict)| verdict));
+    assert_eq!(stand.checker.verdicts().to_vec(), hosts.map(|(_, _, verdict)| verdict));
 }
 
 fn act(down: bool) -> impl Fn(SocketAddr, usize) -> Act + Send + Sync + 'static {
@@ -471,7 +534,7 @@ async fn g5_a_restart_begins_with_the_verdicts_before_it() {
     let stand = Stand::new(model([0, 1, 2]), store(), act(true));
     pass_time(SECOND * 10).await;
     let before = stand.checker.verdicts();
-    assert_eq!(before.0, [Verdict::Down, Verdict::Up, Verdict::Up]);
+    assert_eq!(before.to_vec(), [Verdict::Down, Verdict::Up, Verdict::Up]);
     stand.checker.shutdown().await;
     let runs = stand.checker.counts().runs;
     pass_time(SECOND * 20).await;
@@ -480,7 +543,7 @@ async fn g5_a_restart_begins_with_the_verdicts_before_it() {
     let mut after = model([0, 1, 2]);
     after.probes[1].definition = 7;
     let stand = Stand::new(after, store(), |_, _| Act::Hang);
-    assert_eq!(stand.checker.verdicts().0, [Verdict::Down, Verdict::Unchecked, Verdict::Up]);
+    assert_eq!(stand.checker.verdicts().to_vec(), [Verdict::Down, Verdict::Unchecked, Verdict::Up]);
     assert!(stand.checker.problems().is_empty());
     assert!(stand.checker.report()[0].since_ms.is_some());
     drop(stand);
@@ -489,7 +552,7 @@ async fn g5_a_restart_begins_with_the_verdicts_before_it() {
     old.values_mut().for_each(|kept| kept.seen_ms -= 60 * 60 * 1000);
     store().unwrap().save_verdicts(&old).unwrap();
     let stand = Stand::new(model([0, 1, 2]), store(), |_, _| Act::Hang);
-    assert_eq!(stand.checker.verdicts().0, [Verdict::Unchecked; 3], "an hour old");
+    assert_eq!(stand.checker.verdicts().to_vec(), [Verdict::Unchecked; 3], "an hour old");
 }
 
 #[tokio::test(start_paused = true)]
@@ -580,12 +643,12 @@ async fn h1_real_endpoints_that_hang_or_refuse_go_down_and_a_good_one_is_up() {
     check.name = "silent".into();
     sample::add_address(&mut model, check, good.local_addr().unwrap());
     let kinds = Arc::new(Kinds::new(Secure::with_roots(RootCertStore::empty())));
-    let options = Options { store: None, resolver: Arc::new(SystemResolver), kinds, seed: 1 };
+    let options = Options { store: None, resolver: Arc::new(SystemResolver), kinds, seed: 1, under_way: 100 };
     let checker = Checker::start(&Handle::current(), options, Arc::new(model));
     let mut changes = checker.subscribe();
     let wanted = [Verdict::Up, Verdict::Down, Verdict::Down];
     tokio::time::timeout(SECOND * 20, async {
-        while checker.verdicts().0 != wanted {
+        while checker.verdicts().to_vec() != wanted {
             changes.changed().await.unwrap();
         }
     })

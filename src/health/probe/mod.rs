@@ -14,7 +14,7 @@ mod tcp;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -58,6 +58,14 @@ impl Outcome {
         Self::Fail(Finding { text: text.into(), certificate_days, is_cut_off: false })
     }
 
+    /// The same, with the days of a certificate that was shown before it failed; a run without a result has none.
+    pub(super) fn with_days(mut self, days: Option<i64>) -> Self {
+        if let Self::Fail(found) = &mut self {
+            found.certificate_days = days;
+        }
+        self
+    }
+
     /// A failure since the network ends before the subject.
     pub(super) fn cut_off(text: impl Into<String>) -> Self {
         Self::Fail(Finding { text: text.into(), certificate_days: None, is_cut_off: true })
@@ -93,7 +101,7 @@ pub trait Ask: Send + Sync {
 /// What turns a check into something that runs.
 pub trait Build: Send + Sync + 'static {
     /// The error says why this check cannot be asked at all, in a clause.
-    fn build(&self, check: &Check, subject: &Subject) -> Result<Box<dyn Ask>, String>;
+    fn build(&self, check: &Arc<Check>, subject: &Subject) -> Result<Box<dyn Ask>, String>;
 }
 
 /// The probes of this folder.
@@ -110,7 +118,7 @@ impl Kinds {
 }
 
 impl Build for Kinds {
-    fn build(&self, check: &Check, subject: &Subject) -> Result<Box<dyn Ask>, String> {
+    fn build(&self, check: &Arc<Check>, subject: &Subject) -> Result<Box<dyn Ask>, String> {
         Ok(match &check.kind {
             CheckKind::Http { .. } => Box::new(http::Http::new(check, default_host(subject), &self.secure)?),
             CheckKind::Tcp { send, expect } => Box::new(tcp::Tcp::new(send.as_deref(), expect.as_deref())),

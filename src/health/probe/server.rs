@@ -18,7 +18,8 @@ use crate::config::model::{Check, Subject};
 
 /// Asks once, as a probe of an endpoint's own address does; hanging is a failure of the test.
 pub(super) async fn ask(check: &Check, to: SocketAddr, roots: RootCertStore) -> Outcome {
-    let ask = Kinds::new(Secure::with_roots(roots)).build(check, &Subject::Address(to.ip())).unwrap();
+    let ask =
+        Kinds::new(Secure::with_roots(roots)).build(&Arc::new(check.clone()), &Subject::Address(to.ip())).unwrap();
     tokio::time::timeout(Duration::from_secs(20), ask.ask(to, &Stage::new())).await.expect("the probe hangs")
 }
 

@@ -161,7 +161,9 @@ async fn h4_a_self_signed_certificate_fails_and_passes_without_verification() {
     let identity = Identity::new("www.example.com", 2190);
     let (to, _requests) = server::https(&identity, response("200 OK", "", b"")).await;
     let settings = |s: &mut Settings| (s.tls, s.host) = (true, Some("www.example.com"));
-    let text = failure(ask(to, settings).await);
+    let distrusted = ask(to, settings).await;
+    assert!(matches!(&distrusted, Outcome::Fail(found) if found.certificate_days > Some(50_000)), "{distrusted:?}");
+    let text = failure(distrusted);
     assert!(text.contains("certificate") && text.contains("UnknownIssuer"), "{text}");
     let unverified = |s: &mut Settings| {
         settings(s);
@@ -201,7 +203,7 @@ async fn h4_two_endpoints_of_one_name_are_each_verified_even_when_they_share_ses
     let kinds = Kinds::new(Secure::with_roots(good.roots()));
     let check = Settings { tls: true, host: Some("www.example.com"), ..Settings::default() }.check();
     for (to, pass) in [(first, true), (second, false), (first, true), (second, false)] {
-        let ask = kinds.build(&check, &Subject::Address(to.ip())).unwrap();
+        let ask = kinds.build(&Arc::new(check.clone()), &Subject::Address(to.ip())).unwrap();
         assert_eq!(passed(&ask.ask(to, &Stage::new()).await), pass);
     }
 }
@@ -214,11 +216,7 @@ async fn h5_host_is_name_and_port_and_the_name_alone_on_the_default_port() {
     assert!(head.contains(&format!("\r\nhost: nowhere.invalid:{}\r\n", to.port())), "{head}");
 
     for (tls, port, host) in [(false, 80, "h.example"), (true, 443, "h.example"), (false, 443, "h.example:443")] {
-        let check = Settings { tls, host: Some("h.example"), ..Settings::default() }.check();
-        let http = Http::new(&check, None, &Secure::with_roots(RootCertStore::empty())).unwrap();
-        let url = http.url(SocketAddr::from(([192, 0, 2, 1], port))).unwrap();
-        let authority = url.port().map_or("h.example".to_owned(), |port| format!("h.example:{port}"));
-        assert_eq!(authority, host, "hyper makes the header of the URL's authority");
+        assert_eq!(host_header(tls, Some("h.example"), port), host);
     }
 }
 
@@ -232,15 +230,21 @@ async fn h5_without_a_name_host_is_the_address_and_another_address_can_be_told()
     assert!(head.contains(&format!("host: 192.0.2.7:{}\r\n", to.port())), "{head}");
 }
 
+/// What is said to 192.0.2.1 at a port.
+fn host_header(tls: bool, host: Option<&'static str>, port: u16) -> String {
+    let check = Settings { tls, host, ..Settings::default() }.check();
+    let http = Http::new(&Arc::new(check), None, &Secure::with_roots(RootCertStore::empty())).unwrap();
+    let to = SocketAddr::from(([192, 0, 2, 1], port));
+    http.request(&http.question().unwrap(), to).unwrap().headers()[HOST].to_str().unwrap().to_owned()
+}
+
 #[test]
-fn h5_another_address_stands_alone_on_the_default_port_of_its_scheme() {
-    let host = |tls: bool, port: u16| {
-        let settings = Settings { tls, host: Some("192.0.2.7"), ..Settings::default() };
-        let http = Http::new(&settings.check(), None, &Secure::with_roots(RootCertStore::empty())).unwrap();
-        http.headers(SocketAddr::from(([192, 0, 2, 1], port)))[HOST].to_str().unwrap().to_owned()
-    };
-    assert_eq!([host(false, 80), host(false, 443)], ["192.0.2.7", "192.0.2.7:443"]);
-    assert_eq!([host(true, 443), host(true, 80)], ["192.0.2.7", "192.0.2.7:80"]);
+fn h5_an_address_stands_alone_on_the_default_port_of_its_scheme() {
+    for (host, text) in [(Some("192.0.2.7"), "192.0.2.7"), (Some("2001:db8::7"), "[2001:db8::7]"), (None, "192.0.2.1")]
+    {
+        assert_eq!([host_header(false, host, 80), host_header(false, host, 443)], [text.into(), format!("{text}:443")]);
+        assert_eq!([host_header(true, host, 443), host_header(true, host, 80)], [text.into(), format!("{text}:80")]);
+    }
 }
 
 #[tokio::test]
@@ -254,14 +258,21 @@ async fn h6_the_probe_goes_to_the_endpoints_address_with_the_checks_name_as_sni(
     assert!(requests.recv().await.unwrap().starts_with("SNI none\n"));
 }
 
-#[tokio::test]
-async fn h12_a_host_that_a_url_takes_for_an_address_goes_nowhere() {
-    let (to, mut requests) = server::http(response("200 OK", "", b"")).await;
-    for host in ["0x7f.1", "2130706433", "user@127.0.0.1", "a/b", "a:1"] {
-        let outcome = ask(SocketAddr::from(([192, 0, 2, 1], to.port())), |s| s.host = Some(host)).await;
-        assert!(matches!(outcome, Outcome::NoResult(_)), "{host}: {outcome:?}");
+#[test]
+fn h12_a_host_that_a_url_takes_for_an_address_or_for_more_than_a_host_is_none() {
+    for host in ["0x7f.1", "2130706433", "user@127.0.0.1", "a/b", "a:1", ""] {
+        let check = Settings { host: Some(host), ..Settings::default() }.check();
+        assert!(Http::new(&Arc::new(check), None, &Secure::with_roots(RootCertStore::empty())).is_err(), "{host}");
     }
-    assert!(requests.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn names_and_paths_beyond_ascii_are_said_as_a_browser_says_them() {
+    let (to, mut requests) = server::http(response("200 OK", "", b"")).await;
+    assert!(passed(&ask(to, |s| (s.host, s.path) = (Some("Bücher.example"), "/stöbern?a=\"b\"#here")).await));
+    let head = requests.recv().await.unwrap();
+    assert!(head.starts_with("GET /st%C3%B6bern?a=%22b%22 HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("\r\nhost: xn--bcher-kva.example:"), "{head}");
 }
 
 #[tokio::test]
@@ -274,6 +285,7 @@ async fn the_request_carries_method_path_headers_and_who_asks() {
     assert!(passed(&ask(to, settings).await));
     let head = requests.recv().await.unwrap();
     assert!(head.starts_with("POST /healthz?deep=1 HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("connection: close\r\n"), "{head}");
     assert!(head.contains("x-probe: yes\r\n"), "{head}");
     assert!(head.contains(&format!("user-agent: rhumb-health/{}\r\n", env!("CARGO_PKG_VERSION"))), "{head}");
 }
@@ -282,7 +294,7 @@ async fn the_request_carries_method_path_headers_and_who_asks() {
 async fn each_run_opens_a_connection_of_its_own() {
     let (to, mut requests) = server::http(response("200 OK", "", b"")).await;
     let secure = Secure::with_roots(RootCertStore::empty());
-    let http = Http::new(&Settings::default().check(), None, &secure).unwrap();
+    let http = Http::new(&Arc::new(Settings::default().check()), None, &secure).unwrap();
     for _ in 0..3 {
         assert!(passed(&http.ask(to, &Stage::new()).await));
         // The server reports one request a connection.
@@ -307,4 +319,17 @@ async fn h13_no_route_is_no_result() {
         let outcome = ask(server::NO_ROUTE, |s| s.tls = tls).await;
         assert!(matches!(outcome, Outcome::NoResult(_)), "{outcome:?}");
     }
+}
+
+/// Thousands may hang at one time.
+#[tokio::test]
+async fn a_probe_under_way_takes_four_kilobytes_at_most_beside_its_buffers() {
+    let (to, _requests) = server::http(response("200 OK", "", b"")).await;
+    let secure = Secure::with_roots(RootCertStore::empty());
+    let http = Http::new(&Arc::new(Settings::default().check()), None, &secure).unwrap();
+    let stage = Stage::new();
+    let (asked, question) = (http.ask(to, &stage), http.question().unwrap());
+    let (stream, request) = (TcpStream::connect(to).await.unwrap(), http.request(&question, to).unwrap());
+    let conversation = converse(stream, request, &question, &stage);
+    assert!(size_of_val(&*asked) + size_of_val(&conversation) <= 4096);
 }

@@ -2,6 +2,9 @@
 
 use rustls::RootCertStore;
 
+use std::time::SystemTime;
+
+use super::super::secure::days_left;
 use super::super::server::{self, Identity, closed_port, failure};
 use super::*;
 use crate::config::model::{Check, CheckKind};
@@ -23,6 +26,22 @@ async fn h4_the_handshake_verifies_by_default_and_tells_the_days_left() {
     assert!(text.contains("not valid for name"), "{text}");
     let outcome = server::ask(&check(Some("other.example"), false), to, RootCertStore::empty()).await;
     assert!(matches!(outcome, Outcome::Pass(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn h4_a_certificate_that_is_not_believed_has_its_days_told_too() {
+    let soon_over = Identity::new("www.example.com", 2021);
+    let (to, _requests) = server::https(&soon_over, Vec::new()).await;
+    for (name, roots) in [("www.example.com", soon_over.roots()), ("www.example.com", RootCertStore::empty())] {
+        let outcome = server::ask(&check(Some(name), true), to, roots).await;
+        assert!(matches!(&outcome, Outcome::Fail(found) if found.certificate_days < Some(0)), "{outcome:?}");
+    }
+    let good = Identity::new("www.example.com", 2190);
+    let (to, _requests) = server::https(&good, Vec::new()).await;
+    let outcome = server::ask(&check(Some("other.example"), true), to, good.roots()).await;
+    assert!(matches!(&outcome, Outcome::Fail(found) if found.certificate_days > Some(50_000)), "{outcome:?}");
+    let outcome = server::ask(&check(None, true), closed_port().await, good.roots()).await;
+    assert!(matches!(&outcome, Outcome::Fail(found) if found.certificate_days.is_none()), "{outcome:?}");
 }
 
 #[tokio::test]
