@@ -21,11 +21,12 @@
 //!
 //! # The life of a change
 //!
-//! A saved file, a probe's verdict, a replaced database or a person's drain wakes [`control`]. It loads, or takes what
-//! health says, calls [`snapshot::compile`], and swaps the result in. What depends on files alone is shared with the
-//! snapshot before ([`snapshot::Plan`]), and what no flip of health has touched likewise: a flip costs what depends on it,
-//! and a change of files lays out anew the zones that it changes, beside those that stay. A snapshot that was replaced is
-//! freed once every reader has reported a newer one ([`snapshot::Readers`]).
+//! A saved file, a probe's verdict, a replaced database or a person's drain wakes [`control`]. It loads, parsing only
+//! files that have changed ([`config::Loader`]), or takes what health says, calls [`snapshot::compile`], and swaps the
+//! result in. What depends on files alone is shared with the snapshot before ([`snapshot::Plan`]), and what no flip of
+//! health has touched likewise: a flip costs what depends on it, and a change of files lays out anew the zones that it
+//! changes, beside those that stay. A snapshot that was replaced is freed once every reader has reported a newer one
+//! ([`snapshot::Readers`]).
 //!
 //! To read on: [`config::model`] for what there is to say, [`policy`] for what it means, [`answer`] for how it is said.
 

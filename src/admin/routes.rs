@@ -1,6 +1,5 @@
 //! Paths to operations.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +18,7 @@ use super::guard::{Caller, Guard};
 use super::metrics;
 use super::operations::{Operations, Question};
 use super::refusal::Refusal;
-use crate::config::{self, Diagnostic};
+use crate::config::{self, Diagnostic, Source};
 use crate::control::{DrainError, Drained, ReloadError, Reloaded, Status, Subject};
 
 /// No request needs more: a reason and a name.
@@ -374,6 +373,6 @@ impl From<DrainError> for Refusal {
 }
 
 /// One text a finding, as `rhumb check` prints it, without colours.
-fn rendered(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)]) -> Vec<String> {
-    diagnostics.iter().map(|diagnostic| config::render(diagnostic, sources, false)).collect()
+fn rendered(diagnostics: &[Diagnostic], sources: &[Source]) -> Vec<String> {
+    config::render_each(diagnostics, sources, false)
 }

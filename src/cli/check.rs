@@ -1,6 +1,8 @@
 //! `rhumb check`: everything is read as `serve` would read it, and every fault is printed.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -8,7 +10,8 @@ use super::Outcome;
 use super::args::{Check, Global};
 use super::offline::{self, Target};
 use super::output::{Output, Tone};
-use crate::config::{self, Diagnostic, Loaded, Overrides, Severity};
+use super::waiting::Waiting;
+use crate::config::{self, Diagnostic, Loaded, Loader, Overrides, Progress, Severity};
 
 /// Prints the faults of a server file, a directory of zones, one zone file, or of what `serve` would read.
 pub(crate) fn run(global: &Global, output: &Output, check: &Check) -> anyhow::Result<Outcome> {
@@ -17,7 +20,9 @@ pub(crate) fn run(global: &Global, output: &Output, check: &Check) -> anyhow::Re
         Some(path) => Target::of(path, global.config.clone())?,
     };
     let overrides = Overrides { zones: target.zones.clone(), ..global.overrides(None) };
-    let mut loaded = config::load(target.server_file.as_deref(), &overrides);
+    let progress = Arc::new(Progress::default());
+    let waiting = Waiting::for_load(&progress);
+    let mut loaded = Loader::new(progress).load(target.server_file.as_deref(), &overrides, &HashMap::new());
     let zones = loaded.model.as_ref().map(|model| model.zones.len());
     if let Some(model) = loaded.model.take() {
         // Only what loads can be compiled, and only what compiles can be served.
@@ -25,6 +30,7 @@ pub(crate) fn run(global: &Global, output: &Output, check: &Check) -> anyhow::Re
             loaded.diagnostics.push(*fault);
         }
     }
+    drop(waiting);
     if let Some(file) = &target.only {
         loaded.diagnostics.retain(|diagnostic| concerns(diagnostic, file));
     }
@@ -47,8 +53,8 @@ fn concerns(diagnostic: &Diagnostic, file: &Path) -> bool {
 
 /// The faults, and a last line that sums up.
 fn text(loaded: &Loaded, output: &Output, errors: usize, warnings: usize, zones: Option<usize>) -> String {
-    let render = |diagnostic| config::render(diagnostic, &loaded.sources, output.is_coloured()) + "\n";
-    let mut text: String = loaded.diagnostics.iter().map(render).collect();
+    let rendered = config::render_each(&loaded.diagnostics, &loaded.sources, output.is_coloured());
+    let mut text: String = rendered.into_iter().map(|diagnostic| diagnostic + "\n").collect();
     let (tone, verdict) = match (errors, warnings) {
         (0, 0) => (Tone::Good, "no faults".to_owned()),
         (0, _) => (Tone::Wary, counted(warnings, "warning")),

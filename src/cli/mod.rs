@@ -20,6 +20,7 @@ mod serve;
 mod shift;
 mod status;
 mod switch;
+mod waiting;
 
 use std::process::ExitCode;
 

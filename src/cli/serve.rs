@@ -13,10 +13,11 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Global, Serve};
 use super::demo::Regions;
 use super::output::{Output, Tone};
+use super::waiting::Waiting;
 use super::{Failure, Outcome};
 use crate::admin::{Address, Change, Listener};
 use crate::config::model::{Model, Server};
-use crate::config::{Overrides, render_all};
+use crate::config::{Overrides, Progress, render_all};
 use crate::control::{Control, Options, Prepared, StartError};
 use crate::net::{self, Bound, Engine, Limits, Serving};
 
@@ -70,7 +71,14 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
     let (mut terminate, mut interrupt, mut hangup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     let demo = overrides.demo;
-    let options = Options { server_file: global.config.clone(), overrides, runtime: Handle::current() };
+    let progress = Arc::new(Progress::default());
+    let options = Options {
+        server_file: global.config.clone(),
+        overrides,
+        runtime: Handle::current(),
+        progress: Arc::clone(&progress),
+    };
+    let waiting = Waiting::for_load(&progress);
     let prepared = match tokio::task::spawn_blocking(|| Prepared::read(options)).await? {
         Ok(prepared) => prepared,
         Err(error) => return refuse(error, output),
@@ -87,6 +95,7 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
         Err(error) => return refuse(error, output),
     };
 
+    drop(waiting);
     let notes = bound.notes.clone();
     let engine = Engine::new(control.snapshot()).reporting_to(control.readers());
     let serving = bound.serve(engine, server.transport, Limits::default())?;

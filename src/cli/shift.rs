@@ -29,7 +29,8 @@ pub(crate) fn run(global: &Global, output: &Output, shift: &Shift) -> anyhow::Re
             Some(help) => Failure::new(why.message).help(help),
             None => Failure::new(why.message),
         })?;
-    let old = loaded.sources.iter().find(|(read, _)| *read == path).map(|(_, text)| text.as_str()).unwrap_or_default();
+    let read = loaded.sources.iter().find(|source| source.path() == path).and_then(config::Source::text);
+    let old = read.as_ref().map(|text| text.as_str()).unwrap_or_default();
     let changes = changes(old, &new);
     if !changes.is_empty() {
         let outcome = config::load_keeping(server_file, &overrides, &HashMap::from([(path.clone(), new.clone())]));
@@ -85,8 +86,7 @@ fn text(path: &Path, changes: &[Change], output: &Output) -> String {
 
 fn faulty(cause: &str, loaded: &Loaded, output: &Output) -> Failure {
     let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
-    let render = |diagnostic| config::render(diagnostic, &loaded.sources, output.is_coloured());
-    Failure::new(cause).details(errors.map(render).collect())
+    Failure::new(cause).details(config::render_each(errors, &loaded.sources, output.is_coloured()))
 }
 
 /// Puts `new` in the file's place, on disk before it is visible. Links are followed, permissions kept.

@@ -7,6 +7,7 @@ use super::args::{Drain, Global, Reload, Undrain};
 use super::clock;
 use super::connection::Connection;
 use super::output::{Output, Tone};
+use super::waiting::Waiting;
 use crate::admin::{DrainRequest, ReloadReply, ReloadRequest, SwitchReply, UndrainRequest};
 
 /// Takes endpoints out of the answers.
@@ -57,7 +58,9 @@ pub(crate) fn undrain(global: &Global, output: &Output, undrain: Undrain) -> any
 /// Reads the files again.
 pub(crate) fn reload(global: &Global, output: &Output, reload: Reload) -> anyhow::Result<Outcome> {
     let request = ReloadRequest { force: reload.force, reason: reload.reason, by: whoever_asks() };
+    let waiting = Waiting::for_server();
     let done: ReloadReply = Connection::new(global, &reload.access)?.post("/reload", &request)?;
+    drop(waiting);
     if output.is_json() {
         output.json(&done)?;
         return Ok(Outcome::Done);

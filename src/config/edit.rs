@@ -57,17 +57,18 @@ pub fn set_weight(loaded: &Loaded, route: &str, member: &str, weight: u16) -> Re
         Target::Route(_) => "route",
     };
     let (zone, name) = known.name.rsplit_once('/').unwrap_or(("", &known.name));
-    for (path, text) in &loaded.sources {
+    for source in &loaded.sources {
+        let path = source.path();
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
-        let Ok(document) = text.parse::<DocumentMut>() else { continue };
+        let Some(Ok(document)) = source.text().map(|text| text.parse::<DocumentMut>()) else { continue };
         let label = document.get("zone").and_then(Item::as_str).unwrap_or_default();
         if !label.trim_end_matches('.').eq_ignore_ascii_case(zone) {
             continue;
         }
         if let Some(new) = edit(document, name, index, key, weight) {
-            return Ok((path.clone(), new));
+            return Ok((path.to_owned(), new));
         }
     }
     Err(fault(format!("route `{}` stands in no file that was read", known.name), None))

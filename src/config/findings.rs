@@ -1,11 +1,12 @@
 //! The gathering of faults: where something stands in a file, and what was found there.
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Diagnostic, Severity};
 
-/// A file of this load, in the order of reading.
+/// A file, of this load or of an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FileId(pub(crate) u32);
 
@@ -44,10 +45,27 @@ impl<T> Written<T> {
     }
 }
 
+/// Files by number. A file keeps its number from load to load, so that what is remembered of it stays true.
+#[derive(Debug, Default)]
+pub(crate) struct Paths {
+    list: Vec<PathBuf>,
+    numbers: HashMap<PathBuf, FileId>,
+}
+
+impl Paths {
+    /// How many files there are, or ever were.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+}
+
 /// All faults of one load.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    paths: Vec<PathBuf>,
+    paths: Paths,
+    /// In which place each file was read, by number; findings are told in this order.
+    ranks: Vec<usize>,
+    files: usize,
     errors: usize,
     list: Vec<(Option<Site>, Diagnostic)>,
 }
@@ -58,13 +76,51 @@ pub(crate) struct Found<'a> {
 }
 
 impl Findings {
-    pub(crate) fn add_file(&mut self, path: PathBuf) -> FileId {
-        self.paths.push(path);
-        FileId(self.paths.len() as u32 - 1)
+    /// Of a load that goes on counting files where others ended.
+    pub(crate) fn new(paths: Paths) -> Self {
+        Self { paths, ..Self::default() }
+    }
+
+    /// The number of a file that is read.
+    pub(crate) fn add_file(&mut self, path: &Path) -> FileId {
+        let id = match self.paths.numbers.get(path) {
+            Some(&id) => id,
+            None => {
+                let id = FileId(self.paths.list.len() as u32);
+                self.paths.list.push(path.to_owned());
+                self.paths.numbers.insert(path.to_owned(), id);
+                id
+            }
+        };
+        let number = id.0 as usize;
+        if self.ranks.len() <= number {
+            self.ranks.resize(number + 1, usize::MAX);
+        }
+        if self.ranks[number] == usize::MAX {
+            self.ranks[number] = self.files;
+            self.files += 1;
+        }
+        id
     }
 
     pub(crate) fn path(&self, file: FileId) -> &PathBuf {
-        &self.paths[file.0 as usize]
+        &self.paths.list[file.0 as usize]
+    }
+
+    /// How much was found so far, for [`Self::since`].
+    pub(crate) fn mark(&self) -> usize {
+        self.list.len()
+    }
+
+    /// What was found since then.
+    pub(crate) fn since(&self, mark: usize) -> Vec<(Option<Site>, Diagnostic)> {
+        self.list[mark..].to_vec()
+    }
+
+    /// What was found of a file in an earlier load and is true in this one.
+    pub(crate) fn repeat(&mut self, found: &[(Option<Site>, Diagnostic)]) {
+        self.errors += found.iter().filter(|(_, found)| found.severity == Severity::Error).count();
+        self.list.extend_from_slice(found);
     }
 
     pub(crate) fn error(&mut self, site: Site, code: &'static str, message: impl Into<String>) -> Found<'_> {
@@ -107,11 +163,12 @@ impl Findings {
 
     /// What was found: whole files first, then in the order of files and positions. Exact repetitions are dropped,
     /// since one written text may be judged once for each name that it serves.
-    pub(crate) fn finish(self) -> Vec<Diagnostic> {
-        let mut list = self.list;
-        list.sort_by_key(|(site, _)| *site);
+    pub(crate) fn finish(self) -> (Vec<Diagnostic>, Paths) {
+        let Self { mut list, ranks, paths, .. } = self;
+        let rank = |site: Site| (ranks.get(site.file.0 as usize).copied(), site.start, site.end);
+        list.sort_by_key(|(site, _)| site.map(rank));
         list.dedup();
-        list.into_iter().map(|(_, diagnostic)| diagnostic).collect()
+        (list.into_iter().map(|(_, diagnostic)| diagnostic).collect(), paths)
     }
 }
 

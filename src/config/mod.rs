@@ -2,8 +2,9 @@
 //!
 //! Comes in: the server file, the directory of zone files, flags. Goes out: a [`Loaded`] with a [`Model`] where there
 //! is no error, every fault and warning with its place, and the texts that were read. The way through: `files` reads,
-//! `keys` says what may stand where, `walk` checks TOML by it, `parse` makes specs, `resolve` looks names up and makes
-//! the model, `lint` judges the whole. Invariant: one load reports every fault it can tell apart, once.
+//! `keys` says what may stand where, `walk` checks TOML by it, `parse` makes specs and `pack` puts the records of a
+//! zone together, `resolve` looks names up and makes the model, `lint` judges; `loader` remembers all of it for the next
+//! load. Invariant: one load reports every fault it can tell apart, once.
 
 pub mod code;
 pub mod diagnostic;
@@ -15,27 +16,32 @@ mod files;
 mod findings;
 mod keys;
 mod lint;
+mod loader;
+mod pack;
 mod parse;
+mod progress;
 mod render;
 mod resolve;
 mod scalar;
+mod source;
 mod spec;
 pub(crate) mod suggest;
 mod walk;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use loader::Loader;
 pub use model::Model;
-pub use render::{position, render, render_all, render_json};
+pub use progress::Progress;
+pub use render::{position, render, render_all, render_each, render_json, render_lines};
 pub(crate) use scalar::duration;
 pub use schema::reference;
+pub use source::{LARGE, Source};
 
-use files::Files;
 use findings::Findings;
 use model::{AdminAddress, ReloadUnit, Server};
-use parse::Context;
 
 /// What flags say over the server file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,7 +71,7 @@ pub struct Loaded {
     /// Errors and warnings in the order of files and positions.
     pub diagnostics: Vec<Diagnostic>,
     /// Every file that was read, with its text: for rendering, watching and the last good copy.
-    pub sources: Vec<(PathBuf, String)>,
+    pub sources: Vec<Source>,
     /// The directory of zone files and the geo databases that the server file names; of a faulty load as well, so that
     /// they can be waited for.
     pub wanted: Wanted,
@@ -105,47 +111,7 @@ pub fn load(server_file: Option<&Path>, overrides: &Overrides) -> Loaded {
 /// As [`load`], but the texts of `kept` stand for the files of their paths: the last good form of a faulty file, with
 /// `reload = "zone"`. A kept file need not exist any more.
 pub fn load_keeping(server_file: Option<&Path>, overrides: &Overrides, kept: &HashMap<PathBuf, String>) -> Loaded {
-    let mut findings = Findings::default();
-    let mut files = Files::new(kept);
-    let mut server = Server::default();
-    let mut latencies = Vec::new();
-    let mut cx = Context { findings: &mut findings, files: &mut files, zones: PathBuf::new() };
-    if let Some(path) = self::server_file(server_file)
-        && let Some(text) = cx.files.read(cx.findings, &path, None)
-    {
-        latencies = parse::server(&mut cx, &path, &text, overrides.without_databases, &mut server);
-    }
-    lay_over(&mut findings, overrides, &mut server);
-    let wanted = Wanted { zones: server.zones.clone(), databases: server.databases.clone(), reload: server.reload };
-
-    let mut cx = Context { findings: &mut findings, files: &mut files, zones: server.zones.clone() };
-    let paths = files::list_zones(cx.findings, &server.zones, kept);
-    let mut units = Vec::new();
-    let mut broken = Vec::new();
-    let (zone_files, toml_files): (Vec<_>, Vec<_>) =
-        paths.into_iter().partition(|path| path.extension().is_some_and(|extension| extension == "zone"));
-    // TOML files are read first: what they import is not served as a zone of its own.
-    let beside: HashSet<_> = toml_files.iter().map(|path| path.with_extension("zone")).collect();
-    for path in &toml_files {
-        let Some(text) = cx.files.read(cx.findings, path, None) else { continue };
-        match parse::unit(&mut cx, path, &text) {
-            Some(unit) => units.push(unit),
-            None => broken.push(text.text),
-        }
-    }
-    for path in &zone_files {
-        if beside.contains(path) || cx.files.was_read(path) {
-            continue;
-        }
-        if let Some(text) = cx.files.read(cx.findings, path, None) {
-            units.extend(parse::plain_zone(cx.findings, path, &text));
-        }
-    }
-    units.sort_by(|a, b| findings.path(a.file).cmp(findings.path(b.file)));
-
-    let model = resolve::resolve(&mut findings, &units, &broken, server, latencies);
-    let model = (findings.count() == 0).then_some(model);
-    Loaded { model, diagnostics: findings.finish(), sources: files.into_sources(), wanted }
+    Loader::default().load(server_file, overrides, kept)
 }
 
 /// Flags go before the file.

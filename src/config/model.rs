@@ -257,6 +257,14 @@ pub struct Soa {
     pub minimum: u32,
 }
 
+impl Soa {
+    /// Of a file that has none.
+    pub(crate) fn none() -> Self {
+        let root = Name::root();
+        Self { ttl: 0, mname: root.clone(), rname: root, serial: 0, refresh: 0, retry: 0, expire: 0, minimum: 0 }
+    }
+}
+
 /// A name that a route answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Steered {

@@ -4,20 +4,21 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use super::{Diagnostic, Severity};
+use super::{Diagnostic, Severity, Source};
 
 /// Wide enough for a label beside a long line; the terminal wraps.
 const WIDTH: usize = 160;
 
 /// One finding with the lines that it is about, the text underlined; `colour` adds escape sequences for a terminal.
 /// `sources` are those of the load. Ends with a line break.
-pub fn render(diagnostic: &Diagnostic, sources: &[(PathBuf, String)], colour: bool) -> String {
+pub fn render(diagnostic: &Diagnostic, sources: &[Source], colour: bool) -> String {
     show(diagnostic, &Sources::new(sources), colour)
 }
 
@@ -42,7 +43,7 @@ fn show(diagnostic: &Diagnostic, sources: &Sources<'_>, colour: bool) -> String 
     }
     for file in files {
         let Some(source) = sources.get(file) else { continue };
-        let text = source.text;
+        let text = source.text.as_str();
         let spans: Vec<_> = places
             .iter()
             .filter(|(other, ..)| *other == file)
@@ -71,8 +72,44 @@ fn show(diagnostic: &Diagnostic, sources: &Sources<'_>, colour: bool) -> String 
     out
 }
 
+/// As [`render`], for each finding.
+pub fn render_each<'d>(
+    diagnostics: impl IntoIterator<Item = &'d Diagnostic>,
+    sources: &[Source],
+    colour: bool,
+) -> Vec<String> {
+    let indexed = Sources::new(sources);
+    diagnostics.into_iter().map(|diagnostic| show(diagnostic, &indexed, colour)).collect()
+}
+
+/// Each finding in one line, for logs: `file:line:column: message (label); help`, with what of it there is.
+pub fn render_lines<'d>(diagnostics: impl IntoIterator<Item = &'d Diagnostic>, sources: &[Source]) -> Vec<String> {
+    let indexed = Sources::new(sources);
+    diagnostics.into_iter().map(|diagnostic| line(diagnostic, &indexed)).collect()
+}
+
+fn line(diagnostic: &Diagnostic, sources: &Sources<'_>) -> String {
+    let mut said = String::new();
+    if let Some(file) = &diagnostic.file {
+        said.push_str(&file.display().to_string());
+        if let (Some(span), Some(source)) = (&diagnostic.span, sources.get(file)) {
+            let (row, column) = source.position(span.start);
+            said.push_str(&format!(":{row}:{column}"));
+        }
+        said.push_str(": ");
+    }
+    said.push_str(&diagnostic.message);
+    if !diagnostic.label.is_empty() {
+        said.push_str(&format!(" ({})", diagnostic.label));
+    }
+    if let Some(help) = &diagnostic.help {
+        said.push_str(&format!("; {help}"));
+    }
+    said
+}
+
 /// All findings and a last line that counts them; empty where there are none.
-pub fn render_all(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)], colour: bool) -> String {
+pub fn render_all(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> String {
     let mut out = String::new();
     let indexed = Sources::new(sources);
     for diagnostic in diagnostics {
@@ -94,7 +131,7 @@ pub fn render_all(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)], col
 
 /// One array of objects: severity, code, message, file, line, column, end_line, end_column, label, help, related.
 /// Lines and columns count from 1, columns in characters; what there is not is null.
-pub fn render_json(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)]) -> Value {
+pub fn render_json(diagnostics: &[Diagnostic], sources: &[Source]) -> Value {
     let sources = Sources::new(sources);
     let place = |file: Option<&Path>, span: Option<&Range<usize>>| {
         let found = file.and_then(|file| Some((sources.get(file)?, span?)));
@@ -130,39 +167,43 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &[(PathBuf, String)]) ->
 
 /// Line and column of a byte, both from 1.
 pub fn position(text: &str, at: usize) -> (usize, usize) {
-    Source { text, lines: OnceCell::new() }.position(at)
+    let at = floor(text, at);
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (1 + memchr::memchr_iter(b'\n', before.as_bytes()).count(), 1 + before[line_start..].chars().count())
 }
 
-/// A file with the beginnings of its lines, found once however many findings it has.
-struct Source<'s> {
-    text: &'s str,
+/// A text with the beginnings of its lines, found once however many findings it has.
+struct Text {
+    text: Arc<String>,
     lines: OnceCell<Vec<usize>>,
 }
 
-impl Source<'_> {
+impl Text {
     fn line(&self, at: usize) -> usize {
-        let breaks = || self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let breaks = || memchr::memchr_iter(b'\n', self.text.as_bytes()).map(|newline| newline + 1);
         let starts = self.lines.get_or_init(|| std::iter::once(0).chain(breaks()).collect());
         starts.partition_point(|&start| start <= at)
     }
 
     fn position(&self, at: usize) -> (usize, usize) {
-        let at = floor(self.text, at);
-        let line_start = self.text[..at].rfind('\n').map_or(0, |at| at + 1);
+        let at = floor(&self.text, at);
+        let line_start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
         (self.line(at), 1 + self.text[line_start..at].chars().count())
     }
 }
 
-struct Sources<'s>(HashMap<&'s Path, Source<'s>>);
+/// The texts that findings are about, each fetched once.
+struct Sources<'s>(HashMap<&'s Path, (&'s Source, OnceCell<Option<Text>>)>);
 
 impl<'s> Sources<'s> {
-    fn new(sources: &'s [(PathBuf, String)]) -> Self {
-        let all = sources.iter().map(|(path, text)| (path.as_path(), Source { text, lines: OnceCell::new() }));
-        Self(all.collect())
+    fn new(sources: &'s [Source]) -> Self {
+        Self(sources.iter().map(|source| (source.path(), (source, OnceCell::new()))).collect())
     }
 
-    fn get(&self, file: &Path) -> Option<&Source<'s>> {
-        self.0.get(file)
+    fn get(&self, file: &Path) -> Option<&Text> {
+        let (source, text) = self.0.get(file)?;
+        text.get_or_init(|| Some(Text { text: source.text()?, lines: OnceCell::new() })).as_ref()
     }
 }
 
@@ -187,13 +228,13 @@ fn floor(text: &str, at: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn example() -> (Diagnostic, Vec<(PathBuf, String)>) {
+    fn example() -> (Diagnostic, Vec<Source>) {
         let mut diagnostic = Diagnostic::general(Severity::Error, "unknown-key", "unknown key `tll`");
         diagnostic.file = Some("a.toml".into());
         diagnostic.span = Some(12..15);
         diagnostic.label = "no such key".into();
         diagnostic.help = Some("did you mean `ttl`?".into());
-        (diagnostic, vec![("a.toml".into(), "zone = \"é\"\ntll = 5\n".into())])
+        (diagnostic, vec![Source::new("a.toml".into(), "zone = \"é\"\ntll = 5\n".into())])
     }
 
     #[test]
@@ -211,6 +252,18 @@ mod tests {
         }
         assert!(!text.contains('\u{1b}'));
         assert!(render(&diagnostic, &sources, true).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_line_names_file_row_and_column_in_characters() {
+        let text = "zone = \"a\"\n# café\nü = xyz\n".to_owned();
+        let at = text.find("xyz").unwrap();
+        let sources = vec![Source::new("zones/a.toml".into(), text)];
+        let mut fault = Diagnostic::general(Severity::Error, "unknown-key", "no key of this name");
+        fault.file = Some("zones/a.toml".into());
+        fault.span = Some(at..at + 3);
+        fault.help = Some("perhaps `zone`".into());
+        assert_eq!(render_lines([&fault], &sources), ["zones/a.toml:3:5: no key of this name; perhaps `zone`"]);
     }
 
     #[test]

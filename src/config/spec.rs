@@ -1,13 +1,15 @@
 //! Zone and shared files as written: every value with its place, no name looked up yet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::findings::{FileId, Site, Written};
-use super::model::{AllDown, CheckKind, NoMatch, Policy, Status};
-use crate::wire::{Name, RecordType};
+use super::model::{AllDown, CheckKind, NoMatch, Policy, Soa, Status};
+use crate::wire::{Name, RecordType, Records};
 use crate::world::LatLon;
 
-/// One TOML file.
+/// One file of a zone or a shared one, and what it imports. It holds no text and names nothing by number, so that it
+/// means the same in every load.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) file: FileId,
@@ -15,21 +17,32 @@ pub(crate) struct Unit {
     pub(crate) zone: Option<Written<Name>>,
     /// The zone's name as it stands before a `/`; empty in shared files.
     pub(crate) label: String,
-    pub(crate) ttl: u32,
-    pub(crate) soa: SoaSpec,
-    /// The newest of its files, UTC seconds.
-    pub(crate) modified: u32,
-    pub(crate) owners: Vec<OwnerSpec>,
+    pub(crate) soa: Soa,
+    /// Whether the serial is the time of the newest file, since nobody gives one.
+    pub(crate) is_serial_of_time: bool,
+    pub(crate) records: Arc<Records>,
+    pub(crate) steered: Vec<SteeredSpec>,
     pub(crate) endpoints: Vec<EndpointSpec>,
     pub(crate) checks: Vec<CheckSpec>,
     pub(crate) places: Vec<PlaceSpec>,
     pub(crate) routes: Vec<RouteSpec>,
-    /// Whether a fault of a master file hides records.
-    pub(crate) partial: bool,
-    /// Whether this is a plain `.zone` file.
-    pub(crate) plain: bool,
-    /// SOA of a master file.
-    pub(crate) master_soa: Option<super::model::Soa>,
+}
+
+/// A name that a route answers.
+#[derive(Debug)]
+pub(crate) struct SteeredSpec {
+    pub(crate) owner: Name,
+    /// What else it holds, and where that is written.
+    pub(crate) sets: Vec<(RecordType, Site)>,
+    /// One, with the name's own TTL in seconds, where it has one; several are a fault.
+    pub(crate) routes: Vec<(Written<String>, Option<Written<u32>>)>,
+}
+
+impl SteeredSpec {
+    /// Where a type is written, if the name holds it.
+    pub(crate) fn set(&self, rtype: RecordType) -> Option<Site> {
+        self.sets.iter().find(|(held, _)| *held == rtype).map(|&(_, site)| site)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +61,6 @@ pub(crate) struct SoaSpec {
 #[derive(Debug)]
 pub(crate) struct DataSpec {
     pub(crate) rtype: Written<RecordType>,
-    pub(crate) ttl: Option<u32>,
     pub(crate) rdata: Vec<Written<Box<[u8]>>>,
 }
 

@@ -7,6 +7,7 @@ use crate::wire::{Name, RecordType};
 mod edit;
 mod golden;
 mod judged;
+mod loader;
 mod lowering;
 mod mutated;
 mod schema;

@@ -1,9 +1,10 @@
 //! What a load would take away, where that looks like an accident: an empty mount, a cut-off file (reliability 2).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::config::model::{Model, RouteId, Target, Zone};
-use crate::wire::{Name, NameRef, RecordType};
+use crate::wire::{Name, NameRef, RecordType, RecordsIndex};
 
 /// More than half of all zones, and at least so many; or all of them, however few.
 const ZONES: usize = 2;
@@ -12,7 +13,7 @@ const NAMES: usize = 10;
 
 /// One line for each thing that `new` removes and should not without a person's word; empty if there is none.
 pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
-    let kept: BTreeMap<&Name, &Zone> = new.zones.iter().map(|zone| (&zone.apex, &**zone)).collect();
+    let kept: HashMap<&Name, &Zone> = new.zones.iter().map(|zone| (&zone.apex, &**zone)).collect();
     let mut said = Vec::new();
     let (mut types_before, mut types_after) = (Types::of(old), Types::of(new));
     let gone: Vec<String> =
@@ -23,21 +24,49 @@ pub(super) fn removals(old: &Model, new: &Model) -> Vec<String> {
     }
     for zone in &old.zones {
         let Some(after) = kept.get(&zone.apex) else { continue };
-        let (before, after_names) = (owners(zone), owners(after));
-        let mut gone: Vec<Name> = before.difference(&after_names).map(|name| name.to_name()).collect();
-        if gone.len() >= NAMES && gone.len() * 2 > before.len() {
+        let (names, gone) = names_gone(zone, after);
+        if gone.len() >= NAMES && gone.len() * 2 > names {
+            let mut gone: Vec<Name> = gone.into_iter().map(NameRef::to_name).collect();
             gone.sort();
             let gone: Vec<String> = gone.iter().map(Name::to_string).collect();
-            said.push(format!("{} of {} names of {} are gone: {}", gone.len(), before.len(), zone.apex, some(&gone)));
+            said.push(format!("{} of {names} names of {} are gone: {}", gone.len(), zone.apex, some(&gone)));
         }
         said.extend(emptied(&mut types_before, zone, &mut types_after, after));
     }
     said
 }
 
+/// How many names a zone has, and those that it has no more; none where that is plain to see.
+fn names_gone<'z>(before: &'z Zone, after: &Zone) -> (usize, Vec<NameRef<'z>>) {
+    let same_steered = || {
+        let owners = |zone: &'_ Zone| zone.steered.iter().map(|steered| steered.owner.clone()).collect::<Vec<_>>();
+        owners(before) == owners(after)
+    };
+    if Arc::ptr_eq(&before.records, &after.records) && same_steered() {
+        return (0, Vec::new());
+    }
+    let index = RecordsIndex::of(&after.records);
+    let steered: HashSet<&Name> = after.steered.iter().map(|steered| &steered.owner).collect();
+    let is_gone = |name: &NameRef<'_>| {
+        let is_steered = || !steered.is_empty() && steered.contains(&name.to_name());
+        index.find(&after.records, *name).is_none() && *name != after.apex && !is_steered()
+    };
+    let (mut names, mut gone) = (0, Vec::new());
+    for name in owners(before) {
+        names += 1;
+        if is_gone(&name) {
+            gone.push(name);
+        }
+    }
+    (names, gone)
+}
+
 /// RRsets that a steered name had and has no more, while the name itself is still steered.
 fn emptied(old: &mut Types<'_>, before: &Zone, new: &mut Types<'_>, after: &Zone) -> Vec<String> {
-    let now: BTreeMap<&Name, RouteId> = after.steered.iter().map(|s| (&s.owner, s.route)).collect();
+    if before.steered.is_empty() {
+        return Vec::new();
+    }
+    let now: HashMap<&Name, RouteId> = after.steered.iter().map(|s| (&s.owner, s.route)).collect();
     let lost = before.steered.iter().filter_map(|steered| {
         let route = *now.get(&steered.owner)?;
         let (had, has) = (old.below(steered.route), new.below(route));
@@ -87,10 +116,26 @@ fn types(model: &Model, root: RouteId) -> BTreeSet<RecordType> {
     types
 }
 
-/// Distinct owner names of a zone.
-pub(super) fn owners(zone: &Zone) -> HashSet<NameRef<'_>> {
-    let plain = zone.records.owners().map(|owner| owner.name);
-    plain.chain(zone.steered.iter().map(|steered| steered.owner.view())).chain([zone.apex.view()]).collect()
+/// Distinct owner names of a zone: those that hold records, then those that a route alone answers.
+pub(super) fn owners(zone: &Zone) -> impl Iterator<Item = NameRef<'_>> {
+    let steered = zone.steered.iter().map(|steered| steered.owner.view());
+    let mut others: HashSet<NameRef<'_>> = steered.chain([zone.apex.view()]).collect();
+    for owner in zone.records.owners() {
+        if others.is_empty() {
+            break;
+        }
+        others.remove(&owner.name);
+    }
+    zone.records.owners().map(|owner| owner.name).chain(others)
+}
+
+/// How many distinct owner names a zone has.
+pub(super) fn owner_count(zone: &Zone) -> usize {
+    match &zone.steered[..] {
+        // The apex has NS records at least.
+        [] => zone.records.owner_count().max(1),
+        _ => owners(zone).count(),
+    }
 }
 
 fn some(names: &[String]) -> String {

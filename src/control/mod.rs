@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::config::{Diagnostic, Model, Overrides};
+use crate::config::{Diagnostic, Loader, Model, Overrides, Progress, Source};
 use crate::snapshot::{Inputs, Readers, Snapshot};
 
 use publisher::{Request, Shared};
@@ -50,6 +50,8 @@ pub struct Options {
     pub overrides: Overrides,
     /// Where probes run.
     pub runtime: tokio::runtime::Handle,
+    /// Counts how far each load is.
+    pub progress: Arc<Progress>,
 }
 
 /// Why nothing can be served.
@@ -60,7 +62,7 @@ pub enum StartError {
         /// Errors and warnings.
         diagnostics: Vec<Diagnostic>,
         /// The files' texts, for rendering.
-        sources: Vec<(PathBuf, String)>,
+        sources: Vec<Source>,
     },
     /// Anything else: cause and remedy in one line.
     Other(String),
@@ -74,7 +76,7 @@ pub struct Current {
     /// What it was made of.
     pub inputs: Inputs,
     /// The files that the model was read from, with their text.
-    pub sources: Arc<Vec<(PathBuf, String)>>,
+    pub sources: Arc<Vec<Source>>,
     /// When it was published, seconds since 1970 UTC.
     pub since: u64,
 }
@@ -100,7 +102,7 @@ pub struct Reloaded {
     /// Warnings of the load.
     pub diagnostics: Vec<Diagnostic>,
     /// The files' texts, for rendering the warnings.
-    pub sources: Arc<Vec<(PathBuf, String)>>,
+    pub sources: Arc<Vec<Source>>,
 }
 
 /// A load that was not taken; what was served before goes on being served.
@@ -109,7 +111,7 @@ pub struct ReloadError {
     /// Why, as errors, beside any warnings. Where `force` is given, one of them per thing that the load would remove.
     pub diagnostics: Vec<Diagnostic>,
     /// The files' texts, for rendering.
-    pub sources: Arc<Vec<(PathBuf, String)>>,
+    pub sources: Arc<Vec<Source>>,
     /// The load removes so much that it looks like an accident: [`Control::reload`] with this number takes it.
     pub force: Option<u64>,
 }
@@ -187,6 +189,7 @@ impl fmt::Debug for Control {
 #[derive(Debug)]
 pub struct Prepared {
     options: Options,
+    loader: Loader,
     first: start::First,
 }
 
@@ -196,8 +199,9 @@ impl Prepared {
     /// # Errors
     /// Nothing can be served: see [`StartError`].
     pub fn read(options: Options) -> Result<Self, StartError> {
-        let first = start::first(&options)?;
-        Ok(Self { options, first })
+        let mut loader = Loader::new(Arc::clone(&options.progress));
+        let first = start::first(&options, &mut loader)?;
+        Ok(Self { options, loader, first })
     }
 
     /// What will be served.
@@ -211,7 +215,7 @@ impl Prepared {
     /// # Errors
     /// A database that cannot be read on a first start, or a limit that is passed.
     pub fn start(self) -> Result<Control, StartError> {
-        let (shared, requests) = start::start(self.options, self.first)?;
+        let (shared, requests) = start::start(self.options, self.loader, self.first)?;
         Ok(Control { shared, publisher: Arc::new(Publisher(requests)) })
     }
 }
@@ -251,7 +255,7 @@ impl Control {
     }
 
     /// The files of what answers now, with the text that was read.
-    pub fn sources(&self) -> Arc<Vec<(PathBuf, String)>> {
+    pub fn sources(&self) -> Arc<Vec<Source>> {
         Arc::clone(&self.shared.current.load().sources)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,10 +16,10 @@ use super::report::{Counters, Facts};
 use super::retired::Retired;
 use super::serial::Used;
 use super::sweep::Sweep;
-use super::watch::{Interest, Watch};
+use super::watch::{Interest, Watch, is_private};
 use super::{Current, DrainError, Drained, Options, ReloadError, Reloaded, Subject};
 use crate::config::model::EndpointId;
-use crate::config::{Model, Wanted};
+use crate::config::{Loader, Model, Source, Wanted};
 use crate::health::{Checker, Store, Switches};
 use crate::snapshot::{Inputs, Readers, Snapshot, compile};
 
@@ -100,14 +100,28 @@ pub(super) enum Request {
 /// What a reading that was refused depends on.
 #[derive(Debug)]
 pub(super) struct Awaited {
-    pub(super) sources: Arc<load::Sources>,
+    /// See [`to_follow`].
+    pub(super) read: Vec<PathBuf>,
     pub(super) wanted: Wanted,
+}
+
+/// The files that are to be followed one by one: those that lie in the directory of zones are seen with it, but for
+/// hidden ones and backups.
+pub(super) fn to_follow(sources: &load::Sources, zones: &Path) -> Vec<PathBuf> {
+    let is_seen = |path: &&Path| path.parent() == Some(zones) && !is_private(path);
+    sources.iter().map(Source::path).filter(|path| !is_seen(path)).map(Path::to_owned).collect()
 }
 
 /// Everything that changes.
 pub(super) struct Publisher {
     pub(super) shared: Arc<Shared>,
     pub(super) options: Options,
+    /// What is known of the files from the last load.
+    pub(super) loader: Loader,
+    /// Whether what a later start needs of the first load is on disk.
+    pub(super) is_kept: bool,
+    /// Of what is served: see [`to_follow`].
+    pub(super) read: Vec<PathBuf>,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) watch: Option<Watch>,
     pub(super) store: Store,
@@ -140,6 +154,9 @@ pub(super) struct Publisher {
 impl Publisher {
     /// Runs until told to stop. A panic costs the request that it came of and nothing else.
     pub(super) fn run(mut self) {
+        if !self.is_kept && catch_unwind(AssertUnwindSafe(|| self.remember_first())).is_err() {
+            self.note_failure();
+        }
         loop {
             let asked = match self.requests.recv_timeout(self.patience()) {
                 Ok(Request::Stop { reply }) => {
@@ -332,14 +349,14 @@ impl Publisher {
         let mut looked_at = load::server_files(self.options.server_file.as_deref());
         looked_at.extend(server.databases.iter().cloned());
         let mut directories = vec![&server.zones];
-        let mut read: Vec<PathBuf> = current.sources.iter().map(|(path, _)| path.clone()).collect();
+        let mut read = vec![&self.read];
         if let Some(awaited) = &self.awaited {
             looked_at.extend(awaited.wanted.databases.iter().cloned());
             directories.push(&awaited.wanted.zones);
-            read.extend(awaited.sources.iter().map(|(path, _)| path.clone()));
+            read.push(&awaited.read);
         }
         let seen = load::stamps(&looked_at);
-        let interest = Interest::new(directories, read.iter().chain(&looked_at));
+        let interest = Interest::new(directories, read.into_iter().flatten().chain(&looked_at));
         let is_other = |stamp: &Stamp| self.seen.iter().any(|known| known.0 == stamp.0 && known.1 != stamp.1);
         let mut is_due = seen.iter().any(is_other);
         self.seen = seen;

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::guard;
 use super::load::{self, Reading, Sources};
-use super::publisher::{Awaited, Publisher, unix_now};
-use super::serial;
+use super::publisher::{Awaited, Publisher, to_follow, unix_now};
 use super::start::{keep, warn_of_stale};
 use super::{LoadStatus, ReloadError, Reloaded};
+use super::{guard, last_good, serial};
 use crate::config::model::Server;
-use crate::config::{Diagnostic, Model, Severity, Wanted};
+use crate::config::{self, Diagnostic, Model, Severity, Wanted};
 use crate::geo;
 use crate::snapshot::Inputs;
 
@@ -18,14 +17,17 @@ impl Publisher {
         let current = self.current();
         let server = &current.inputs.model.server;
         let file = self.options.server_file.as_deref();
-        let reading = load::read(file, &self.options.overrides, server.reload, Some(&current.sources));
-        let Reading { model, mut diagnostics, sources, digest, wanted } = reading;
+        let loader = &mut self.loader;
+        let reading = load::read(loader, file, &self.options.overrides, server.reload, Some(&current.sources));
+        let Reading { model, mut diagnostics, mut sources, digest, wanted } = reading;
         let Some(mut model) = model else {
             return Err(self.refuse(digest, wanted, diagnostics, sources, None));
         };
         let stamps = load::stamps(&model.server.databases);
         if digest == self.digest && stamps == self.stamps {
+            self.loader.adopt(&current.sources);
             self.taken(&diagnostics, &sources);
+            let sources = Arc::new(sources);
             return Ok(Reloaded {
                 generation: current.generation,
                 changed: false,
@@ -63,7 +65,7 @@ impl Publisher {
                 }
             }
         };
-        serial::settle(&mut model.zones, &mut self.serials);
+        serial::settle(&mut model.zones, &current.inputs.model.zones, &mut self.serials);
         diagnostics.extend(later(server, &model.server));
 
         let model = Arc::new(model);
@@ -82,14 +84,20 @@ impl Publisher {
                 return Err(self.refuse(digest, wanted, diagnostics, sources, None));
             }
         };
+        let lines = config::render_lines(&diagnostics, &sources);
+        last_good::deposit(&mut sources, self.store.directory());
+        self.loader.adopt(&sources);
+        self.read = to_follow(&sources, &model.server.zones);
+        let sources = Arc::new(sources);
+        // Whoever sees the generation sees what is said of its load.
+        self.taken(&diagnostics, &sources);
         let generation = self.publish(snapshot, Arc::clone(&sources));
         self.with_checker(|checker| checker.apply(Arc::clone(&model)));
         (self.digest, self.stamps, self.held) = (digest, stamps, None);
-        self.taken(&diagnostics, &sources);
         self.remember(&model, &sources, databases);
         self.follow_files();
-        for diagnostic in &diagnostics {
-            tracing::warn!("{}", load::line(diagnostic, &sources));
+        for line in &lines {
+            tracing::warn!("{line}");
         }
         tracing::info!(
             "generation {generation}: {} zones taken from {}",
@@ -116,12 +124,11 @@ impl Publisher {
         digest: u64,
         wanted: Wanted,
         diagnostics: Vec<Diagnostic>,
-        sources: Arc<Sources>,
+        sources: Sources,
         force: Option<u64>,
     ) -> ReloadError {
         if self.refused != Some(digest) {
-            for diagnostic in &diagnostics {
-                let line = load::line(diagnostic, &sources);
+            for (diagnostic, line) in diagnostics.iter().zip(config::render_lines(&diagnostics, &sources)) {
                 match diagnostic.severity {
                     Severity::Error => tracing::error!("{line}"),
                     Severity::Warning => tracing::warn!("{line}"),
@@ -130,14 +137,14 @@ impl Publisher {
             tracing::error!("the files were not taken: generation {} goes on", self.current().generation);
         }
         self.refused = Some(digest);
-        self.awaited = Some(Awaited { sources: Arc::clone(&sources), wanted });
+        self.awaited = Some(Awaited { read: to_follow(&sources, &wanted.zones), wanted });
         self.follow_files();
         self.shared.counters.refused_load();
         let status = status(false, force, &diagnostics, &sources);
         self.tell(|facts| {
             facts.last_load = LoadStatus { from_last_good: facts.last_load.from_last_good, ..status };
         });
-        ReloadError { diagnostics, sources, force }
+        ReloadError { diagnostics, sources: Arc::new(sources), force }
     }
 
     fn taken(&mut self, diagnostics: &[Diagnostic], sources: &Sources) {
@@ -147,10 +154,18 @@ impl Publisher {
         self.tell(|facts| facts.last_load = status);
     }
 
+    /// Writes down what a later start needs of the load that this one began with.
+    pub(super) fn remember_first(&mut self) {
+        let current = self.current();
+        self.remember(&current.inputs.model, &current.sources, None);
+    }
+
     fn remember(&mut self, model: &Model, sources: &Sources, databases: Option<Vec<geo::DatabaseInfo>>) {
         let mut notes = self.shared.facts.load().notes.clone();
+        let is_first = !std::mem::replace(&mut self.is_kept, true);
         let is_over = |note: &str| {
-            note.starts_with("the files have errors") || (databases.is_some() && note.starts_with("served without"))
+            (!is_first && note.starts_with("the files have errors"))
+                || (databases.is_some() && note.starts_with("served without"))
         };
         notes.retain(|note| !is_over(note));
         keep(&self.options, model, sources, &self.store, &self.serials, &mut notes);
@@ -165,7 +180,8 @@ impl Publisher {
 }
 
 fn status(ok: bool, force: Option<u64>, diagnostics: &[Diagnostic], sources: &Sources) -> LoadStatus {
-    let said = diagnostics.iter().map(|d| format!("{}: {}", d.severity, load::line(d, sources))).collect();
+    let lines = config::render_lines(diagnostics, sources);
+    let said = diagnostics.iter().zip(lines).map(|(d, line)| format!("{}: {line}", d.severity)).collect();
     LoadStatus { ok, from_last_good: false, when: unix_now(), force, diagnostics: said }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::guard::owners;
+use super::guard::owner_count;
 use super::publisher::Shared;
 use super::{
     Current, DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus, Status, ZoneStatus,
@@ -132,7 +132,7 @@ fn zone(zone: &model::Zone) -> ZoneStatus {
     ZoneStatus {
         apex: zone.apex.to_string().trim_end_matches('.').to_owned(),
         serial: zone.soa.serial,
-        names: owners(zone).len(),
+        names: owner_count(zone),
         steered: zone.steered.len(),
         file: zone.file.clone(),
     }

@@ -43,6 +43,7 @@ mod tests {
             places: Arc::new(Places::default()),
             verdicts: Verdicts::default(),
             drained: BTreeSet::new(),
+            seed: 0,
         };
         Arc::new(compile(&inputs, generation, None).unwrap())
     }

@@ -1,21 +1,31 @@
 //! Serials never go back (RFC 1982), whatever clocks and file times do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::model::Zone;
+use crate::wire::Name;
 
 /// The last serial that was served, by apex.
 pub(super) type Used = BTreeMap<String, u32>;
 
-/// Raises serials that lie below the last one used, and notes all of them as used.
-pub(super) fn settle(zones: &mut [Arc<Zone>], used: &mut Used) {
+/// Raises serials that lie below the last one used, and notes all of them as used. A zone that is then the same as in
+/// `before` is the very one of before.
+pub(super) fn settle(zones: &mut [Arc<Zone>], before: &[Arc<Zone>], used: &mut Used) {
+    let before: HashMap<&Name, &Arc<Zone>> = before.iter().map(|zone| (&zone.apex, zone)).collect();
     for zone in zones {
-        let last = used.entry(zone.apex.to_string()).or_insert(zone.soa.serial);
-        if precedes(zone.soa.serial, *last) {
-            Arc::make_mut(zone).soa.serial = *last;
+        let known = before.get(&zone.apex);
+        let last = match known {
+            Some(known) => Some(known.soa.serial),
+            None => used.get(&zone.apex.to_string()).copied(),
+        };
+        if let Some(last) = last.filter(|&last| precedes(zone.soa.serial, last)) {
+            Arc::make_mut(zone).soa.serial = last;
         }
-        *last = zone.soa.serial;
+        match known.filter(|known| ***known == *zone) {
+            Some(known) => *zone = Arc::clone(known),
+            None => drop(used.insert(zone.apex.to_string(), zone.soa.serial)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
+use std::thread::{self, available_parallelism};
 use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -13,7 +13,8 @@ use super::debounce::Debounce;
 use super::last_good::{self, LastGood};
 use super::load::{self, Reading, Sources};
 use super::publisher::{
-    Awaited, FILES_MOST, FILES_QUIET, Publisher, Request, Shared, VERDICTS_MOST, VERDICTS_QUIET, compiled, unix_now,
+    self, Awaited, FILES_MOST, FILES_QUIET, Publisher, Request, Shared, VERDICTS_MOST, VERDICTS_QUIET, compiled,
+    unix_now,
 };
 use super::report::{self, Counters, Facts};
 use super::retired::Retired;
@@ -22,7 +23,7 @@ use super::sweep::Sweep;
 use super::watch::Watch;
 use super::{Current, LoadStatus, Options, StartError};
 use crate::config::model::ReloadUnit;
-use crate::config::{self, Diagnostic, Model, Overrides};
+use crate::config::{self, Loader, Model, Overrides};
 use crate::geo::{self, DatabaseInfo, Places};
 use crate::health::{self, Checker, Store, Switches};
 use crate::snapshot::Inputs;
@@ -33,7 +34,7 @@ pub(super) const SERIALS: (&str, &str) = ("serials.json", "rhumb-serials-1");
 #[derive(Debug)]
 pub(super) struct First {
     pub(super) model: Model,
-    sources: Arc<Sources>,
+    sources: Sources,
     digest: u64,
     /// Of files that were refused in favour of the last good configuration.
     refused: Option<u64>,
@@ -44,14 +45,23 @@ pub(super) struct First {
 }
 
 /// Publishes the first snapshot and starts the publisher.
-pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc::Sender<Request>), StartError> {
-    let First { mut model, sources, digest, refused, awaited, last_load, mut notes } = first;
+pub(super) fn start(
+    options: Options,
+    mut loader: Loader,
+    first: First,
+) -> Result<(Arc<Shared>, mpsc::Sender<Request>), StartError> {
+    let First { mut model, mut sources, digest, refused, awaited, last_load, mut notes } = first;
     let store = Store::new(&model.server.state);
+    last_good::deposit(&mut sources, store.directory());
+    loader.adopt(&sources);
+    // From now on somebody is served meanwhile.
+    loader.set_threads(available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)));
+    let sources = Arc::new(sources);
     let mut serials: Used = store.load(SERIALS, "serials are those of the files").unwrap_or_else(|fault| {
         notes.push(fault.to_string());
         Used::default()
     });
-    serial::settle(&mut model.zones, &mut serials);
+    serial::settle(&mut model.zones, &[], &mut serials);
     let mut switches = store.load_switches().unwrap_or_else(|fault| {
         notes.push(fault.to_string());
         Switches::default()
@@ -80,8 +90,13 @@ pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc
     };
     let snapshot = compiled(&inputs, 1, None).map_err(StartError::Other)?;
 
-    keep(&options, &model, &sources, &store, &serials, &mut notes);
+    // What is large takes longer to be on disk than a start should: the publisher sees to that.
+    let is_kept = sources.iter().all(|source| source.held().is_some());
+    if is_kept {
+        keep(&options, &model, &sources, &store, &serials, &mut notes);
+    }
     let forced = snapshot.forced();
+    let files = publisher::to_follow(&sources, &model.server.zones);
     let current = Current { generation: 1, inputs, sources, since: unix_now() };
     let facts = Facts { last_load, forced, switches: Arc::clone(&switches), databases, notes };
     let shared = Arc::new(Shared {
@@ -101,6 +116,9 @@ pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc
         shared: Arc::clone(&shared),
         watch: watch(&shared, &sender),
         options,
+        loader,
+        is_kept,
+        read: files,
         requests,
         store,
         next_expiry: switches.next_expiry(),
@@ -130,47 +148,48 @@ pub(super) fn start(options: Options, first: First) -> Result<(Arc<Shared>, mpsc
 }
 
 /// The files, or where they are faulty the last good configuration.
-pub(super) fn first(options: &Options) -> Result<First, StartError> {
+pub(super) fn first(options: &Options, loader: &mut Loader) -> Result<First, StartError> {
     let file = config::server_file(options.server_file.as_deref());
-    let reading = load::read(options.server_file.as_deref(), &options.overrides, ReloadUnit::All, None);
+    let reading = load::read(loader, options.server_file.as_deref(), &options.overrides, ReloadUnit::All, None);
     let Reading { model, diagnostics, sources, digest, wanted } = reading;
-    let said: Vec<String> =
-        diagnostics.iter().map(|d| format!("{}: {}", d.severity, load::line(d, &sources))).collect();
+    let lines = config::render_lines(&diagnostics, &sources);
+    let said = diagnostics.iter().zip(&lines).map(|(d, line)| format!("{}: {line}", d.severity)).collect();
     let last_load =
         LoadStatus { ok: model.is_some(), from_last_good: false, when: unix_now(), force: None, diagnostics: said };
     if let Some(model) = model {
-        for diagnostic in &diagnostics {
-            tracing::warn!("{}", load::line(diagnostic, &sources));
+        for line in &lines {
+            tracing::warn!("{line}");
         }
         return Ok(First { model, sources, digest, refused: None, awaited: None, last_load, notes: Vec::new() });
     }
-    let refusal = || StartError::Config { diagnostics: diagnostics.clone(), sources: sources.to_vec() };
+    let refusal = || StartError::Config { diagnostics: diagnostics.clone(), sources: sources.clone() };
     let state = last_good::state_directory(file.as_deref(), &options.overrides);
     let kept = last_good(&state);
     let unit = wanted.reload;
-    let awaited = Some(Awaited { sources: Arc::clone(&sources), wanted });
+    let awaited = Some(Awaited { read: publisher::to_follow(&sources, &wanted.zones), wanted });
     // The files themselves, if databases are all that is missing.
-    let whole = kept.as_ref().and_then(|_| without_databases(options));
+    let whole = kept.as_ref().and_then(|_| without_databases(options, loader));
     if let Some(Reading { model: Some(model), sources, digest, .. }) = whole {
-        tell(&diagnostics, &sources);
+        tell(&lines);
         return Ok(First { model, sources, digest, refused: Some(digest), awaited, last_load, notes: Vec::new() });
     }
     if kept.is_none() && unit == ReloadUnit::Zone {
-        let rest = load::read(options.server_file.as_deref(), &options.overrides, unit, Some(&Sources::new()));
+        let none = Sources::new();
+        let rest = load::read(loader, options.server_file.as_deref(), &options.overrides, unit, Some(&none));
         if let Reading { model: Some(model), sources, digest, .. } = rest {
-            tell(&diagnostics, &sources);
+            tell(&lines);
             let note = "faulty zones are left out: asked for them, the server says SERVFAIL".to_owned();
             return Ok(First { model, sources, digest, refused: Some(digest), awaited, last_load, notes: vec![note] });
         }
     }
     let (model, kept) = kept.and_then(|kept| kept_form(&kept, &state, &options.overrides)).ok_or_else(refusal)?;
-    tell(&diagnostics, &sources);
+    tell(&lines);
     let note = format!("the files have errors: the last good configuration is served, kept in {}", state.display());
     tracing::error!("{note}");
     // No text has this digest, so that the files are taken as soon as they are whole.
     Ok(First {
         model,
-        sources: Arc::new(kept),
+        sources: kept,
         digest: !digest,
         refused: Some(digest),
         awaited,
@@ -179,9 +198,9 @@ pub(super) fn first(options: &Options) -> Result<First, StartError> {
     })
 }
 
-fn tell(faults: &[Diagnostic], sources: &Sources) {
+fn tell(faults: &[String]) {
     for fault in faults {
-        tracing::error!("{}", load::line(fault, sources));
+        tracing::error!("{fault}");
     }
 }
 
@@ -192,9 +211,9 @@ fn last_good(state: &Path) -> Option<LastGood> {
     })
 }
 
-fn without_databases(options: &Options) -> Option<Reading> {
+fn without_databases(options: &Options, loader: &mut Loader) -> Option<Reading> {
     let overrides = Overrides { without_databases: true, ..options.overrides.clone() };
-    let reading = load::read(options.server_file.as_deref(), &overrides, ReloadUnit::All, None);
+    let reading = load::read(loader, options.server_file.as_deref(), &overrides, ReloadUnit::All, None);
     reading.model.is_some().then_some(reading)
 }
 

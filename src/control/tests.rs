@@ -60,6 +60,7 @@ impl Place {
 
     fn options(&self) -> Options {
         Options {
+            progress: Default::default(),
             server_file: Some(self.path("rhumb.toml")),
             overrides: Overrides::default(),
             runtime: self.runtime.handle().clone(),
@@ -262,6 +263,62 @@ fn r5_a_faulty_zone_alone_keeps_its_form_where_the_unit_is_a_zone() {
     assert_eq!(weight(&control), 90);
     let said = control.status().last_load.diagnostics.join("\n");
     assert!(said.contains("not taken") && said.contains("example.test.toml:14"), "{said}");
+}
+
+/// A master file that is too large to be kept in memory as well as on disk.
+fn large(address: &str) -> String {
+    let mut text = format!("@ SOA ns.elsewhere.test. host 7 1 2 3 4\n@ NS ns.elsewhere.test.\nwww A {address}\n");
+    while text.len() < crate::config::LARGE {
+        text.push_str(&format!("n{} A 192.0.2.3\n", text.len()));
+    }
+    text
+}
+
+#[test]
+fn r4_r5_a_large_file_keeps_its_form_although_its_text_is_not_in_memory() {
+    let place = Place::new();
+    place.server("reload = \"zone\"\n");
+    let path = place.path("zones/large.test.zone");
+    fs::write(&path, large("192.0.2.1")).unwrap();
+    let control = place.start();
+    let of_large = |control: &Control| control.sources().iter().find(|source| source.path() == path).cloned().unwrap();
+    assert!(of_large(&control).held().is_none());
+    // The edit of another zone leaves it, and its text, as they are.
+    place.write(&ZONE.replace("90", "80"));
+    place.until("the edit is served", || weight(&control) == 80);
+    assert!(of_large(&control).held().is_none());
+    fs::write(&path, large("no address")).unwrap();
+    place.write(&ZONE.replace("90", "70"));
+    place.until("the other zone's edit is served", || weight(&control) == 70);
+    assert_eq!(control.model().zones.len(), 2);
+    let said = control.status().last_load.diagnostics.join("\n");
+    assert!(said.contains("not taken") && said.contains("large.test.zone:3"), "{said}");
+    control.stop();
+    // It was broken when the server ends: the copy is what there is.
+    place.server("reload = \"all\"\n");
+    let control = place.start();
+    assert!(control.status().last_load.from_last_good);
+    assert_eq!(control.model().zones.len(), 2);
+}
+
+#[test]
+fn a_zone_that_an_edit_leaves_alone_is_the_very_same_one_afterwards() {
+    let place = Place::new();
+    fs::write(place.path("zones/y.test.toml"), ZONE.replace("example.test", "y.test")).unwrap();
+    fs::write(place.path("zones/z.test.zone"), "@ SOA ns.elsewhere.test. host 7 1 2 3 4\n@ NS ns.elsewhere.test.\n")
+        .unwrap();
+    let control = place.start();
+    let before = control.model();
+    place.write(&ZONE.replace("90", "80"));
+    place.until("the edit is served", || weight(&control) == 80);
+    let after = control.model();
+    let same: Vec<bool> = before.zones.iter().zip(&after.zones).map(|(a, b)| Arc::ptr_eq(a, b)).collect();
+    // An edit of a weight leaves even the edited zone's names and records as they were.
+    assert_eq!(same, [true, true, true]);
+    place.write(&ZONE.replace("www =", "web ="));
+    place.until("the name is served", || !Arc::ptr_eq(&control.model().zones[0], &after.zones[0]));
+    assert!(Arc::ptr_eq(&control.model().zones[1], &before.zones[1]));
+    assert!(Arc::ptr_eq(&control.model().zones[2], &before.zones[2]));
 }
 
 #[test]

@@ -33,16 +33,15 @@ impl Interest {
         }
     }
 
-    /// Hidden files and backups are editors' own affair. A mounted configuration is switched by a link beside its files
+    /// A mounted configuration is switched by a link beside its files
     /// and directories, which are links into it themselves and do not change.
     fn covers(&self, path: &Path) -> bool {
         let name = path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
         if name == b"..data" {
             return path.parent().is_some_and(|parent| self.to_watch().contains(parent));
         }
-        let is_private = name.starts_with(b".") || name.ends_with(b"~");
         let inside = path.parent().is_some_and(|parent| self.directories.contains(parent));
-        self.files.contains(path) || self.directories.contains(path) || (inside && !is_private)
+        self.files.contains(path) || self.directories.contains(path) || (inside && !is_private(path))
     }
 
     /// The directories themselves, and those that each directory and file lies in.
@@ -50,6 +49,12 @@ impl Interest {
         let parents = self.files.iter().chain(&self.directories).filter_map(|path| path.parent());
         parents.map(Path::to_owned).chain(self.directories.iter().cloned()).collect()
     }
+}
+
+/// Hidden files and backups are editors' own affair.
+pub(super) fn is_private(path: &Path) -> bool {
+    let name = path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
+    name.starts_with(b".") || name.ends_with(b"~")
 }
 
 /// Tells of changes until dropped.

@@ -96,11 +96,7 @@ impl<'a> Data<'a> {
         for _ in 0..header.size {
             let (name, value) = self.name(at)?;
             at = match record.field(name) {
-                Some(field) => {
-                    let next;
-                    (*field, next) = self.value(value, LISTS)?;
-                    next
-                }
+                Some(field) => self.value(value, LISTS, field)?,
                 None => self.skip(value, 1)?,
             };
         }
@@ -116,24 +112,31 @@ impl<'a> Data<'a> {
         Ok((self.bytes(header.content, header.size)?, next.unwrap_or(header.content + header.size)))
     }
 
-    /// A value, and where the next one begins. Of a list it is the first element.
-    fn value(&mut self, at: usize, lists: u8) -> Result<(Value<'a>, usize), DataFault> {
+    /// Puts a value where it goes, of a list its first element, and tells where the next one begins.
+    fn value(&mut self, at: usize, lists: u8, into: &mut Value<'a>) -> Result<usize, DataFault> {
         let (header, next) = self.resolved(at)?;
-        let (value, end) = match (header.kind, next) {
-            (kind::MAP, Some(_)) => (Value::Map(self.known(header, lists)?), header.content),
+        let end = match (header.kind, next) {
+            (kind::MAP, Some(_)) => {
+                *into = Value::Map(self.known(header, lists)?);
+                header.content
+            }
             (kind::MAP, None) => {
                 let (inner, end) = self.inner(header, lists)?;
-                (Value::Map(inner), end)
+                *into = Value::Map(inner);
+                end
             }
             (kind::LIST, _) if header.size > 0 => {
-                let (value, second) = self.value(header.content, lists.checked_sub(1).ok_or(DataFault::Large)?)?;
+                let second = self.value(header.content, lists.checked_sub(1).ok_or(DataFault::Large)?, into)?;
                 // Where a pointer led here, nobody asks where the list ends.
-                (value, if next.is_some() { second } else { self.skip(second, header.size - 1)? })
+                if next.is_some() { second } else { self.skip(second, header.size - 1)? }
             }
-            (kind::LIST | kind::BOOL, _) => (Value::default(), header.content),
-            _ => (self.scalar(header)?.into(), header.content + header.size),
+            (kind::LIST | kind::BOOL, _) => header.content,
+            _ => {
+                *into = self.scalar(header)?.into();
+                header.content + header.size
+            }
         };
-        Ok((value, next.unwrap_or(end)))
+        Ok(next.unwrap_or(end))
     }
 
     /// A map that a pointer led to.
@@ -155,7 +158,8 @@ impl<'a> Data<'a> {
             let (name, value) = self.name(at)?;
             at = match inner.field(name) {
                 Some(field) => {
-                    let (found, next) = self.value(value, lists)?;
+                    let mut found = Value::default();
+                    let next = self.value(value, lists, &mut found)?;
                     *field = found.scalar();
                     next
                 }
@@ -224,6 +228,7 @@ impl<'a> Data<'a> {
         }
     }
 
+    #[inline]
     fn header(&mut self, at: usize) -> Result<Header, DataFault> {
         self.values_left = self.values_left.checked_sub(1).ok_or(DataFault::Large)?;
         let control = self.byte(at)?;
@@ -250,14 +255,23 @@ impl<'a> Data<'a> {
     }
 
     /// A big-endian number of at most eight octets.
+    #[inline]
     fn number(&self, at: usize, size: usize) -> Result<u64, DataFault> {
-        Ok(self.bytes(at, size)?.iter().fold(0, |number, &byte| (number << 8) | u64::from(byte)))
+        Ok(match *self.bytes(at, size)? {
+            [a] => a.into(),
+            [a, b] => u16::from_be_bytes([a, b]).into(),
+            [a, b, c] => u32::from_be_bytes([0, a, b, c]).into(),
+            [a, b, c, d] => u32::from_be_bytes([a, b, c, d]).into(),
+            ref octets => octets.iter().fold(0, |number, &octet| (number << 8) | u64::from(octet)),
+        })
     }
 
+    #[inline]
     fn byte(&self, at: usize) -> Result<u8, DataFault> {
         self.section.get(at).copied().ok_or(DataFault::Outside)
     }
 
+    #[inline]
     fn bytes(&self, at: usize, size: usize) -> Result<&'a [u8], DataFault> {
         self.section.get(at..at + size).ok_or(DataFault::Outside)
     }

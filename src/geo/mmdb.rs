@@ -201,20 +201,18 @@ impl<K: Copy + Send> Walked<K> {
 
     fn part(tree: &Tree<'_>, part: Part, visits: &Visits, marks: &Marks, key: fn(u64) -> K) -> Result<Self, TreeFault> {
         let mut walked = Self { runs: Vec::new(), networks: 0 };
-        tree.walk(part, visits, &mut |start, record| {
-            let start = key(start);
+        for (start, record) in tree.walk(part, visits)? {
             if record != tree.nothing() {
                 walked.networks += 1;
             }
             if walked.runs.last().is_some_and(|&(_, last)| last == record) {
-                return Ok(());
+                continue;
             }
-            walked.runs.push((start, record));
-            if record == tree.nothing() {
-                return Ok(());
+            walked.runs.push((key(start), record));
+            if record != tree.nothing() {
+                tree.offset(record).and_then(|offset| marks.mark(offset)).ok_or(TreeFault::Outside)?;
             }
-            tree.offset(record).and_then(|offset| marks.mark(offset)).ok_or(TreeFault::Outside)
-        })?;
+        }
         Ok(walked)
     }
 }

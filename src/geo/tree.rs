@@ -143,107 +143,89 @@ impl<'a> Tree<'a> {
 
     /// What is below `root`, in order, in parts that can be walked each on its own.
     pub(super) fn parts(&self, root: u32, family: Family, visits: &Visits) -> Result<Vec<Part>, TreeFault> {
-        let mut parts = Vec::new();
-        let whole = Part { family, record: root, depth: 0, prefix: 0 };
-        Walk::new(self, family, family.part_bits(), visits).visit(whole, &mut |part| {
-            parts.push(part);
-            Ok(())
-        })?;
-        Ok(parts)
+        let depth = family.part_bits();
+        let level = self.level(Part { family, record: root, depth: 0, start: 0 }, depth, visits)?;
+        Ok(level.into_iter().map(|(start, record)| Part { family, record, depth, start }).collect())
     }
 
-    /// Calls `emit(first /24 or /56 number, record)` in ascending order and without gaps, and so do the parts that
-    /// follow each other.
-    pub(super) fn walk<E: From<TreeFault>>(
-        &self,
-        part: Part,
-        visits: &Visits,
-        emit: &mut impl FnMut(u64, u32) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let bits = part.family.key_bits();
-        let mut walk = Walk::new(self, part.family, bits, visits);
-        walk.visit(part, &mut |part| emit(part.prefix << (bits - part.depth), part.record))
+    /// (first /24 or /56 number, record) of all that is in a part, in ascending order and without gaps, and so are the
+    /// parts that follow each other. No record is a node.
+    pub(super) fn walk(&self, part: Part, visits: &Visits) -> Result<Vec<(u64, u32)>, TreeFault> {
+        let mut level = self.level(part, part.family.key_bits(), visits)?;
+        self.descend(part.family, &mut level, visits)?;
+        Ok(level)
+    }
+
+    /// The records at a depth, and those of shorter prefixes that are data. Level by level and not branch by branch:
+    /// the nodes of a level do not wait for each other, and nearly every one is a look into cold memory.
+    fn level(&self, part: Part, until: u32, visits: &Visits) -> Result<Vec<(u64, u32)>, TreeFault> {
+        let (bits, aliases) = (part.family.key_bits(), part.family.aliases());
+        let mut level = vec![(part.start, part.record)];
+        let mut next = Vec::new();
+        for depth in part.depth.. {
+            for &(prefix, _) in aliases.iter().filter(|&&(_, len)| len == depth) {
+                if let Ok(at) = level.binary_search_by_key(&(prefix << (bits - depth)), |&(start, _)| start) {
+                    level[at].1 = self.nothing();
+                }
+            }
+            // Data around an alias is halved like a node, until the alias stands alone.
+            let around = |start: u64| {
+                aliases.iter().any(|&(alias, len)| len > depth && alias >> (len - depth) == start >> (bits - depth))
+            };
+            let open = level.iter().filter(|&&(start, record)| record < self.nodes || around(start)).count();
+            if depth == until || open == 0 {
+                break;
+            }
+            visits.take(open)?;
+            next.clear();
+            next.reserve(level.len() + open);
+            let half = 1 << (bits - depth - 1);
+            for &(start, record) in &level {
+                if record < self.nodes {
+                    let [left, right] = self.children(record)?;
+                    next.extend([(start, left), (start + half, right)]);
+                } else if around(start) {
+                    next.extend([(start, record), (start + half, record)]);
+                } else {
+                    next.push((start, record));
+                }
+            }
+            std::mem::swap(&mut level, &mut next);
+        }
+        Ok(level)
+    }
+
+    /// Within one /24 or /56 only the network address is asked (E2): every node gives way to what is at its left end.
+    fn descend(&self, family: Family, level: &mut [(u64, u32)], visits: &Visits) -> Result<(), TreeFault> {
+        let mut open: Vec<usize> = (0..level.len()).filter(|&at| level[at].1 < self.nodes).collect();
+        for _ in family.key_bits()..family.address_bits() {
+            visits.take(open.len())?;
+            for &at in &open {
+                [level[at].1, _] = self.children(level[at].1)?;
+            }
+            open.retain(|&at| level[at].1 < self.nodes);
+        }
+        if open.is_empty() { Ok(()) } else { Err(TreeFault::TooDeep) }
     }
 }
 
 /// A budget that several threads share.
 pub(super) struct Visits(AtomicU64);
 
-/// What a thread takes from the budget at a time.
-const LUMP: u64 = 1024;
+impl Visits {
+    fn take(&self, count: usize) -> Result<(), TreeFault> {
+        let less = |left: u64| left.checked_sub(count as u64);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).map(|_| ()).map_err(|_| TreeFault::Shared)
+    }
+}
 
-/// A subtree: the record at the end of `depth` leading bits, which are `prefix`.
+/// A subtree: the record of a prefix, whose length and first key are these.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
-    pub(super) family: Family,
+    family: Family,
     record: u32,
     depth: u32,
-    prefix: u64,
-}
-
-/// A walk down to a depth.
-struct Walk<'a> {
-    tree: &'a Tree<'a>,
-    family: Family,
-    until: u32,
-    visits: &'a Visits,
-    /// What is left of the lump in hand.
-    left: u64,
-}
-
-impl<'a> Walk<'a> {
-    fn new(tree: &'a Tree<'a>, family: Family, until: u32, visits: &'a Visits) -> Self {
-        Self { tree, family, until, visits, left: 0 }
-    }
-
-    /// Emits what is whole, and what lies at the depth: there the record of the network address if no key is longer.
-    fn visit<E: From<TreeFault>>(&mut self, part: Part, emit: &mut impl FnMut(Part) -> Result<(), E>) -> Result<(), E> {
-        let Part { record, depth, prefix, .. } = part;
-        let aliases = self.family.aliases();
-        if aliases.contains(&(prefix, depth)) {
-            return emit(Part { record: self.tree.nothing(), ..part });
-        }
-        if depth == self.family.key_bits() {
-            return emit(Part { record: self.at_network_address(record)?, ..part });
-        }
-        let leaf = record >= self.tree.nodes;
-        let holds_alias = || aliases.iter().any(|&(alias, len)| len > depth && alias >> (len - depth) == prefix);
-        if depth == self.until || leaf && !holds_alias() {
-            return emit(part);
-        }
-        self.count()?;
-        let [left, right] = if leaf { [record; 2] } else { self.tree.children(record)? };
-        self.visit(Part { record: left, depth: depth + 1, prefix: prefix << 1, ..part }, emit)?;
-        self.visit(Part { record: right, depth: depth + 1, prefix: prefix << 1 | 1, ..part }, emit)
-    }
-
-    /// Within one /24 or /56 only the network address is asked (E2).
-    fn at_network_address(&mut self, mut record: u32) -> Result<u32, TreeFault> {
-        for _ in self.family.key_bits()..self.family.address_bits() {
-            if record >= self.tree.nodes {
-                return Ok(record);
-            }
-            self.count()?;
-            [record, _] = self.tree.children(record)?;
-        }
-        if record < self.tree.nodes { Err(TreeFault::TooDeep) } else { Ok(record) }
-    }
-
-    fn count(&mut self) -> Result<(), TreeFault> {
-        if self.left == 0 {
-            let take = |left: u64| (left > 0).then(|| left - left.min(LUMP));
-            let before = self.visits.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-            self.left = before.map_err(|_| TreeFault::Shared)?.min(LUMP);
-        }
-        self.left -= 1;
-        Ok(())
-    }
-}
-
-impl Drop for Walk<'_> {
-    fn drop(&mut self) {
-        self.visits.0.fetch_add(self.left, Ordering::Relaxed);
-    }
+    start: u64,
 }
 
 #[cfg(test)]
@@ -262,10 +244,7 @@ mod tests {
         let visits = tree.visits();
         let mut runs = Vec::new();
         for part in tree.parts(0, family, &visits)? {
-            tree.walk(part, &visits, &mut |start, record| {
-                runs.push((start, record));
-                Ok::<_, TreeFault>(())
-            })?;
+            runs.extend(tree.walk(part, &visits)?);
         }
         Ok(runs)
     }
@@ -297,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_tree_that_leads_back_to_itself_is_refused() {
-        assert_eq!(runs(&[(0, 0)], Family::V4), Err(TreeFault::TooDeep));
+        assert_eq!(runs(&[(0, 0)], Family::V4), Err(TreeFault::Shared));
         assert_eq!(runs(&[(0, 5), (0, 0)], Family::V4), Err(TreeFault::TooDeep));
     }
 

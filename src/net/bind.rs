@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use socket2::{Protocol, Type};
 
 use super::datagram::{self, Direction, Options, socket};
+use super::descriptors::descriptors;
 use super::follow::{Group, OWN_MAX, Wildcard};
 use super::holder::{self, Holder, Kind};
 use super::local;
@@ -16,9 +17,8 @@ const BACKLOG: i32 = 1024;
 const FIRST_FREE_PORT: u16 = 1024;
 /// How often a port of the kernel's choice is tried again when UDP or TCP of it is taken.
 const PORT_ATTEMPTS: usize = 32;
-/// Descriptors that a process has unless told otherwise, and the share of them that addresses beside a wildcard may
-/// take: streams and health checks need the rest.
-const DESCRIPTORS: usize = 1024;
+/// The share of the process's descriptors that addresses beside a wildcard may take: streams and health checks need the
+/// rest.
 const OWN_SHARE: usize = 4;
 
 /// Why an address cannot be served.
@@ -115,17 +115,6 @@ impl Bound {
             notes.extend(changed.notes);
             pair.wildcard = Some((wildcard, changed.came));
         }
-    }
-}
-
-/// How many descriptors this process may have open.
-fn descriptors() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
-    match soft {
-        Some("unlimited") => usize::MAX,
-        Some(number) => number.parse().unwrap_or(DESCRIPTORS),
-        None => DESCRIPTORS,
     }
 }
 

@@ -131,10 +131,10 @@ fn after(old: &Snapshot, changes: &Changes, conditions: Conditions<'_>) -> Resul
 
 /// What differs since a snapshot of the same model.
 fn changes(old: &Snapshot, inputs: &Inputs) -> Changes {
-    let ids = (0..inputs.model.probes.len()).map(|id| ProbeId(id as u32));
-    let flipped = |&id: &ProbeId| old.inputs.verdicts.get(id).is_up() != inputs.verdicts.get(id).is_up();
+    let (before, now) = (&old.inputs.verdicts, &inputs.verdicts);
+    let flipped = |&id: &ProbeId| before.get(id).is_up() != now.get(id).is_up();
     Changes {
-        probes: ids.filter(flipped).collect(),
+        probes: before.differing(now).filter(flipped).collect(),
         endpoints: old.inputs.drained.symmetric_difference(&inputs.drained).copied().collect(),
     }
 }

@@ -156,9 +156,13 @@ fn fold(hash: u64, word: u64) -> u64 {
 }
 
 /// ASCII octets in lower case; others stay as they are. Written so that the compiler does them all at once.
-#[inline]
+#[inline(always)]
 fn lower(octets: &[u8; PIECE]) -> [u8; PIECE] {
-    octets.map(|octet| octet | (u8::from(octet.wrapping_sub(b'A') < 26) << 5))
+    let mut lowered = *octets;
+    for octet in &mut lowered {
+        *octet |= u8::from(octet.wrapping_sub(b'A') < 26) << 5;
+    }
+    lowered
 }
 
 #[cfg(test)]

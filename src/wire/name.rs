@@ -52,17 +52,7 @@ impl Name {
 
     /// Takes a whole uncompressed name, nothing after it.
     pub fn from_wire(wire: &[u8]) -> Result<Self, NameError> {
-        if wire.len() > MAX_NAME {
-            return Err(NameError::LongName);
-        }
-        let mut at = 0;
-        loop {
-            match wire.get(at) {
-                Some(0) if at + 1 == wire.len() => return Ok(Self(wire.into())),
-                Some(&len) if len != 0 && usize::from(len) <= MAX_LABEL => at += 1 + usize::from(len),
-                _ => return Err(NameError::Malformed),
-            }
-        }
+        NameRef::from_wire(wire).map(NameRef::to_name)
     }
 
     /// Reads presentation form. `@` is the origin; without a final dot the origin is appended.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use super::Name;
+use super::name::{MAX_LABEL, MAX_NAME};
+use super::{Name, NameError};
 
 /// As [`Name`], borrowed: an absolute name in uncompressed wire form, compared without ASCII case.
 #[derive(Clone, Copy)]
@@ -11,8 +12,26 @@ pub struct NameRef<'a>(&'a [u8]);
 
 impl<'a> NameRef<'a> {
     /// Takes octets that are known to be one whole name: they came out of a [`Name`].
-    pub(super) fn trusted(wire: &'a [u8]) -> Self {
+    pub(crate) fn trusted(wire: &'a [u8]) -> Self {
         Self(wire)
+    }
+
+    /// Takes a whole uncompressed name, nothing after it.
+    ///
+    /// # Errors
+    /// The octets are too many, or no name.
+    pub fn from_wire(wire: &'a [u8]) -> Result<Self, NameError> {
+        if wire.len() > MAX_NAME {
+            return Err(NameError::LongName);
+        }
+        let mut at = 0;
+        loop {
+            match wire.get(at) {
+                Some(0) if at + 1 == wire.len() => return Ok(Self(wire)),
+                Some(&len) if len != 0 && usize::from(len) <= MAX_LABEL => at += 1 + usize::from(len),
+                _ => return Err(NameError::Malformed),
+            }
+        }
     }
 
     /// The octets, root label included.

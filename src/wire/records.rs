@@ -270,7 +270,7 @@ impl RecordsBuilder {
         I::IntoIter: Clone,
     {
         let wire = owner.as_wire();
-        if self.octets[self.owner.clone()].eq_ignore_ascii_case(wire) {
+        if self.ends_in(owner) {
             self.octets.push(0);
         } else {
             // A name has at most 255 octets.
@@ -289,6 +289,11 @@ impl RecordsBuilder {
             self.octets.extend_from_slice(data);
         }
         self.rrsets += 1;
+    }
+
+    /// Whether the last RRset is this owner's, whatever its case.
+    pub fn ends_in(&self, owner: NameRef<'_>) -> bool {
+        self.octets[self.owner.clone()].eq_ignore_ascii_case(owner.as_wire())
     }
 
     /// As [`Self::push`], of owned parts.

@@ -86,7 +86,7 @@ Examples:
 #[command(after_help = ANSWER_AFTER_HELP)]
 pub struct Answer {
     /// Runs of each kind of question; the least is shown
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 9, value_parser = at_least_one)]
     pub runs: usize,
     /// Queries of each run
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = at_least_one)]

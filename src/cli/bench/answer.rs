@@ -23,34 +23,51 @@ const LINE: usize = 64;
 /// Looks at memory of each run.
 const LOOKS: usize = 1 << 20;
 
-/// One kind of question, measured.
+/// One kind of question.
 struct Line {
     name: &'static str,
-    /// Nanoseconds a query, the least of all runs.
+    /// One question over and over.
+    hot: Timed,
+    /// Many.
+    cold: Timed,
+}
+
+/// Queries, and nanoseconds of each: the least of all runs.
+struct Timed {
+    queries: Queries,
     time: f64,
-    /// Of a cold line: how much longer than the hot one of its kind.
-    beyond_hot: Option<f64>,
+}
+
+impl From<Queries> for Timed {
+    fn from(queries: Queries) -> Self {
+        Self { queries, time: f64::INFINITY }
+    }
 }
 
 /// Measures every kind of question that the zones have.
 pub(super) fn run(global: &Global, output: &Output, args: &Answer) -> anyhow::Result<Outcome> {
     let snapshot = super::snapshot(global, output, args.zones.as_deref())?;
     let questions = Questions::of(&snapshot);
-    let mut lines = Vec::new();
-    for (kind, hot, cold) in [
-        (Kind::Plain, "static, hot", "static, cold"),
-        (Kind::Missing, "NXDOMAIN, hot", "NXDOMAIN, cold"),
-        (Kind::Wildcard, "wildcard, hot", "wildcard, cold"),
-        (Kind::Steered, "steered and client subnet, hot", "steered and client subnet, cold"),
-    ] {
-        let (Some(one), Some(many)) = (questions.draw(kind, 1), questions.draw(kind, COLD)) else { continue };
-        let hot_time = measure(&snapshot, &one, args);
-        let cold_time = measure(&snapshot, &many, args);
-        lines.push(Line { name: hot, time: hot_time, beyond_hot: None });
-        lines.push(Line { name: cold, time: cold_time, beyond_hot: Some((cold_time - hot_time).max(0.0)) });
-    }
+    let mut lines: Vec<Line> = [
+        (Kind::Plain, "static"),
+        (Kind::Missing, "NXDOMAIN"),
+        (Kind::Wildcard, "wildcard"),
+        (Kind::Steered, "steered and client subnet"),
+    ]
+    .into_iter()
+    .filter_map(|(kind, name)| {
+        let (hot, cold) = (questions.draw(kind, 1)?.into(), questions.draw(kind, COLD)?.into());
+        Some(Line { name, hot, cold })
+    })
+    .collect();
     if lines.is_empty() {
         return Err(Failure::new("the zones answer nothing that could be measured").into());
+    }
+    // In turn, so that what disturbs for a while disturbs one run of each.
+    for run in 0..args.runs as u64 {
+        for timed in lines.iter_mut().flat_map(|line| [&mut line.hot, &mut line.cold]) {
+            timed.time = timed.time.min(measure(&snapshot, &timed.queries, args.count, run));
+        }
     }
     let memory = memory_latency(args.runs);
     if output.is_json() {
@@ -61,32 +78,28 @@ pub(super) fn run(global: &Global, output: &Output, args: &Answer) -> anyhow::Re
     Ok(Outcome::Done)
 }
 
-/// Nanoseconds of one query: the least of all runs. Copying the query into its buffer is the socket's work and is left out.
-fn measure(snapshot: &Snapshot, queries: &Queries, args: &Answer) -> f64 {
+/// Nanoseconds of one query. Copying it into its buffer is the socket's work and is left out.
+fn measure(snapshot: &Snapshot, queries: &Queries, wanted: usize, run: u64) -> f64 {
     let mut buffers = vec![[0; ROOM]; BATCH];
     let mut lengths = [0; BATCH];
     let mut read = Query::default();
-    let mut least = f64::INFINITY;
-    for run in 0..args.runs as u64 {
-        let mut asked = queries.iter().cycle();
-        let (mut spent, mut count) = (Duration::ZERO, 0);
-        while count < args.count {
-            for ((buffer, length), query) in buffers.iter_mut().zip(&mut lengths).zip(&mut asked) {
-                buffer[..query.len()].copy_from_slice(query);
-                *length = query.len();
-            }
-            let draw = spread((run << 32) | count as u64);
-            let begun = Instant::now();
-            for (at, (buffer, &length)) in buffers.iter_mut().zip(&lengths).enumerate() {
-                let draw = draw.rotate_left(at as u32);
-                std::hint::black_box(answer_in_place(snapshot, &mut read, buffer, length, PEER, draw));
-            }
-            spent += begun.elapsed();
-            count += BATCH;
+    let mut asked = queries.iter().cycle();
+    let (mut spent, mut count) = (Duration::ZERO, 0);
+    while count < wanted {
+        for ((buffer, length), query) in buffers.iter_mut().zip(&mut lengths).zip(&mut asked) {
+            buffer[..query.len()].copy_from_slice(query);
+            *length = query.len();
         }
-        least = least.min(spent.as_nanos() as f64 / count as f64);
+        let draw = spread((run << 32) | count as u64);
+        let begun = Instant::now();
+        for (at, (buffer, &length)) in buffers.iter_mut().zip(&lengths).enumerate() {
+            let draw = draw.rotate_left(at as u32);
+            std::hint::black_box(answer_in_place(snapshot, &mut read, buffer, length, PEER, draw));
+        }
+        spent += begun.elapsed();
+        count += BATCH;
     }
-    least
+    spent.as_nanos() as f64 / count as f64
 }
 
 /// Nanoseconds of one look at memory that nothing could foresee: each says where the next one is.
@@ -116,16 +129,25 @@ fn memory_latency(runs: usize) -> f64 {
     least.as_nanos() as f64 / LOOKS as f64
 }
 
+/// Each figure: what it is of, its nanoseconds, and of a cold one how many looks at memory it takes beyond the hot one.
+fn figures(lines: &[Line], memory: f64) -> impl Iterator<Item = (String, f64, Option<f64>)> {
+    lines.iter().flat_map(move |line| {
+        let beyond = (line.cold.time - line.hot.time).max(0.0) / memory;
+        [
+            (format!("{}, hot", line.name), line.hot.time, None),
+            (format!("{}, cold", line.name), line.cold.time, Some(beyond)),
+        ]
+    })
+}
+
 fn table(lines: &[Line], memory: f64) -> Table {
     let mut table = Table::default();
     let cell = |text: String| (Tone::Plain, text);
-    table.row(
-        ["question", "ns/query", "queries/s", "looks at memory beyond hot"].map(|title| (Tone::Faint, title.into())),
-    );
-    for line in lines {
-        let looks = line.beyond_hot.map_or_else(String::new, |more| format!("{:.1}", more / memory));
-        let rate = 1e9 / line.time;
-        table.row([cell(line.name.into()), cell(format!("{:.1}", line.time)), cell(format!("{rate:.0}")), cell(looks)]);
+    let titles = ["question", "ns/query", "queries/s", "looks at memory beyond hot"];
+    table.row(titles.map(|title| (Tone::Faint, title.into())));
+    for (name, time, looks) in figures(lines, memory) {
+        let looks = looks.map_or_else(String::new, |looks| format!("{looks:.1}"));
+        table.row([cell(name), cell(format!("{time:.1}")), cell(format!("{:.0}", 1e9 / time)), cell(looks)]);
     }
     table.row([cell("one look at memory".into()), cell(format!("{memory:.1}"))]);
     table
@@ -133,18 +155,13 @@ fn table(lines: &[Line], memory: f64) -> Table {
 
 fn told(lines: &[Line], memory: f64) -> Value {
     let tenths = |value: f64| (value * 10.0).round() / 10.0;
-    let lines: Vec<Value> = lines
-        .iter()
-        .map(|line| {
-            json!({
-                "question": line.name,
-                "ns": tenths(line.time),
-                "rate": (1e9 / line.time).round(),
-                "looks_beyond_hot": line.beyond_hot.map(|more| tenths(more / memory)),
-            })
+    let questions: Vec<Value> = figures(lines, memory)
+        .map(|(name, time, looks)| {
+            let (rate, looks) = ((1e9 / time).round(), looks.map(tenths));
+            json!({ "question": name, "ns": tenths(time), "rate": rate, "looks_beyond_hot": looks })
         })
         .collect();
-    json!({ "questions": lines, "memory_ns": tenths(memory) })
+    json!({ "questions": questions, "memory_ns": tenths(memory) })
 }
 
 #[cfg(test)]
@@ -152,17 +169,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_rate_and_looks_by_its_time() {
-        let lines = [
-            Line { name: "static, hot", time: 100.0, beyond_hot: None },
-            Line { name: "static, cold", time: 350.0, beyond_hot: Some(250.0) },
-        ];
+    fn a_line_tells_rate_and_looks_by_its_times() {
+        let timed = |time| Timed { queries: Queries::default(), time };
+        let lines = [Line { name: "static", hot: timed(100.0), cold: timed(350.0) }];
         let told = told(&lines, 100.0);
-        assert_eq!(
-            (&told["questions"][0]["rate"], &told["questions"][0]["looks_beyond_hot"]),
-            (&1e7.into(), &Value::Null)
-        );
-        assert_eq!(told["questions"][1]["looks_beyond_hot"], 2.5);
+        let (hot, cold) = (&told["questions"][0], &told["questions"][1]);
+        assert_eq!((&hot["question"], &hot["rate"]), (&"static, hot".into(), &1e7.into()));
+        assert_eq!((&hot["looks_beyond_hot"], &cold["looks_beyond_hot"]), (&Value::Null, &2.5.into()));
         let text = table(&lines, 100.0).render(&Output::new(&Default::default()), "");
         assert!(text.contains("10000000") && text.contains("2.5"), "{text}");
     }

@@ -227,7 +227,7 @@ impl Bench<'_> {
         let paced = if *rate > 0 { format!("; latencies at {rate} % of the echo") } else { String::new() };
         let plural = if *workers == 1 { "" } else { "s" };
         let time = figures::time(*seconds);
-        format!("{workers} worker{plural} {places}; {rounds} times {time} each, medians; CPU a query{paced}")
+        format!("{workers} worker{plural} {places}; {rounds} times {time} each; CPU time a query{paced}")
     }
 
     fn told(&self, sets: &[Set]) -> Value {
@@ -274,13 +274,13 @@ fn row(set: &Set, server: &str, all: &[Measured]) -> Value {
     told
 }
 
-/// Processor time a query in microseconds: in all, in the program, in the kernel. The least of the rounds is the least
-/// disturbed, but the median is what compares.
+/// Processor time a query in microseconds over all rounds: in all, in the program, in the kernel. The system divides
+/// the last two by samples, of which one round has few.
 fn costs(all: &[Measured]) -> [f64; 3] {
-    let of = |used: fn(&Usage) -> Duration| {
-        median(all.iter().map(|m| used(&m.usage).as_secs_f64() * 1e6 / m.answered.max(1) as f64))
-    };
-    [of(Usage::total), of(|usage| usage.user), of(|usage| usage.system)]
+    let answered = all.iter().map(|measured| measured.answered).sum::<u64>().max(1) as f64;
+    let mut used = Usage::default();
+    all.iter().for_each(|measured| used += measured.usage);
+    [used.total(), used.user, used.system].map(|time| time.as_secs_f64() * 1e6 / answered)
 }
 
 fn ratios<'a>(all: &'a [Measured], echo: &'a [Measured]) -> impl Iterator<Item = f64> + 'a {

@@ -41,10 +41,9 @@ fn from_files(global: &Global, output: &Output, question: &Question, path: &Path
     let overrides = config::Overrides { zones: target.zones, ..global.overrides(None) };
     let loaded = config::load(target.server_file.as_deref(), &overrides);
     let Some(model) = loaded.model else {
-        let render = |diagnostic| config::render(diagnostic, &loaded.sources, output.is_coloured());
         let errors = loaded.diagnostics.iter().filter(|d| d.severity == config::Severity::Error);
         return Err(Failure::new(format!("the files in {} have errors", path.display()))
-            .details(errors.map(render).collect())
+            .details(config::render_each(errors, &loaded.sources, output.is_coloured()))
             .help("`rhumb check` shows warnings as well")
             .into());
     };

@@ -1,223 +1,301 @@
-//! Plain DNS: CNAMEs, delegations, glue, and what points where (protocol 14).
-
-use std::collections::HashSet;
+//! Plain DNS: CNAMEs, delegations, glue, and what points where (protocol 14). About linear: what few names have is
+//! looked for once, and the rest of the work is theirs alone.
 
 use crate::config::code;
 use crate::config::findings::{Findings, Site};
-use crate::config::model::Model;
-use crate::config::parse::split_name;
-use crate::config::resolve::{OwnerData, ZoneData};
-use crate::wire::{Name, RecordType};
+use crate::config::pack::{Placed, ZoneData};
+use crate::config::parse::split_front;
+use crate::wire::{NameRef, RecordType};
 
 /// Records that stand beside a CNAME in signed zones (RFC 4034 sections 3, 4).
 const BESIDE_CNAME: [RecordType; 2] = [RecordType::RRSIG, RecordType::NSEC];
 /// What belongs to the parent at a delegation.
 const AT_CUT: [RecordType; 4] = [RecordType::NS, RecordType::DS, RecordType::RRSIG, RecordType::NSEC];
+/// Types that point at hosts.
+const POINTERS: [RecordType; 3] = [RecordType::NS, RecordType::MX, RecordType::SRV];
 
-pub(super) fn lint(findings: &mut Findings, model: &Model, zone: &ZoneData) {
-    let apex = zone.owner(&zone.apex);
-    let apex_ns = apex.and_then(|apex| apex.set(RecordType::NS));
-    if apex_ns.is_none() && !zone.partial && apex.is_none_or(|apex| !apex.tainted) {
+/// What a name holds that something here depends on.
+const CNAME: u8 = 1;
+const NS: u8 = 1 << 1;
+const DNAME: u8 = 1 << 2;
+const POINTER: u8 = 1 << 3;
+const ADDRESS: u8 = 1 << 4;
+/// Below it this zone's data is not seen.
+const CUT: u8 = 1 << 5;
+/// It is a name server's name, whose addresses may stand below a cut.
+const SERVER: u8 = 1 << 6;
+
+pub(super) fn lint(findings: &mut Findings, zone: &ZoneData) {
+    let mut judge = Judge::of(zone);
+    let apex = zone.number(zone.apex.view());
+    let has_ns = apex.is_some_and(|apex| judge.has(apex, NS));
+    if !has_ns && !zone.partial && !zone.is_tainted(zone.apex.view()) {
         findings
             .error(zone.site, code::NO_NS, format!("the zone `{}` has no NS record", zone.apex))
             .label("expected at least one at the apex")
             .help("add to `[records]`: `\"@\" = { NS = [\"ns1\", \"ns2\"] }`");
     }
-    for owner in &zone.owners {
-        cname(findings, zone, owner);
-        if let Some(ns) = owner.set(RecordType::NS).filter(|_| owner.name.is_wildcard()) {
-            findings
-                .error(ns.site, code::WILDCARD_NS, format!("`{}` is a wildcard with NS records", owner.name))
-                .label("a delegation needs a name of its own")
-                .help("delegate each name, or answer the wildcard from this zone");
+    for number in judge.numbers(CNAME) {
+        judge.cname(findings, number);
+    }
+    for number in judge.numbers(NS).filter(|&number| judge.name(number).is_wildcard()) {
+        let Some(ns) = zone.rrset(number, RecordType::NS) else { continue };
+        findings
+            .error(zone.set_site(ns), code::WILDCARD_NS, format!("`{}` is a wildcard with NS records", ns.rrset.owner))
+            .label("a delegation needs a name of its own")
+            .help("delegate each name, or answer the wildcard from this zone");
+    }
+    judge.find_cuts(apex);
+    for number in judge.numbers(POINTER) {
+        judge.pointers(findings, number);
+    }
+    if judge.has_cuts {
+        for number in 0..judge.facts.len() {
+            judge.hidden(findings, judge.name(number), Some(number));
+        }
+        // Names that a route alone answers hold no records.
+        for steered in zone.steered.iter().filter(|steered| steered.sets.is_empty()) {
+            judge.hidden(findings, steered.owner.view(), None);
         }
     }
-    let cuts = Cuts::of(zone);
-    for owner in &zone.owners {
-        pointers(findings, model, zone, owner, &cuts);
-        hidden(findings, zone, owner, &cuts);
-    }
-    cname_loops(findings, zone);
+    judge.cname_loops(findings);
 }
 
-fn cname(findings: &mut Findings, zone: &ZoneData, owner: &OwnerData) {
-    let Some(cname) = owner.set(RecordType::CNAME) else { return };
-    if owner.name == zone.apex {
-        findings
-            .error(cname.site, code::CNAME_AT_APEX, "a CNAME at the apex")
-            .label("the apex has SOA and NS, and a CNAME stands alone")
-            .help("give the apex addresses, or a `route` to endpoints that have them");
-    } else if let Some(other) =
-        owner.sets.iter().find(|set| set.rtype != RecordType::CNAME && !BESIDE_CNAME.contains(&set.rtype))
-    {
-        findings
-            .error(cname.site, code::CNAME_BESIDE_DATA, format!("`{}` has a CNAME beside other data", owner.name))
-            .label("a CNAME stands alone")
-            .related(other.site, format!("{} is here", other.rtype))
-            .help("leave one of them out");
-    }
-    if let Some(second) = cname.rdata.get(1) {
-        findings
-            .error(second.site, code::CNAME_TWICE, format!("`{}` has several CNAMEs", owner.name))
-            .label("a name has at most one")
-            .help("to pick among several, make an endpoint of each and steer the name with a route");
-    }
-}
-
-/// The names that a set's data points at, with their places.
-fn targets(owner: &OwnerData, rtype: RecordType) -> Vec<(Name, Site)> {
-    let skip = match rtype {
+/// The names that a set's data points at, with the numbers of the records.
+fn targets(placed: Placed<'_>) -> impl Iterator<Item = (NameRef<'_>, usize)> {
+    let skip = match placed.rrset.rtype {
         RecordType::MX => 2,
         RecordType::SRV => 6,
         _ => 0,
     };
-    let rdata = owner.set(rtype).map_or(&[][..], |set| &set.rdata);
-    rdata.iter().filter_map(|one| Some((split_name(one.value.get(skip..)?)?.0, one.site))).collect()
+    let data = placed.rrset.rdata.iter().zip(placed.first..);
+    data.filter_map(move |(data, number)| Some((split_front(data.get(skip..)?)?.0, number)))
 }
 
-fn pointers(findings: &mut Findings, model: &Model, zone: &ZoneData, owner: &OwnerData, cuts: &Cuts) {
-    for rtype in [RecordType::NS, RecordType::MX, RecordType::SRV] {
-        for (target, site) in targets(owner, rtype) {
-            let here = target.is_within(&zone.apex).then(|| zone.owner(&target)).flatten();
-            if here.is_some_and(|here| here.set(RecordType::CNAME).is_some()) {
-                findings
-                    .warning(site, code::TARGET_IS_CNAME, format!("{rtype} of `{}` points at a CNAME", owner.name))
-                    .label(format!("`{target}` is a CNAME (RFC 2181 section 10.3)"))
-                    .help("name what the CNAME leads to");
-            } else if rtype == RecordType::NS
-                && !zone.partial
-                && target.is_within(&zone.apex)
-                && !has_address(model, zone, here, &target)
-            {
-                // A server below another cut is that zone's to know, unless it is needed to get there.
-                let elsewhere =
-                    cuts.above(zone, &target).is_some_and(|cut| cut != owner.name && owner.name != zone.apex);
-                if !elsewhere {
-                    findings
-                        .warning(site, code::MISSING_GLUE, format!("the name server `{target}` has no address"))
-                        .label("no A or AAAA in this zone")
-                        .help(format!("add to `[records]` the A or AAAA of `{target}`"));
-                }
-            }
-        }
-    }
+/// A zone with what matters of each of its names.
+struct Judge<'z> {
+    zone: &'z ZoneData,
+    /// By the number of the name.
+    facts: Vec<u8>,
+    has_cuts: bool,
 }
 
-fn has_address(model: &Model, zone: &ZoneData, here: Option<&OwnerData>, target: &Name) -> bool {
-    let families = [RecordType::A, RecordType::AAAA];
-    match here {
-        Some(owner) => {
-            owner.tainted
-                || families.iter().any(|&family| owner.set(family).is_some())
-                || owner.steered.as_ref().is_some_and(|steered| !model.route(steered.route).members.is_empty())
-        }
-        None => {
-            let mut above = target.parent();
-            while let Some(name) = above.filter(|name| name.is_within(&zone.apex)) {
-                if Name::parse("*", &name).is_ok_and(|star| zone.owner(&star).is_some()) {
-                    return true;
-                }
-                above = name.parent();
-            }
-            false
-        }
-    }
-}
-
-/// Names below which this zone's data is not seen.
-struct Cuts {
-    names: HashSet<Name>,
-    /// Names of servers, whose addresses may stand below a cut.
-    servers: HashSet<Name>,
-}
-
-impl Cuts {
-    fn of(zone: &ZoneData) -> Self {
-        let hides = |owner: &&OwnerData| {
-            owner.set(RecordType::DNAME).is_some()
-                || (owner.name != zone.apex && !owner.name.is_wildcard() && owner.set(RecordType::NS).is_some())
+impl<'z> Judge<'z> {
+    fn of(zone: &'z ZoneData) -> Self {
+        let fact = |rtype| match rtype {
+            RecordType::CNAME => CNAME,
+            RecordType::NS => NS | POINTER,
+            RecordType::DNAME => DNAME,
+            RecordType::MX | RecordType::SRV => POINTER,
+            RecordType::A | RecordType::AAAA => ADDRESS,
+            _ => 0,
         };
-        let servers = zone.owners.iter().flat_map(|owner| targets(owner, RecordType::NS)).map(|(name, _)| name);
-        Self {
-            names: zone.owners.iter().filter(hides).map(|owner| owner.name.clone()).collect(),
-            servers: servers.collect(),
+        let facts = zone.records.owners().map(|owner| owner.rrsets().fold(0, |facts, set| facts | fact(set.rtype)));
+        Self { zone, facts: facts.collect(), has_cuts: false }
+    }
+
+    fn has(&self, number: usize, fact: u8) -> bool {
+        self.facts[number] & fact != 0
+    }
+
+    /// The names that have a fact, as they stand now.
+    fn numbers(&self, fact: u8) -> impl Iterator<Item = usize> + use<> {
+        let found: Vec<usize> = (0..self.facts.len()).filter(|&number| self.has(number, fact)).collect();
+        found.into_iter()
+    }
+
+    fn name(&self, number: usize) -> NameRef<'z> {
+        self.zone.index.owner(&self.zone.records, number).name
+    }
+
+    fn cname(&self, findings: &mut Findings, number: usize) {
+        let zone = self.zone;
+        let Some(cname) = zone.rrset(number, RecordType::CNAME) else { return };
+        let owner = cname.rrset.owner;
+        let beside = |placed: &Placed<'_>| {
+            placed.rrset.rtype != RecordType::CNAME && !BESIDE_CNAME.contains(&placed.rrset.rtype)
+        };
+        if owner == zone.apex {
+            findings
+                .error(zone.set_site(cname), code::CNAME_AT_APEX, "a CNAME at the apex")
+                .label("the apex has SOA and NS, and a CNAME stands alone")
+                .help("give the apex addresses, or a `route` to endpoints that have them");
+        } else if let Some(other) = zone.rrsets(number).find(beside) {
+            findings
+                .error(
+                    zone.set_site(cname),
+                    code::CNAME_BESIDE_DATA,
+                    format!("`{owner}` has a CNAME beside other data"),
+                )
+                .label("a CNAME stands alone")
+                .related(zone.set_site(other), format!("{} is here", other.rrset.rtype))
+                .help("leave one of them out");
+        }
+        if cname.rrset.rdata.len() > 1 {
+            findings
+                .error(zone.spots.record(cname.first + 1), code::CNAME_TWICE, format!("`{owner}` has several CNAMEs"))
+                .label("a name has at most one")
+                .help("to pick among several, make an endpoint of each and steer the name with a route");
+        }
+    }
+
+    /// Marks cuts, and the names of servers.
+    fn find_cuts(&mut self, apex: Option<usize>) {
+        for number in self.numbers(NS | DNAME) {
+            let is_cut = self.has(number, DNAME) || (Some(number) != apex && !self.name(number).is_wildcard());
+            if is_cut {
+                self.facts[number] |= CUT;
+                self.has_cuts = true;
+            }
+        }
+        for number in self.numbers(NS) {
+            let Some(ns) = self.zone.rrset(number, RecordType::NS) else { continue };
+            for (target, _) in targets(ns) {
+                if let Some(server) = self.zone.number(target) {
+                    self.facts[server] |= SERVER;
+                }
+            }
         }
     }
 
     /// The highest cut above a name.
-    fn above(&self, zone: &ZoneData, name: &Name) -> Option<Name> {
-        if self.names.is_empty() {
+    fn cut_above(&self, name: NameRef<'_>) -> Option<usize> {
+        if !self.has_cuts {
             return None;
         }
+        let apex = self.zone.apex.view();
         let mut highest = None;
         let mut above = name.parent();
-        while let Some(name) = above.filter(|name| name.is_within(&zone.apex)) {
+        while let Some(name) = above.filter(|name| name.is_within(apex)) {
             above = name.parent();
-            if self.names.contains(&name) {
-                highest = Some(name);
-            }
+            highest = self.zone.number(name).filter(|&number| self.has(number, CUT)).or(highest);
         }
         highest
     }
-}
 
-fn hidden(findings: &mut Findings, zone: &ZoneData, owner: &OwnerData, cuts: &Cuts) {
-    let glue = |rtype| matches!(rtype, RecordType::A | RecordType::AAAA) && cuts.servers.contains(&owner.name);
-    let above = cuts.above(zone, &owner.name);
-    let at_delegation = above.is_none() && owner.name != zone.apex && owner.set(RecordType::NS).is_some();
-    let Some(cut) = above.or_else(|| at_delegation.then(|| owner.name.clone())) else { return };
-    let below_dname = zone.owner(&cut).is_some_and(|cut| cut.set(RecordType::DNAME).is_some());
-    let seen = |rtype| if at_delegation { AT_CUT.contains(&rtype) || glue(rtype) } else { glue(rtype) && !below_dname };
-    let site = match owner.sets.iter().find(|set| !seen(set.rtype)) {
-        Some(set) => set.site,
-        None => match &owner.steered {
-            Some(steered) => steered.site,
-            None => return,
-        },
-    };
-    let what = if below_dname { "a DNAME" } else { "a delegation" };
-    let place = if at_delegation { "at" } else { "below" };
-    let mut found = findings
-        .warning(site, code::HIDDEN_DATA, format!("data of `{}` is hidden {place} {what}", owner.name))
-        .label("is never answered");
-    if let Some(cut) = zone.owner(&cut) {
-        found = found.related(cut.site, format!("`{}` is {what}", cut.name));
-    }
-    found.help("move it into the zone that answers there, or leave it out");
-}
-
-/// Loops of CNAMEs inside the zone, each told once.
-fn cname_loops(findings: &mut Findings, zone: &ZoneData) {
-    let next = |index: usize| {
-        let (target, site) = targets(&zone.owners[index], RecordType::CNAME).into_iter().next()?;
-        Some((*zone.index.get(&target)?, site))
-    };
-    let mut done = vec![false; zone.owners.len()];
-    for start in 0..zone.owners.len() {
-        let mut path: Vec<(usize, Site)> = Vec::new();
-        let mut at = start;
-        while !done[at] {
-            if let Some(from) = path.iter().position(|&(index, _)| index == at) {
-                let steps = &path[from..];
-                let names: Vec<_> = steps
-                    .iter()
-                    .map(|&(index, _)| index)
-                    .chain([at])
-                    .map(|index| format!("`{}`", zone.owners[index].name))
-                    .collect();
-                findings
-                    .warning(steps[0].1, code::CNAME_LOOP, "CNAMEs lead back to themselves")
-                    .label(names.join(" → "))
-                    .help("give one of them data");
-                break;
+    fn pointers(&self, findings: &mut Findings, number: usize) {
+        let zone = self.zone;
+        for placed in POINTERS.into_iter().filter_map(|rtype| zone.rrset(number, rtype)) {
+            let (owner, rtype) = (placed.rrset.owner, placed.rrset.rtype);
+            for (target, record) in targets(placed).filter(|(target, _)| target.is_within(zone.apex.view())) {
+                let here = zone.number(target);
+                if here.is_some_and(|here| self.has(here, CNAME)) {
+                    findings
+                        .warning(
+                            zone.spots.record(record),
+                            code::TARGET_IS_CNAME,
+                            format!("{rtype} of `{owner}` points at a CNAME"),
+                        )
+                        .label(format!("`{target}` is a CNAME (RFC 2181 section 10.3)"))
+                        .help("name what the CNAME leads to");
+                } else if rtype == RecordType::NS && !zone.partial && !self.has_address(here, target) {
+                    // A server below another cut is that zone's to know, unless it is needed to get there.
+                    let elsewhere = self.cut_above(target).is_some_and(|cut| cut != number && owner != zone.apex);
+                    if !elsewhere {
+                        findings
+                            .warning(
+                                zone.spots.record(record),
+                                code::MISSING_GLUE,
+                                format!("the name server `{target}` has no address"),
+                            )
+                            .label("no A or AAAA in this zone")
+                            .help(format!("add to `[records]` the A or AAAA of `{target}`"));
+                    }
+                }
             }
-            let Some((target, site)) = next(at) else { break };
-            path.push((at, site));
-            at = target;
         }
-        done[start] = true;
-        for (index, _) in path {
-            done[index] = true;
+    }
+
+    /// Whether a host has an address, as far as can be known: it may be among what was told as faulty, or a route's to
+    /// answer.
+    fn has_address(&self, here: Option<usize>, host: NameRef<'_>) -> bool {
+        let zone = self.zone;
+        if here.is_some_and(|here| self.has(here, ADDRESS)) || zone.is_tainted(host) || zone.is_steered(host) {
+            return true;
+        }
+        if here.is_some() {
+            return false;
+        }
+        let mut above = host.parent();
+        while let Some(name) = above.filter(|name| name.is_within(zone.apex.view())) {
+            let star: Vec<u8> = [b"\x01*", name.as_wire()].concat();
+            if zone.exists(NameRef::trusted(&star)) {
+                return true;
+            }
+            above = name.parent();
+        }
+        false
+    }
+
+    /// Data that stands below a cut or beside one and is not glue; `number` of a name that holds records.
+    fn hidden(&self, findings: &mut Findings, name: NameRef<'_>, number: Option<usize>) {
+        let zone = self.zone;
+        let above = self.cut_above(name);
+        let is_cut = number.filter(|&number| self.has(number, NS) && name != zone.apex);
+        let at_delegation = above.is_none() && is_cut.is_some();
+        let Some(cut) = above.or(is_cut) else { return };
+        let below_dname = self.has(cut, DNAME);
+        let is_server = number.is_some_and(|number| self.has(number, SERVER));
+        let glue = |rtype| matches!(rtype, RecordType::A | RecordType::AAAA) && is_server;
+        let is_seen =
+            |rtype| if at_delegation { AT_CUT.contains(&rtype) || glue(rtype) } else { glue(rtype) && !below_dname };
+        let hidden = number.and_then(|number| zone.rrsets(number).find(|placed| !is_seen(placed.rrset.rtype)));
+        let site = match hidden {
+            Some(placed) => zone.set_site(placed),
+            None => match self.route_site(name) {
+                Some(site) => site,
+                None => return,
+            },
+        };
+        let what = if below_dname { "a DNAME" } else { "a delegation" };
+        let place = if at_delegation { "at" } else { "below" };
+        findings
+            .warning(site, code::HIDDEN_DATA, format!("data of `{name}` is hidden {place} {what}"))
+            .label("is never answered")
+            .related(zone.owner_site(cut), format!("`{}` is {what}", self.name(cut)))
+            .help("move it into the zone that answers there, or leave it out");
+    }
+
+    /// Where a name's route is named.
+    fn route_site(&self, name: NameRef<'_>) -> Option<Site> {
+        if !self.zone.is_steered(name) {
+            return None;
+        }
+        let steered = self.zone.steered.iter().find(|steered| name == steered.owner)?;
+        Some(steered.routes.first()?.0.site)
+    }
+
+    /// Loops of CNAMEs inside the zone, each told once.
+    fn cname_loops(&self, findings: &mut Findings) {
+        let zone = self.zone;
+        let next = |number: usize| {
+            let (target, record) = targets(zone.rrset(number, RecordType::CNAME)?).next()?;
+            Some((zone.number(target)?, record))
+        };
+        let mut done = vec![false; self.facts.len()];
+        for start in self.numbers(CNAME) {
+            // Name and record of each step, and by name which step it was.
+            let mut path: Vec<(usize, usize)> = Vec::new();
+            let mut at = start;
+            while !done[at] {
+                let Some((target, record)) = next(at) else { break };
+                // A name is met a second time in this walk only at the end of a loop.
+                done[at] = true;
+                path.push((at, record));
+                at = target;
+            }
+            let Some(from) = path.iter().position(|&(number, _)| number == at) else { continue };
+            let steps = &path[from..];
+            let names: Vec<_> = steps
+                .iter()
+                .map(|&(number, _)| number)
+                .chain([at])
+                .map(|number| format!("`{}`", self.name(number)))
+                .collect();
+            findings
+                .warning(zone.spots.record(steps[0].1), code::CNAME_LOOP, "CNAMEs lead back to themselves")
+                .label(names.join(" → "))
+                .help("give one of them data");
         }
     }
 }

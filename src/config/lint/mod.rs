@@ -11,17 +11,17 @@ mod types;
 
 use crate::config::findings::Findings;
 use crate::config::model::Model;
-use crate::config::resolve::{Sites, ZoneData};
+use crate::config::pack::ZoneData;
+use crate::config::resolve::{Sites, SteeredZone};
 use tree::Trees;
 
-/// Judges everything. `sound` says that routes can be followed without end or loop.
-pub(crate) fn lint(findings: &mut Findings, model: &Model, sites: &Sites, zones: &[ZoneData], sound: bool) {
-    for zone in zones {
-        dns::lint(findings, model, zone);
-    }
-    if !sound {
-        return;
-    }
+/// Judges the plain DNS of one zone, which depends on nothing outside its files.
+pub(crate) fn dns(findings: &mut Findings, zone: &ZoneData) {
+    dns::lint(findings, zone);
+}
+
+/// Judges everything else. Routes can be followed without end or loop.
+pub(crate) fn steering(findings: &mut Findings, model: &Model, sites: &Sites, zones: &[SteeredZone<'_>]) {
     let trees = Trees::new(model, sites, zones);
     steered::lint(findings, &trees, zones);
     types::lint(findings, &trees, zones);

@@ -6,7 +6,7 @@ use super::tree::Trees;
 use crate::config::code;
 use crate::config::findings::Findings;
 use crate::config::model::{Health, MinHealthy, NoMatch, Policy, ProbeId, RouteId, Subject, Target};
-use crate::config::resolve::{OwnerData, ZoneData};
+use crate::config::resolve::{SteeredData, SteeredZone};
 use crate::wire::RecordType;
 
 /// The size that fits every path (DNS flag day 2020), in octets.
@@ -20,10 +20,10 @@ const RECORD: usize = 12;
 /// Below this percentage a weighted member is meant to be small (W9).
 const SMALL_PERCENT: u64 = 10;
 
-pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[ZoneData]) {
+pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[SteeredZone<'_>]) {
     for zone in zones {
-        for owner in zone.owners.iter().filter(|owner| owner.steered.is_some()) {
-            name(findings, trees, zone, owner);
+        for steered in &zone.names {
+            name(findings, trees, zone, steered);
         }
     }
     for (id, route, sites) in trees.sound_routes() {
@@ -61,8 +61,8 @@ pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[ZoneData
     }
 }
 
-fn name(findings: &mut Findings, trees: &Trees<'_>, zone: &ZoneData, owner: &OwnerData) {
-    let Some(steered) = &owner.steered else { return };
+fn name(findings: &mut Findings, trees: &Trees<'_>, zone: &SteeredZone<'_>, steered: &SteeredData<'_>) {
+    let owner = &steered.spec.owner;
     let below = trees.below(steered.route);
     let route = &trees.model.route(steered.route).name;
     if steered.ttl == 0 {
@@ -70,57 +70,51 @@ fn name(findings: &mut Findings, trees: &Trees<'_>, zone: &ZoneData, owner: &Own
             .error(
                 steered.ttl_site.unwrap_or(steered.site),
                 code::ZERO_TTL,
-                format!("the steered name `{}` has a TTL of zero", owner.name),
+                format!("the steered name `{owner}` has a TTL of zero"),
             )
             .label("resolvers would ask for every client anew")
             .help("`10s` already follows failures closely");
     }
     let is_cname = below.types.contains(&RecordType::CNAME);
-    if let Some(cname) = owner.set(RecordType::CNAME) {
+    if let Some(cname) = steered.spec.set(RecordType::CNAME) {
         findings
-            .error(cname.site, code::CNAME_BESIDE_DATA, format!("`{}` has a CNAME and a route", owner.name))
+            .error(cname, code::CNAME_BESIDE_DATA, format!("`{owner}` has a CNAME and a route"))
             .label("a CNAME stands alone")
             .related(steered.site, "the route");
-    } else if is_cname && owner.name == zone.apex {
+    } else if is_cname && owner == zone.apex {
         findings
             .error(steered.site, code::CNAME_AT_APEX, format!("route `{route}` would answer a CNAME at the apex"))
             .label("the apex has SOA and NS, and a CNAME stands alone")
             .help("use endpoints with addresses here, or steer a name below, such as `www`");
-    } else if is_cname && let Some(other) = owner.sets.first() {
+    } else if is_cname && let Some(&(_, other)) = steered.spec.sets.first() {
         findings
-            .error(
-                other.site,
-                code::CNAME_BESIDE_DATA,
-                format!("route `{route}` would answer a CNAME beside other data"),
-            )
+            .error(other, code::CNAME_BESIDE_DATA, format!("route `{route}` would answer a CNAME beside other data"))
             .label("a CNAME stands alone")
             .related(steered.site, "the route")
             .help(
                 "give the other data a name of its own: `CNAME = \"origin\"` at an endpoint, and the data at `origin`",
             );
     } else {
-        for set in owner.sets.iter().filter(|set| below.types.contains(&set.rtype)) {
+        for (rtype, site) in steered.spec.sets.iter().filter(|(rtype, _)| below.types.contains(rtype)) {
             findings
                 .error(
-                    set.site,
+                    *site,
                     code::STEERED_TWICE,
-                    format!("{} of `{}` stands in its records and in its route", set.rtype, owner.name),
+                    format!("{rtype} of `{owner}` stands in its records and in its route"),
                 )
                 .label("in its records")
-                .related(steered.site, format!("`{route}` answers {} too", set.rtype))
+                .related(steered.site, format!("`{route}` answers {rtype} too"))
                 .help("leave one of them out");
         }
     }
-    long_ttl(findings, trees, owner);
-    big_answer(findings, trees, owner);
+    long_ttl(findings, trees, steered);
+    big_answer(findings, trees, steered);
 }
 
 /// A TTL that was written down and outlasts the time that the slowest check takes to see a failure. The default TTL is
 /// not judged: it is what rhumb itself advises.
-fn long_ttl(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
-    let Some((steered, site)) = owner.steered.as_ref().and_then(|steered| Some((steered, steered.ttl_site?))) else {
-        return;
-    };
+fn long_ttl(findings: &mut Findings, trees: &Trees<'_>, steered: &SteeredData<'_>) {
+    let Some(site) = steered.ttl_site else { return };
     let mut checks: Vec<_> =
         probes_below(trees, steered.route).into_iter().map(|probe| trees.model.probe(probe).check).collect();
     checks.sort_unstable();
@@ -137,7 +131,7 @@ fn long_ttl(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
             .warning(
                 site,
                 code::LONG_TTL,
-                format!("the TTL of `{}` is longer than it takes to see a failure", owner.name),
+                format!("the TTL of `{}` is longer than it takes to see a failure", steered.spec.owner),
             )
             .label(format!("{} s, and check `{check}` needs {time:?}", steered.ttl))
             .help("clients keep a failed address for the TTL after that; a shorter one lets them leave sooner");
@@ -179,9 +173,9 @@ fn probes_below(trees: &Trees<'_>, root: RouteId) -> Vec<ProbeId> {
 }
 
 /// M4.
-fn big_answer(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
-    let Some(steered) = &owner.steered else { return };
-    let frame = FIXED + owner.name.as_wire().len() + OPT;
+fn big_answer(findings: &mut Findings, trees: &Trees<'_>, steered: &SteeredData<'_>) {
+    let owner = &steered.spec.owner;
+    let frame = FIXED + owner.as_wire().len() + OPT;
     let mut open = vec![Target::Route(steered.route)];
     let mut worst = (0, String::new());
     let mut seen = HashSet::new();
@@ -221,11 +215,7 @@ fn big_answer(findings: &mut Findings, trees: &Trees<'_>, owner: &OwnerData) {
     let total = frame + worst.0;
     if total > SAFE_SIZE {
         findings
-            .warning(
-                steered.site,
-                code::BIG_ANSWER,
-                format!("an answer of `{}` cannot fit {SAFE_SIZE} octets", owner.name),
-            )
+            .warning(steered.site, code::BIG_ANSWER, format!("an answer of `{owner}` cannot fit {SAFE_SIZE} octets"))
             .label(format!("`{}` can answer {total} octets", worst.1))
             .help("clients ask again over TCP; give it fewer or shorter records");
     }

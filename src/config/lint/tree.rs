@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::config::findings::Site;
 use crate::config::model::{EndpointId, Health, Location, Member, MinHealthy, Model, Policy, Route, RouteId, Target};
-use crate::config::resolve::{Sites, ZoneData};
+use crate::config::resolve::{Sites, SteeredZone};
 use crate::wire::RecordType;
 use crate::world;
 
@@ -35,8 +35,8 @@ pub(super) struct Below {
 }
 
 impl<'m> Trees<'m> {
-    pub(super) fn new(model: &'m Model, sites: &'m Sites, zones: &[ZoneData]) -> Self {
-        let roots = zones.iter().flat_map(|zone| &zone.owners).filter_map(|owner| Some(owner.steered.as_ref()?.route));
+    pub(super) fn new(model: &'m Model, sites: &'m Sites, zones: &[SteeredZone<'_>]) -> Self {
+        let roots = zones.iter().flat_map(|zone| &zone.names).map(|steered| steered.route);
         let targets = model
             .routes
             .iter()

@@ -6,14 +6,14 @@ use super::tree::{Trees, covers};
 use crate::config::code;
 use crate::config::findings::{Findings, Site};
 use crate::config::model::{EndpointId, Location, Member, NoMatch, Policy, RouteId, Target};
-use crate::config::resolve::ZoneData;
+use crate::config::resolve::SteeredZone;
 use crate::wire::RecordType;
 
-pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[ZoneData]) {
+pub(super) fn lint(findings: &mut Findings, trees: &Trees<'_>, zones: &[SteeredZone<'_>]) {
     let mut told = HashSet::new();
     let mut mixed = HashSet::new();
     let mut known = Known::new();
-    for steered in zones.iter().flat_map(|zone| &zone.owners).filter_map(|owner| owner.steered.as_ref()) {
+    for steered in zones.iter().flat_map(|zone| &zone.names) {
         let root = steered.route;
         let below = trees.below(root);
         // `no_match = "next"` at a root is told for itself.

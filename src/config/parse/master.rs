@@ -1,105 +1,75 @@
 //! Master files, imported below a zone's TOML or served plain.
 
-use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::zone::{DEFAULT_TTL, bad_name, label_of};
+use super::Context;
+use super::zone::{DEFAULT_TTL, bad_name, finish, label_of};
 use crate::config::code;
 use crate::config::files::Text;
-use crate::config::findings::{Findings, Site, Written};
+use crate::config::findings::{Site, Written};
+use crate::config::lint;
 use crate::config::model::Soa;
-use crate::config::spec::{DataSpec, OwnerSpec, SoaSpec, Unit};
-use crate::wire::{Name, RecordType, master};
+use crate::config::pack::{self, Master};
+use crate::config::spec::{SoaSpec, Unit};
+use crate::wire::{Name, NameRef};
 
 /// A `.zone` file with no TOML beside it. Its zone is the owner of its SOA, else the file's name.
-pub(crate) fn plain_zone(findings: &mut Findings, path: &Path, text: &Text) -> Option<Unit> {
+pub(crate) fn plain_zone(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option<Unit> {
     let top = Site::new(text.id, 0..text.text.lines().next().map_or(0, str::len));
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let origin = match Name::absolute(stem) {
         Ok(origin) if !origin.is_root() => origin,
         Ok(_) => return None,
         Err(error) => {
-            bad_name(findings, top, stem, &format!("the file's name is the zone's name: {error}"));
+            bad_name(cx.findings, top, stem, &format!("the file's name is the zone's name: {error}"));
             return None;
         }
     };
-    let mut unit = Unit {
-        file: text.id,
-        label: label_of(&origin),
-        zone: Some(Written::new(origin.clone(), top)),
-        ttl: DEFAULT_TTL,
-        soa: SoaSpec::default(),
-        modified: text.modified,
-        owners: Vec::new(),
-        endpoints: Vec::new(),
-        checks: Vec::new(),
-        places: Vec::new(),
-        routes: Vec::new(),
-        partial: false,
-        plain: true,
-        master_soa: None,
-    };
-    add(findings, &mut unit, text, &origin);
-    if unit.master_soa.is_none() && !unit.partial {
-        findings
+    let master = read(cx, text, &origin, DEFAULT_TTL, true);
+    let soa = soa_of(&master);
+    if soa.is_none() && !master.partial {
+        cx.findings
             .error(top, code::NO_SOA, format!("the zone `{origin}` has no SOA record"))
             .label("expected a SOA record at the apex")
             .help("a master file without one can be the `import` of a TOML zone, which makes its own");
     }
+    let data = pack::together((&origin, top), DEFAULT_TTL, Some(master), &[], false);
+    lint::dns(cx.findings, &data);
+    let mut unit = Unit {
+        file: text.id,
+        label: label_of(&origin),
+        zone: Some(Written::new(origin, top)),
+        soa: Soa::none(),
+        is_serial_of_time: false,
+        records: Arc::default(),
+        steered: Vec::new(),
+        endpoints: Vec::new(),
+        checks: Vec::new(),
+        places: Vec::new(),
+        routes: Vec::new(),
+    };
+    finish(&mut unit, data, soa, &SoaSpec::default(), DEFAULT_TTL);
     Some(unit)
 }
 
-/// Adds a master file's records to a unit.
-pub(super) fn add(findings: &mut Findings, unit: &mut Unit, text: &Text, origin: &Name) {
-    let before = findings.count();
-    let (records, errors) = master::scan(text.text.as_bytes(), origin, unit.ttl);
-    let lines = Lines::new(text);
-    for error in &errors {
-        findings.error(lines.column(error.line, error.column), code::MASTER_FILE, error.message.clone()).label("here");
+/// Reads a master file of the zone `origin`; `is_plain` where it is served as it stands.
+pub(super) fn read(cx: &mut Context<'_, '_>, text: &Text, origin: &Name, ttl: u32, is_plain: bool) -> Master {
+    let mut master = pack::read(cx.findings, text, origin, ttl, cx.threads, cx.progress);
+    master.partial |= !master.stray_soa.is_empty();
+    for (owner, site) in &master.stray_soa {
+        cx.findings
+            .error(*site, code::OUT_OF_ZONE, format!("the SOA of `{owner}` is not at the apex `{origin}`"))
+            .label("out of place")
+            .maybe_help(is_plain.then(|| format!("the file's name is the zone's name: call it `{owner}zone`")));
     }
-    let mut owners: HashMap<Name, usize> = HashMap::new();
-    for record in records {
-        let site = lines.line(record.line);
-        if record.rtype == RecordType::SOA {
-            soa(findings, unit, &record, site, origin);
-            continue;
-        }
-        if !record.owner.is_within(origin) {
-            findings
-                .error(site, code::OUT_OF_ZONE, format!("`{}` is not in the zone `{origin}`", record.owner))
-                .label("out of zone");
-            continue;
-        }
-        let index = *owners.entry(record.owner.clone()).or_insert_with(|| {
-            unit.owners.push(OwnerSpec {
-                owner: Written::new(record.owner.clone(), site),
-                ttl: None,
-                route: None,
-                data: Vec::new(),
-                tainted: false,
-            });
-            unit.owners.len() - 1
-        });
-        unit.owners[index].data.push(DataSpec {
-            rtype: Written::new(record.rtype, site),
-            ttl: Some(record.ttl),
-            rdata: vec![Written::new(record.rdata, site)],
-        });
-    }
-    unit.partial |= findings.count() > before;
+    master
 }
 
-fn soa(findings: &mut Findings, unit: &mut Unit, record: &master::MasterRecord, site: Site, origin: &Name) {
-    if record.owner != *origin {
-        findings
-            .error(site, code::OUT_OF_ZONE, format!("the SOA of `{}` is not at the apex `{origin}`", record.owner))
-            .label("out of place")
-            .maybe_help(
-                unit.plain.then(|| format!("the file's name is the zone's name: call it `{}zone`", record.owner)),
-            );
-        return;
-    }
-    unit.master_soa = read_soa(&record.rdata, record.ttl);
+/// What a master file's SOA record says.
+pub(super) fn soa_of(master: &Master) -> Option<Soa> {
+    let (data, ttl) = master.soa.as_ref()?;
+    read_soa(data, *ttl)
 }
 
 /// Uncompressed SOA data (RFC 1035 section 3.3.13).
@@ -124,41 +94,19 @@ fn read_soa(rdata: &[u8], ttl: u32) -> Option<Soa> {
 
 /// The name at the front of uncompressed data, and what follows it.
 pub(crate) fn split_name(rdata: &[u8]) -> Option<(Name, &[u8])> {
+    let (name, rest) = split_front(rdata)?;
+    Some((name.to_name(), rest))
+}
+
+/// As [`split_name`], borrowed.
+pub(crate) fn split_front(rdata: &[u8]) -> Option<(NameRef<'_>, &[u8])> {
     let mut at = 0;
     loop {
         let length = usize::from(*rdata.get(at)?);
         at += 1 + length;
         if length == 0 {
             let (name, rest) = rdata.split_at(at);
-            return Some((Name::from_wire(name).ok()?, rest));
+            return Some((NameRef::from_wire(name).ok()?, rest));
         }
-    }
-}
-
-/// Where lines begin.
-struct Lines<'t> {
-    text: &'t Text,
-    starts: Vec<usize>,
-}
-
-impl<'t> Lines<'t> {
-    fn new(text: &'t Text) -> Self {
-        let after = text.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self { text, starts: std::iter::once(0).chain(after).collect() }
-    }
-
-    /// A whole line, from 1.
-    fn line(&self, line: usize) -> Site {
-        self.column(line, 1)
-    }
-
-    /// A line from a column on, both from 1.
-    fn column(&self, line: usize, column: usize) -> Site {
-        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.text.len());
-        let rest = &self.text.text[start..];
-        let content = rest.lines().next().unwrap_or_default();
-        let skip: usize = content.chars().take(column.saturating_sub(1)).map(char::len_utf8).sum();
-        let end = content.trim_end().len().max(skip);
-        Site::new(self.text.id, start + skip..start + end)
     }
 }

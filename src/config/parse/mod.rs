@@ -18,18 +18,22 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub(crate) use master::{plain_zone, split_name};
+pub(crate) use master::{plain_zone, split_front};
 pub(crate) use server::server;
 pub(crate) use zone::unit;
 
 use crate::config::code;
 use crate::config::files::{Files, Text};
 use crate::config::findings::{Findings, Site, Written};
+use crate::config::progress::Progress;
 
 /// What parsing needs beside the text.
 pub(crate) struct Context<'c, 'k> {
     pub(crate) findings: &'c mut Findings,
     pub(crate) files: &'c mut Files<'k>,
+    /// How many threads may read one file.
+    pub(crate) threads: usize,
+    pub(crate) progress: &'c Progress,
     /// The directory of zone files, which imports must not leave.
     pub(crate) zones: PathBuf,
 }

@@ -13,7 +13,8 @@ use crate::wire::{Name, RecordType, text};
 /// The longest character-string (RFC 1035 section 3.3).
 const MAX_STRING: usize = 255;
 
-pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &Name, owners: &mut Vec<OwnerSpec>) {
+pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &Name) -> Vec<OwnerSpec> {
+    let mut owners = Vec::new();
     for (key, table) in fields.tables(findings, "records") {
         let owner = match Name::parse(key.value, origin) {
             Ok(owner) => owner,
@@ -48,6 +49,7 @@ pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &
             tainted: findings.count() > before,
         });
     }
+    owners
 }
 
 /// The records of an owner or an endpoint.
@@ -77,7 +79,7 @@ pub(super) fn data(
             }
         }
         if !rdata.is_empty() {
-            data.push(DataSpec { rtype: rtype.clone(), ttl: None, rdata });
+            data.push(DataSpec { rtype: rtype.clone(), rdata });
         }
     }
     data

@@ -1,18 +1,28 @@
 //! A zone file or a shared file.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{Context, check, definition_name, endpoint, inner_path, location, master, records, route, toml};
+use super::master::{self, split_name};
+use super::{Context, check, definition_name, endpoint, inner_path, location, records, route, toml};
 use crate::config::code;
 use crate::config::files::Text;
 use crate::config::findings::{Findings, Site, Written};
-use crate::config::keys;
+use crate::config::model::Soa;
+use crate::config::pack::{self, ZoneData};
 use crate::config::spec::{PlaceSpec, SoaSpec, Unit};
 use crate::config::walk::{self, Fields};
-use crate::wire::Name;
+use crate::config::{keys, lint};
+use crate::wire::{Name, RecordType};
 
 /// TTL of records that carry none, where the zone gives none either, in seconds.
 pub(super) const DEFAULT_TTL: u32 = 300;
+
+const REFRESH: u32 = 7200;
+const RETRY: u32 = 1800;
+const EXPIRE: u32 = 1_209_600;
+/// TTL of negative answers.
+const MINIMUM: u32 = 60;
 
 /// Keys that mean nothing without a zone.
 const ZONE_ONLY: &[&str] = &["ttl", "import", "soa", "records"];
@@ -54,33 +64,36 @@ pub(crate) fn unit(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option
         file: text.id,
         zone,
         label,
-        ttl,
-        soa: soa(cx.findings, &fields, &origin),
-        modified: text.modified,
-        owners: Vec::new(),
+        soa: Soa::none(),
+        is_serial_of_time: false,
+        records: Arc::default(),
+        steered: Vec::new(),
         endpoints: Vec::new(),
         checks: Vec::new(),
         places: Vec::new(),
         routes: Vec::new(),
-        partial: false,
-        plain: false,
-        master_soa: None,
     };
+    let soa = soa(cx.findings, &fields, &origin);
     if !shared {
+        let mut partial = false;
+        let mut master = None;
         if let Some(import) = fields.text("import") {
             let file = inner_path(cx, path, &import);
             match file.and_then(|file| cx.files.read(cx.findings, &file, Some(import.site))) {
-                Some(master) => {
-                    unit.modified = unit.modified.max(master.modified);
-                    master::add(cx.findings, &mut unit, &master, &origin);
-                }
-                None => unit.partial = true,
+                Some(text) => master = Some(master::read(cx, &text, &origin, ttl, false)),
+                None => partial = true,
             }
         }
         let before = cx.findings.count();
-        records::owners(cx.findings, &fields, &origin, &mut unit.owners);
+        let owners = records::owners(cx.findings, &fields, &origin);
         // A faulty owner may have been the apex.
-        unit.partial |= fields.key_site("records").is_some() && unit.owners.is_empty() && cx.findings.count() > before;
+        partial |= fields.key_site("records").is_some() && owners.is_empty() && cx.findings.count() > before;
+        let base = master.as_ref().and_then(master::soa_of);
+        if let Some(zone) = &unit.zone {
+            let data = pack::together((&zone.value, zone.site), ttl, master, &owners, partial);
+            lint::dns(cx.findings, &data);
+            finish(&mut unit, data, base, &soa, ttl);
+        }
     }
     for (name, table) in fields.tables(cx.findings, "endpoints") {
         if definition_name(cx.findings, &name) {
@@ -99,6 +112,39 @@ pub(crate) fn unit(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option
         }
     }
     Some(unit)
+}
+
+/// What a zone comes to when all of its records are known. SOA fields that `spec` does not give are those of `base`, the
+/// master file's, else rhumb's own.
+pub(super) fn finish(unit: &mut Unit, data: ZoneData, base: Option<Soa>, spec: &SoaSpec, ttl: u32) {
+    let apex = &data.apex;
+    let first_ns = || {
+        let ns = data.rrset(data.number(apex.view())?, RecordType::NS)?.rrset.rdata.first()?;
+        Some(split_name(ns)?.0)
+    };
+    unit.is_serial_of_time = spec.serial.is_none() && base.is_none();
+    let base = base.unwrap_or_else(|| Soa {
+        ttl,
+        mname: first_ns().unwrap_or_else(|| apex.clone()),
+        rname: Name::parse("hostmaster", apex).unwrap_or_else(|_| apex.clone()),
+        serial: 0,
+        refresh: REFRESH,
+        retry: RETRY,
+        expire: EXPIRE,
+        minimum: MINIMUM,
+    });
+    unit.soa = Soa {
+        ttl: spec.ttl.unwrap_or(base.ttl),
+        mname: spec.mname.clone().unwrap_or(base.mname),
+        rname: spec.rname.clone().unwrap_or(base.rname),
+        serial: spec.serial.unwrap_or(base.serial),
+        refresh: spec.refresh.unwrap_or(base.refresh),
+        retry: spec.retry.unwrap_or(base.retry),
+        expire: spec.expire.unwrap_or(base.expire),
+        minimum: spec.minimum.unwrap_or(base.minimum),
+    };
+    unit.records = Arc::new(data.records);
+    unit.steered = data.steered;
 }
 
 /// How a zone is called before the `/` of a full name.

@@ -10,7 +10,7 @@ mod probes;
 mod routes;
 mod zones;
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::code;
 use super::findings::{Findings, Site};
@@ -24,7 +24,7 @@ use places::Places;
 use probes::{CheckHome, Prober};
 
 pub(crate) use routes::RouteSites;
-pub(crate) use zones::{OwnerData, ZoneData};
+pub(crate) use zones::{SteeredData, SteeredZone};
 
 /// Where the parts of a model were written, by id.
 #[derive(Debug, Default)]
@@ -35,11 +35,12 @@ pub(crate) struct Sites {
     pub(crate) routes: Vec<RouteSites>,
 }
 
-/// Resolves all units together.
+/// Resolves all units together. `modified`: when the newest file of each was written, UTC seconds.
 pub(crate) fn resolve(
     findings: &mut Findings,
-    units: &[Unit],
-    broken: &[Rc<str>],
+    units: &[Arc<Unit>],
+    modified: &[u32],
+    broken: &[Arc<String>],
     server: Server,
     latencies: Vec<LatencyRow>,
 ) -> Model {
@@ -71,8 +72,10 @@ pub(crate) fn resolve(
     let mut model =
         Model { server, zones: Vec::new(), endpoints, routes, checks, probes, latencies, unloaded: Vec::new() };
     let sound = routes::check_shape(findings, &model, &sites);
-    let zones = zones::zones(findings, units, &mut names, &mut model, &sites);
-    lint::lint(findings, &model, &sites, &zones, sound);
+    let zones = zones::zones(findings, units, modified, &mut names, &mut model, &sites);
+    if sound {
+        lint::steering(findings, &model, &sites, &zones);
+    }
     if findings.count() == 0 {
         // A name that was misspelt elsewhere is no unused one.
         for kind in Kind::ALL {
@@ -87,11 +90,14 @@ pub(crate) fn resolve(
 }
 
 /// Every definition of a kind with the number of its unit, in the order of ids.
-fn each<'u, T: 'u>(units: &'u [Unit], of: impl Fn(&'u Unit) -> &'u Vec<T>) -> impl Iterator<Item = (usize, &'u T)> {
+fn each<'u, T: 'u>(
+    units: &'u [Arc<Unit>],
+    of: impl Fn(&'u Unit) -> &'u Vec<T>,
+) -> impl Iterator<Item = (usize, &'u T)> {
     units.iter().enumerate().flat_map(move |(index, unit)| of(unit).iter().map(move |spec| (index, spec)))
 }
 
-fn twice(findings: &mut Findings, units: &[Unit]) {
+fn twice(findings: &mut Findings, units: &[Arc<Unit>]) {
     let mut first = std::collections::HashMap::new();
     for zone in units.iter().filter_map(|unit| unit.zone.as_ref()) {
         let Some(before) = first.insert(zone.value.clone(), zone.site) else { continue };
@@ -104,7 +110,7 @@ fn twice(findings: &mut Findings, units: &[Unit]) {
     }
 }
 
-fn endpoints(units: &[Unit], names: &Names<'_>, sites: &mut Sites) -> Vec<Endpoint> {
+fn endpoints(units: &[Arc<Unit>], names: &Names<'_>, sites: &mut Sites) -> Vec<Endpoint> {
     let mut endpoints = Vec::new();
     for (id, (_, spec)) in each(units, |unit| &unit.endpoints).enumerate() {
         sites.endpoints.push(spec.name.site);
@@ -126,7 +132,7 @@ fn endpoints(units: &[Unit], names: &Names<'_>, sites: &mut Sites) -> Vec<Endpoi
     endpoints
 }
 
-fn checks(units: &[Unit], names: &Names<'_>) -> (Vec<Check>, Vec<CheckHome>) {
+fn checks(units: &[Arc<Unit>], names: &Names<'_>) -> (Vec<Check>, Vec<CheckHome>) {
     let mut checks = Vec::new();
     let mut homes = Vec::new();
     for (id, (unit, spec)) in each(units, |unit| &unit.checks).enumerate() {

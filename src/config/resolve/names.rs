@@ -2,7 +2,7 @@
 //! name is `zone/name`.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::config::code;
 use crate::config::findings::{Findings, Site, Written};
@@ -86,7 +86,7 @@ pub(crate) struct Names<'u> {
     shared: [HashMap<&'u str, u32>; 4],
     definitions: [Vec<Definition<'u>>; 4],
     /// Texts of files that could not be parsed: what they mention may be what they define.
-    broken: &'u [Rc<str>],
+    broken: &'u [Arc<String>],
 }
 
 /// Why a name means nothing.
@@ -96,7 +96,7 @@ pub(crate) enum Miss {
 }
 
 impl<'u> Names<'u> {
-    pub(crate) fn collect(findings: &mut Findings, units: &'u [Unit], broken: &'u [Rc<str>]) -> Self {
+    pub(crate) fn collect(findings: &mut Findings, units: &'u [Arc<Unit>], broken: &'u [Arc<String>]) -> Self {
         let mut names = Self {
             labels: units.iter().map(|unit| unit.label.as_str()).collect(),
             // Of a zone in two files the first counts.

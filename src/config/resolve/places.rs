@@ -1,6 +1,7 @@
 //! Locations and sets of them, unfolded.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::names::{Kind, Names};
 use crate::config::code;
@@ -23,7 +24,7 @@ pub(super) struct Unfolded {
 
 /// Unfolds `place:` sets; each set is read once.
 pub(super) struct Places<'u> {
-    units: &'u [Unit],
+    units: &'u [Arc<Unit>],
     /// (unit, index in it) by id.
     homes: Vec<(usize, usize)>,
     done: HashMap<u32, Vec<Location>>,
@@ -31,7 +32,7 @@ pub(super) struct Places<'u> {
 }
 
 impl<'u> Places<'u> {
-    pub(super) fn new(units: &'u [Unit]) -> Self {
+    pub(super) fn new(units: &'u [Arc<Unit>]) -> Self {
         let homes =
             units.iter().enumerate().flat_map(|(u, unit)| (0..unit.places.len()).map(move |p| (u, p))).collect();
         Self { units, homes, done: HashMap::new(), open: Vec::new() }

@@ -1,6 +1,7 @@
 //! Routes and their members, unnamed ones included.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::names::{Kind, Names};
 use super::places::Places;
@@ -52,7 +53,7 @@ struct Builder<'b, 'u, 'm> {
 /// Resolves all routes. Unnamed ones come after the named ones.
 pub(super) fn routes<'u>(
     findings: &mut Findings,
-    units: &'u [Unit],
+    units: &'u [Arc<Unit>],
     names: &mut Names<'u>,
     places: &mut Places<'u>,
     prober: &mut Prober<'_>,

@@ -137,7 +137,7 @@ fn all_files_that_were_read_are_among_the_sources() {
         ("zones/a.zone", "www A 192.0.2.1\n"),
     ]);
     let mut names: Vec<_> =
-        loaded.sources.iter().map(|(path, _)| path.file_name().unwrap().to_str().unwrap()).collect();
+        loaded.sources.iter().map(|source| source.path().file_name().unwrap().to_str().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(names, ["a.zone", "example.com.toml", "latency.csv", "rhumb.toml"]);
     assert!(loaded.model.is_some(), "{:?}", loaded.diagnostics);

@@ -163,13 +163,15 @@ impl Ask for Http {
             Err(error) => return fault::outcome("no response", &error, to),
         };
         let (judged, days) = if question.tls {
-            let (stream, days) = self.secure.shake_hands(stream, name, question.verify, &[PROTOCOL]).await;
+            // Each step on the heap by itself, for as long as it takes: thousands may hang, most of them in the first.
+            let shaken = Box::pin(self.secure.shake_hands(stream, name, question.verify, &[PROTOCOL]));
+            let (stream, days) = shaken.await;
             match stream {
-                Ok(stream) => (converse(stream, request, &question, stage).await, days),
+                Ok(stream) => (Box::pin(converse(stream, request, &question, stage)).await, days),
                 Err(error) => return fault::outcome("no response", &error, to).with_days(days),
             }
         } else {
-            (converse(stream, request, &question, stage).await, None)
+            (Box::pin(converse(stream, request, &question, stage)).await, None)
         };
         match judged {
             Ok((true, text)) => Outcome::pass(text, days),

@@ -15,27 +15,25 @@ pub(super) const QUERY_MAX: usize = 320;
 /// Of a reply the header alone is looked at; the kernel tells the whole length all the same (MSG_TRUNC).
 const REPLY: usize = 16;
 
+type Parts = Box<[libc::iovec; BURST]>;
+type Headers = Box<[libc::mmsghdr; BURST]>;
+
 /// Room for one burst each way. Not `Send`: each thread makes its own.
 pub(super) struct Burst {
     queries: Box<[[u8; QUERY_MAX]; BURST]>,
     replies: Box<[[u8; REPLY]; BURST]>,
-    query_parts: Box<[libc::iovec; BURST]>,
+    query_parts: Parts,
     /// Referred to by `incoming` alone.
-    _reply_parts: Box<[libc::iovec; BURST]>,
+    _reply_parts: Parts,
     /// Each points into the boxes above, whose contents never move.
-    outgoing: Box<[libc::mmsghdr; BURST]>,
-    incoming: Box<[libc::mmsghdr; BURST]>,
+    outgoing: Headers,
+    incoming: Headers,
 }
 
 impl Burst {
     pub(super) fn new() -> Self {
         // SAFETY: iovec and mmsghdr are C structs of integers and pointers, for which all zeros is a value.
-        let (mut query_parts, mut reply_parts, mut outgoing, mut incoming): (
-            Box<[libc::iovec; BURST]>,
-            Box<[libc::iovec; BURST]>,
-            Box<[libc::mmsghdr; BURST]>,
-            Box<[libc::mmsghdr; BURST]>,
-        ) = unsafe {
+        let (mut query_parts, mut reply_parts, mut outgoing, mut incoming): (Parts, Parts, Headers, Headers) = unsafe {
             (Box::new(mem::zeroed()), Box::new(mem::zeroed()), Box::new(mem::zeroed()), Box::new(mem::zeroed()))
         };
         let mut queries = Box::new([[0; QUERY_MAX]; BURST]);

@@ -320,3 +320,16 @@ async fn h13_no_route_is_no_result() {
         assert!(matches!(outcome, Outcome::NoResult(_)), "{outcome:?}");
     }
 }
+
+/// Thousands may hang at one time.
+#[tokio::test]
+async fn a_probe_under_way_takes_four_kilobytes_at_most_beside_its_buffers() {
+    let (to, _requests) = server::http(response("200 OK", "", b"")).await;
+    let secure = Secure::with_roots(RootCertStore::empty());
+    let http = Http::new(&Arc::new(Settings::default().check()), None, &secure).unwrap();
+    let stage = Stage::new();
+    let (asked, question) = (http.ask(to, &stage), http.question().unwrap());
+    let (stream, request) = (TcpStream::connect(to).await.unwrap(), http.request(&question, to).unwrap());
+    let conversation = converse(stream, request, &question, &stage);
+    assert!(size_of_val(&*asked) + size_of_val(&conversation) <= 4096);
+}
