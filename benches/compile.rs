@@ -1,5 +1,5 @@
 //! From the model to the snapshot: time and memory by names and zones, and of an edit beside them.
-//! `cargo bench --bench compile`.
+//! `cargo bench --bench compile`; with `-- 1000000` or `-- beside` a part of it.
 //!
 //! Models are made here, without files, so that nothing is measured but compiling. Memory is what the process has more
 //! than before, the model aside; time is that of the wall and, of all threads, that of the processor (in hundredths of
@@ -19,14 +19,21 @@ use rhumb::wire::{Name, RecordType, RecordsBuilder};
 
 fn main() {
     let places = Arc::new(rhumb::geo::world().expect("the embedded world"));
+    let word = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let is_wanted = |what: &str| word.as_ref().is_none_or(|word| word == what);
     println!("{:<44} {:>9} {:>8} {:>9} {:>9}", "", "wall ms", "CPU s", "MiB more", "B a name");
     for (names, zones) in [(10_000, 1), (100_000, 1), (1_000_000, 1), (1_000_000, 1_000), (1_000_000, 100_000)] {
+        if !is_wanted(&names.to_string()) {
+            continue;
+        }
         let zones: Vec<Arc<Zone>> = (0..zones).map(|zone| plain(zone, names / zones, 1)).collect();
         let label = format!("{names} names in {} zones", zones.len());
         let first = measure(&label, names, &places, zones, None);
         edits(&first, &places);
     }
-    beside(&places);
+    if is_wanted("beside") {
+        beside(&places);
+    }
 }
 
 /// The same again, one zone changed, one gone, one more.
@@ -54,12 +61,15 @@ fn beside(places: &Arc<Places>) {
         snapshot = measure("  the small one changed", 0, places, zones(octet), Some(&snapshot));
     }
     let changed = vec![plain(0, 1_000_000, 2), Arc::clone(&snapshot.inputs.model.zones[1])];
-    let snapshot = measure("  the large one changed, both kept", 0, places, changed, Some(&snapshot));
-    drop(large);
-    let zones = snapshot.inputs.model.zones.clone();
-    measure("  and again, nothing changed", 0, places, zones, Some(&snapshot));
+    let other = measure("  the large one changed, both kept", 0, places, changed, Some(&snapshot));
+    let both = resident("VmRSS:");
+    drop((large, snapshot));
+    let freed = both.saturating_sub(resident("VmRSS:"));
+    println!("  {:.1} MiB go back with the one before, its model included", freed as f64 / f64::from(1 << 20));
+    drop(other);
     let deep = vec![deep(1_000_000)];
     measure("1,000,000 names, half of them empty", 1_000_000, places, deep, None);
+    println!("  {:.1} MiB at most, all of it", resident("VmHWM:") as f64 / f64::from(1 << 20));
 }
 
 fn measure(
@@ -76,11 +86,11 @@ fn measure(
         drained: BTreeSet::new(),
         seed: 0x5eed_5eed,
     };
-    let (memory, cpu, start) = (resident(), processor(), Instant::now());
+    let (memory, cpu, start) = (resident("VmRSS:"), processor(), Instant::now());
     let snapshot = compile(&inputs, 1, previous).expect("within limits");
     let wall = start.elapsed().as_secs_f64() * 1e3;
-    let (memory, cpu) = (resident().saturating_sub(memory), processor() - cpu);
-    let each = if names == 0 { String::new() } else { (memory / names).to_string() };
+    let (memory, cpu) = (resident("VmRSS:").saturating_sub(memory), processor() - cpu);
+    let each = memory.checked_div(names).map_or_else(String::new, |each| each.to_string());
     println!("{label:<44} {wall:>9.1} {cpu:>8.2} {:>9.1} {each:>9}", memory as f64 / f64::from(1 << 20));
     snapshot
 }
@@ -121,10 +131,10 @@ fn deep(names: usize) -> Arc<Zone> {
     zone("deep.example.", records)
 }
 
-/// Octets of memory that the process has.
-fn resident() -> usize {
+/// Octets of memory that the process has, or has had at most.
+fn resident(which: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(which));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<usize>().ok()).unwrap_or(0) << 10
 }
 

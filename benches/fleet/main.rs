@@ -13,6 +13,7 @@ use generator::{Checks, Fleet};
 const USAGE: &str = "usage: cargo bench --bench fleet -- COMMAND [OPTION…]
   write DIR           writes rhumb.toml, zones/ and questions (steered.q, hits.q, misses.q)
   measure             compiles such a fleet and flips its endpoints; prints figures
+  growth              measures fleets of several sizes; of the options `--maps`, `--seed`, `--dual` and `--database` count
 options, with what they are by default:
   --routes 1000       steered names, each with a tree; a third nested three deep
   --endpoints 10000   in all; the first one is in every route
@@ -80,6 +81,11 @@ fn parse(arguments: impl Iterator<Item = String>) -> Option<(Command, Fleet)> {
 }
 
 fn main() -> ExitCode {
+    let options: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let Some((_, options)) = options.split_first().filter(|(command, _)| *command == "growth") {
+        measure::growth(options);
+        return ExitCode::SUCCESS;
+    }
     let Some((command, fleet)) = parse(std::env::args().skip(1)) else {
         // `cargo bench` alone runs every bench: this one is for those who ask.
         eprintln!("{USAGE}");

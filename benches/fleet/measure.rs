@@ -50,6 +50,54 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
+/// Of the table that [`growth`] prints.
+const COLUMNS: [&str; 9] = [
+    "routes",
+    "endpoints",
+    "zones",
+    "names",
+    "load, ms cpu",
+    "compile, ms cpu",
+    "evaluate all, ms cpu",
+    "flip everywhere, ms wall",
+    "VmRSS, MiB",
+];
+
+/// Marks the row in what `measure` prints.
+const ROW: &str = "row ";
+
+/// Measures fleets of several sizes, each in a process of its own; prints a table.
+pub(crate) fn growth(options: &[String]) {
+    println!("| {} |\n|{}", COLUMNS.join(" | "), "---|".repeat(COLUMNS.len()));
+    let sizes = [
+        [10, 100, 1, 10_000],
+        [100, 1_000, 1, 10_000],
+        [1_000, 10_000, 1, 10_000],
+        [10, 30, 1, 10_000],
+        [10, 300, 1, 10_000],
+        [10, 3_000, 1, 10_000],
+        [10, 100, 1_000, 10_000],
+        [10, 100, 100_000, 100_000],
+        [10, 100, 1, 1_000_000],
+    ];
+    let program = std::env::current_exe().expect("this program");
+    for [routes, endpoints, zones, names] in sizes {
+        let mut command = std::process::Command::new(&program);
+        command.args(["measure", "--flips", "20"]).args(options);
+        for (option, value) in
+            [("--routes", routes), ("--endpoints", endpoints), ("--zones", zones), ("--names", names)]
+        {
+            command.args([option, &value.to_string()]);
+        }
+        let output = command.output().expect("a process");
+        let said = String::from_utf8_lossy(&output.stdout);
+        match said.lines().find_map(|line| line.strip_prefix(ROW)) {
+            Some(row) => println!("{row}"),
+            None => println!("| {routes} | {endpoints} | {zones} | {names} | failed: {} |", output.status),
+        }
+    }
+}
+
 fn say(what: &str, spent: &Spent) {
     let rss = memory("VmRSS");
     println!("{what:<36} {:>9.1} ms wall {:>9.1} ms cpu   VmRSS {rss:>7.1} MiB", ms(spent.wall), ms(spent.cpu));
@@ -65,8 +113,11 @@ pub(crate) fn run(mut fleet: Fleet, flips: usize) {
     println!("{} routes, {} endpoints, seed {}", fleet.routes, fleet.endpoints, fleet.seed);
     println!("{:<36} VmRSS {:.1} MiB", "empty", memory("VmRSS"));
 
+    let sizes = [fleet.routes, fleet.endpoints, fleet.zones, fleet.names];
+    let mut row: Vec<String> = sizes.iter().map(ToString::to_string).collect();
     let (loaded, spent) = timed(|| rhumb::config::load(Some(&dir.path().join("rhumb.toml")), &Overrides::default()));
     say("load the files", &spent);
+    row.push(format!("{:.0}", ms(spent.cpu)));
     let model = Arc::new(loaded.model.expect("files without faults"));
     let (places, spent) = timed(|| rhumb::geo::load(&model.server.databases).expect("a database").0);
     say("read the databases", &spent);
@@ -75,16 +126,21 @@ pub(crate) fn run(mut fleet: Fleet, flips: usize) {
     let inputs = Inputs { model, places: Arc::new(places), verdicts, drained: BTreeSet::new(), seed: 0x5eed };
     let (snapshot, spent) = timed(|| compile(&inputs, 1, None).expect("within limits"));
     say("compile all", &spent);
+    row.push(format!("{:.0}", ms(spent.cpu)));
     shape(&snapshot);
     // Maps and names come from the plan that is there: what is left is every outcome.
     let (fresh, spent) = timed(|| outcomes(&snapshot));
     say("evaluate all", &spent);
+    row.push(format!("{:.1}", ms(spent.cpu)));
     assert!(fresh == snapshot.steered.len(), "all of them");
     sweep("sweep, all up", &snapshot);
 
     let count = snapshot.inputs.model.endpoints.len();
-    let snapshot = follow("flip of the endpoint everywhere", snapshot, (0..flips).map(|_| 0));
-    let snapshot = follow("flip of another endpoint", snapshot, (0..flips).map(|n| 1 + n * 7919 % (count - 1).max(1)));
+    let (snapshot, median) = follow("flip of the endpoint everywhere", snapshot, (0..flips).map(|_| 0));
+    row.extend([format!("{:.2}", ms(median)), format!("{:.0}", memory("VmRSS"))]);
+    println!("{ROW}| {} |", row.join(" | "));
+    let (snapshot, _) =
+        follow("flip of another endpoint", snapshot, (0..flips).map(|n| 1 + n * 7919 % (count - 1).max(1)));
     let snapshot = sustained(snapshot);
     let half: Vec<ProbeId> = (0..count).step_by(2).map(|endpoint| probe(&snapshot, endpoint)).collect();
     let inputs = flipped(&snapshot.inputs, half);
@@ -92,7 +148,7 @@ pub(crate) fn run(mut fleet: Fleet, flips: usize) {
         timed(|| compile(&inputs, snapshot.generation + 1, Some(&snapshot)).expect("within limits"));
     say("flip of half of all endpoints", &spent);
     sweep("sweep, half of them down", &snapshot);
-    let snapshot = follow("flip everywhere, half down", snapshot, (0..flips).map(|_| 0));
+    let (snapshot, _) = follow("flip everywhere, half down", snapshot, (0..flips).map(|_| 0));
     println!("{:<36} VmRSS {:.1} MiB, VmHWM {:.1} MiB", "at the end", memory("VmRSS"), memory("VmHWM"));
     drop(snapshot);
 }
@@ -148,14 +204,15 @@ fn probe(snapshot: &Snapshot, endpoint: usize) -> ProbeId {
 fn flipped(inputs: &Inputs, probes: impl IntoIterator<Item = ProbeId>) -> Inputs {
     let mut next = inputs.clone();
     for probe in probes {
-        let verdict = if next.verdicts.get(probe).is_up() { Verdict::Down } else { Verdict::Up };
-        next.verdicts.set(probe, verdict);
+        let is_up = next.verdicts.get(probe).is_up();
+        next.verdicts.set(probe, if is_up { Verdict::Down } else { Verdict::Up });
     }
     next
 }
 
-/// Flips one endpoint after the other, a snapshot each, and frees the one before as the publisher does.
-fn follow(what: &str, mut snapshot: Snapshot, endpoints: impl Iterator<Item = usize>) -> Snapshot {
+/// Flips one endpoint after the other, a snapshot each, and frees the one before as the publisher does. The last one, and
+/// the median of what they took.
+fn follow(what: &str, mut snapshot: Snapshot, endpoints: impl Iterator<Item = usize>) -> (Snapshot, Duration) {
     let mut walls = Vec::new();
     let before = cpu();
     for endpoint in endpoints {
@@ -168,10 +225,11 @@ fn follow(what: &str, mut snapshot: Snapshot, endpoints: impl Iterator<Item = us
     // The kernel counts CPU time in coarse steps: right for all of them, not for each.
     let each = (cpu().saturating_sub(before)) / walls.len().max(1) as u32;
     walls.sort_unstable();
-    if let (Some(most), median) = (walls.last(), walls[walls.len() / 2]) {
+    let median = walls.get(walls.len() / 2).copied().unwrap_or_default();
+    if let Some(most) = walls.last() {
         println!("{what:<36} median {:.2} ms, most {:.2} ms wall; mean {:.2} ms cpu", ms(median), ms(*most), ms(each));
     }
-    snapshot
+    (snapshot, median)
 }
 
 /// A thousand flips a second are 40 to a publication, 25 publications a second.

@@ -70,7 +70,7 @@ fn answer_read(
 ) -> Option<usize> {
     match reading {
         Reading::Query if query.is_ordinary() => {
-            let mut reply = Reply::begin(query, peer.datagram, identity(snapshot), buffer)?;
+            let mut reply = Reply::begin(query, peer.datagram, None, buffer)?;
             if resolution(snapshot, query, peer, draw).straight(&query.name, &mut reply).is_some() {
                 return Some(reply.finish(Rcode::NoError));
             }
@@ -92,7 +92,8 @@ fn answer_any(
     peer: Peer,
     draw: u64,
 ) -> Option<usize> {
-    let mut reply = Reply::begin(query, peer.datagram, identity(snapshot), buffer)?;
+    let identity = snapshot.inputs.model.server.identity.as_deref();
+    let mut reply = Reply::begin(query, peer.datagram, identity, buffer)?;
     let rcode = if reading == Reading::Malformed {
         Rcode::FormErr
     } else if query.edns.as_ref().is_some_and(|edns| edns.version > 0) {
@@ -117,11 +118,6 @@ fn answer_any(
         }
     };
     Some(reply.finish(rcode))
-}
-
-#[inline(always)]
-fn identity(snapshot: &Snapshot) -> Option<&str> {
-    snapshot.inputs.model.server.identity.as_deref()
 }
 
 #[inline(always)]

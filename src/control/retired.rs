@@ -24,11 +24,6 @@ impl Retired {
         let oldest = readers.oldest();
         self.snapshots.retain(|snapshot| snapshot.generation >= oldest || Arc::strong_count(snapshot) > 1);
     }
-
-    /// How many wait for their readers.
-    pub(super) fn len(&self) -> usize {
-        self.snapshots.len()
-    }
 }
 
 #[cfg(test)]
@@ -44,11 +39,11 @@ mod tests {
 
     fn snapshot(generation: u64) -> Arc<Snapshot> {
         let inputs = Inputs {
-            seed: 7,
             model: Arc::default(),
             places: Arc::new(Places::default()),
             verdicts: Verdicts::default(),
             drained: BTreeSet::new(),
+            seed: 0,
         };
         Arc::new(compile(&inputs, generation, None).unwrap())
     }
@@ -65,7 +60,7 @@ mod tests {
         assert_eq!(watched.strong_count(), 1, "one reader may still use it");
         two.observe(2);
         retired.free(&readers);
-        assert_eq!((watched.strong_count(), retired.len()), (0, 0));
+        assert_eq!((watched.strong_count(), retired.snapshots.len()), (0, 0));
     }
 
     #[test]
@@ -76,7 +71,7 @@ mod tests {
         retired.push(Arc::clone(&held));
         retired.push(snapshot(2));
         retired.free(&readers);
-        assert_eq!(retired.len(), 1);
+        assert_eq!(retired.snapshots.len(), 1);
         drop(held);
         assert_eq!(watched.strong_count(), 1, "whoever let go of it did not free it");
         retired.free(&readers);

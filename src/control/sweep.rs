@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Overrides, model::Model};
-    use crate::health::Verdict;
+    use crate::health::{Verdict, Verdicts};
     use crate::snapshot::{Inputs, compile};
 
     const MS: Duration = Duration::from_millis(1);
@@ -90,11 +90,11 @@ mod tests {
 
     fn snapshot(names: usize) -> Snapshot {
         let inputs = Inputs {
-            seed: 7,
             model: Arc::new(model(names)),
             places: Arc::new(crate::geo::world().unwrap()),
-            verdicts: vec![Verdict::Up].into(),
+            verdicts: Verdicts::from(vec![Verdict::Up]),
             drained: BTreeSet::new(),
+            seed: 0,
         };
         compile(&inputs, 1, None).unwrap()
     }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn r7_what_was_missed_is_found_wherever_it_is_and_mended() {
         let up = snapshot(12);
-        let inputs = Inputs { verdicts: vec![Verdict::Down].into(), ..up.inputs.clone() };
+        let inputs = Inputs { verdicts: Verdicts::from(vec![Verdict::Down]), ..up.inputs.clone() };
         let down = compile(&inputs, 2, Some(&up)).unwrap();
         let wrong = down.with_answers_of(&up);
         let now = Cell::new(Instant::now());

@@ -53,24 +53,30 @@ pub(super) struct Data<'a> {
     values_left: u32,
 }
 
-/// A value's beginning.
-#[derive(Clone, Copy)]
-enum Head<'a> {
-    Text(&'a [u8]),
-    Number(f64),
-    /// Pairs, and where the first begins.
-    Map(u32, usize),
-    /// Elements, and where the first begins.
-    List(u32, usize),
-    /// A value that no place is made of.
-    Other,
+/// The types that places are made of; others have a size to pass over, as text does.
+mod kind {
+    pub(super) const POINTER: u8 = 1;
+    pub(super) const TEXT: u8 = 2;
+    pub(super) const DOUBLE: u8 = 3;
+    pub(super) const U16: u8 = 5;
+    pub(super) const U32: u8 = 6;
+    pub(super) const MAP: u8 = 7;
+    pub(super) const I32: u8 = 8;
+    pub(super) const U64: u8 = 9;
+    pub(super) const LIST: u8 = 11;
+    pub(super) const BOOL: u8 = 14;
+    pub(super) const FLOAT: u8 = 15;
 }
 
-/// Either what stands at a position or where it is instead, and where the next value begins: for maps and lists that
-/// is their first element.
-enum Item<'a> {
-    Here(Head<'a>, usize),
-    Pointer(usize, usize),
+/// What stands before a value.
+#[derive(Clone, Copy)]
+struct Header {
+    kind: u8,
+    /// Octets of a scalar, pairs of a map, elements of a list, the value of a bool; of a pointer the five bits that say
+    /// how long it is and how it begins.
+    size: usize,
+    /// Where what is meant by it begins.
+    content: usize,
 }
 
 impl<'a> Data<'a> {
@@ -81,9 +87,13 @@ impl<'a> Data<'a> {
     /// The place that the record at an offset speaks of.
     pub(super) fn place(&mut self, offset: usize) -> Result<Place, DataFault> {
         self.values_left = VALUES;
-        let (Head::Map(pairs, mut at), _) = self.head(offset)? else { return Err(DataFault::Shape) };
+        let (header, _) = self.resolved(offset)?;
+        if header.kind != kind::MAP {
+            return Err(DataFault::Shape);
+        }
         let mut record = Record::default();
-        for _ in 0..pairs {
+        let mut at = header.content;
+        for _ in 0..header.size {
             let (name, value) = self.name(at)?;
             at = match record.field(name) {
                 Some(field) => {
@@ -91,7 +101,7 @@ impl<'a> Data<'a> {
                     (*field, next) = self.value(value, LISTS)?;
                     next
                 }
-                None => self.skip(value)?,
+                None => self.skip(value, 1)?,
             };
         }
         Ok(record.place())
@@ -99,41 +109,49 @@ impl<'a> Data<'a> {
 
     /// A key of a map, and where its value begins.
     fn name(&mut self, at: usize) -> Result<(&'a [u8], usize), DataFault> {
-        match self.head(at)? {
-            (Head::Text(name), next) => Ok((name, next)),
-            _ => Err(DataFault::Shape),
+        let (header, next) = self.resolved(at)?;
+        if header.kind != kind::TEXT {
+            return Err(DataFault::Shape);
         }
+        Ok((self.bytes(header.content, header.size)?, next.unwrap_or(header.content + header.size)))
     }
 
     /// A value, and where the next one begins. Of a list it is the first element.
     fn value(&mut self, at: usize, lists: u8) -> Result<(Value<'a>, usize), DataFault> {
-        let (head, next) = self.head(at)?;
-        let value = match head {
-            Head::Text(text) => Scalar::Text(std::str::from_utf8(text).map_err(|_| DataFault::Text)?).into(),
-            Head::Number(number) => Scalar::Number(number).into(),
-            Head::Other | Head::List(0, _) => Value::default(),
-            Head::List(_, first) => {
-                let (value, _) = self.value(first, lists.checked_sub(1).ok_or(DataFault::Large)?)?;
-                value
+        let (header, next) = self.resolved(at)?;
+        let (value, end) = match (header.kind, next) {
+            (kind::MAP, Some(_)) => (Value::Map(self.known(header, lists)?), header.content),
+            (kind::MAP, None) => {
+                let (inner, end) = self.inner(header, lists)?;
+                (Value::Map(inner), end)
             }
-            Head::Map(pairs, first) => Value::Map(self.inner(pairs, first, lists)?),
+            (kind::LIST, _) if header.size > 0 => {
+                let (value, second) = self.value(header.content, lists.checked_sub(1).ok_or(DataFault::Large)?)?;
+                // Where a pointer led here, nobody asks where the list ends.
+                (value, if next.is_some() { second } else { self.skip(second, header.size - 1)? })
+            }
+            (kind::LIST | kind::BOOL, _) => (Value::default(), header.content),
+            _ => (self.scalar(header)?.into(), header.content + header.size),
         };
-        // The head of a map or a list that stands here ends where its content begins.
-        let next = match head {
-            Head::Map(_, first) | Head::List(_, first) if first == next => self.skip(at)?,
-            _ => next,
-        };
-        Ok((value, next))
+        Ok((value, next.unwrap_or(end)))
     }
 
-    fn inner(&mut self, pairs: u32, first: usize, lists: u8) -> Result<Inner<'a>, DataFault> {
-        if let Some(&known) = self.known.get(&first) {
+    /// A map that a pointer led to.
+    fn known(&mut self, header: Header, lists: u8) -> Result<Inner<'a>, DataFault> {
+        if let Some(&known) = self.known.get(&header.content) {
             return Ok(known);
         }
+        let (inner, _) = self.inner(header, lists)?;
+        self.known.insert(header.content, inner);
+        Ok(inner)
+    }
+
+    /// The fields of a map inside a record, and where it ends.
+    fn inner(&mut self, header: Header, lists: u8) -> Result<(Inner<'a>, usize), DataFault> {
         let lists = lists.checked_sub(1).ok_or(DataFault::Large)?;
         let mut inner = Inner::default();
-        let mut at = first;
-        for _ in 0..pairs {
+        let mut at = header.content;
+        for _ in 0..header.size {
             let (name, value) = self.name(at)?;
             at = match inner.field(name) {
                 Some(field) => {
@@ -141,98 +159,90 @@ impl<'a> Data<'a> {
                     *field = found.scalar();
                     next
                 }
-                None => self.skip(value)?,
+                None => self.skip(value, 1)?,
             };
         }
-        self.known.insert(first, inner);
-        Ok(inner)
+        Ok((inner, at))
     }
 
-    /// Where the value after this one begins. Follows no pointer.
-    fn skip(&mut self, mut at: usize) -> Result<usize, DataFault> {
-        let mut pending: u64 = 1;
+    fn scalar(&self, header: Header) -> Result<Scalar<'a>, DataFault> {
+        let Header { kind, size, content } = header;
+        Ok(match kind {
+            kind::TEXT => {
+                let text = self.bytes(content, size)?;
+                Scalar::Text(std::str::from_utf8(text).map_err(|_| DataFault::Text)?)
+            }
+            kind::DOUBLE => Scalar::Number(f64::from_bits(self.sized(content, size, 8)?)),
+            kind::FLOAT => Scalar::Number(f64::from(f32::from_bits(self.sized(content, size, 4)? as u32))),
+            kind::I32 if size == 4 => Scalar::Number(f64::from(self.number(content, 4)? as u32 as i32)),
+            kind::U16 | kind::U32 | kind::U64 | kind::I32 if size <= 8 => {
+                Scalar::Number(self.number(content, size)? as f64)
+            }
+            kind::U16 | kind::U32 | kind::U64 | kind::I32 => return Err(DataFault::Number),
+            // Octets, numbers of 128 bits, and what later versions may bring.
+            _ => Scalar::Missing,
+        })
+    }
+
+    /// Where the value after so many of them begins. Follows no pointer.
+    fn skip(&mut self, mut at: usize, values: usize) -> Result<usize, DataFault> {
+        let mut pending = values;
         while pending > 0 {
             pending -= 1;
-            at = match self.item(at)? {
-                Item::Here(head, next) => {
-                    pending += match head {
-                        Head::Map(pairs, _) => u64::from(pairs) * 2,
-                        Head::List(elements, _) => u64::from(elements),
-                        _ => 0,
-                    };
-                    next
-                }
-                Item::Pointer(_, next) => next,
-            };
+            let Header { kind, size, content } = self.header(at)?;
+            at = content;
+            match kind {
+                kind::POINTER => at += pointer_octets(size),
+                kind::MAP => pending += size * 2,
+                kind::LIST => pending += size,
+                kind::BOOL => {}
+                _ => at += size,
+            }
         }
         Ok(at)
     }
 
-    /// What stands at a position, or where a pointer there leads, and where the next value begins.
-    fn head(&mut self, at: usize) -> Result<(Head<'a>, usize), DataFault> {
-        match self.item(at)? {
-            Item::Here(head, next) => Ok((head, next)),
-            Item::Pointer(to, next) => match self.item(to)? {
-                Item::Here(head, _) => Ok((head, next)),
-                Item::Pointer(..) => Err(DataFault::Pointers),
-            },
+    /// The header at a position, or that of what a pointer there leads to and where the value after the pointer begins.
+    fn resolved(&mut self, at: usize) -> Result<(Header, Option<usize>), DataFault> {
+        let header = self.header(at)?;
+        if header.kind != kind::POINTER {
+            return Ok((header, None));
+        }
+        let octets = pointer_octets(header.size);
+        let (high, low) = (header.size & 7, self.number(header.content, octets)? as usize);
+        let to = match octets {
+            1 => (high << 8) + low,
+            2 => (high << 16) + low + 2048,
+            3 => (high << 24) + low + 526_336,
+            _ => low,
+        };
+        let target = self.header(to)?;
+        if target.kind == kind::POINTER {
+            Err(DataFault::Pointers)
+        } else {
+            Ok((target, Some(header.content + octets)))
         }
     }
 
-    fn item(&mut self, at: usize) -> Result<Item<'a>, DataFault> {
+    fn header(&mut self, at: usize) -> Result<Header, DataFault> {
         self.values_left = self.values_left.checked_sub(1).ok_or(DataFault::Large)?;
         let control = self.byte(at)?;
+        let (mut kind, low) = (control >> 5, usize::from(control & 0x1f));
         let mut at = at + 1;
-        let (kind, low) = (control >> 5, usize::from(control & 0x1f));
-        if kind == 1 {
-            return self.pointer(low, at);
+        if kind == kind::POINTER {
+            return Ok(Header { kind, size: low, content: at });
         }
-        let kind = if kind == 0 {
+        if kind == 0 {
+            kind = self.byte(at)?.saturating_add(7);
             at += 1;
-            self.byte(at - 1)?.saturating_add(7)
-        } else {
-            kind
-        };
-        let extra = low.saturating_sub(28);
-        let size = match extra {
-            0 => low,
-            1 => 29 + self.number(at, 1)? as usize,
-            2 => 285 + self.number(at, 2)? as usize,
+        }
+        let size = match low {
+            0..=28 => low,
+            29 => 29 + self.number(at, 1)? as usize,
+            30 => 285 + self.number(at, 2)? as usize,
             _ => 65_821 + self.number(at, 3)? as usize,
         };
-        at += extra;
-        let head = match kind {
-            7 => Head::Map(size as u32, at),
-            11 => Head::List(size as u32, at),
-            // The size is the value, true or false.
-            14 => Head::Other,
-            2 => Head::Text(self.bytes(at, size)?),
-            3 => Head::Number(f64::from_bits(self.sized(at, size, 8)?)),
-            15 => Head::Number(f64::from(f32::from_bits(self.sized(at, size, 4)? as u32))),
-            5 | 6 | 9 if size <= 8 => Head::Number(self.number(at, size)? as f64),
-            8 if size == 4 => Head::Number(f64::from(self.number(at, 4)? as u32 as i32)),
-            8 if size < 4 => Head::Number(self.number(at, size)? as f64),
-            5 | 6 | 8 | 9 => return Err(DataFault::Number),
-            // Octets, numbers of 128 bits, and what later versions may bring.
-            _ => {
-                self.bytes(at, size)?;
-                Head::Other
-            }
-        };
-        let payload = if matches!(kind, 7 | 11 | 14) { 0 } else { size };
-        Ok(Item::Here(head, at + payload))
-    }
-
-    /// Two bits tell how many octets follow, three more begin the number.
-    fn pointer(&self, low: usize, at: usize) -> Result<Item<'a>, DataFault> {
-        let (octets, high) = (low >> 3, low & 7);
-        let to = match octets {
-            0 => (high << 8) + self.number(at, 1)? as usize,
-            1 => (high << 16) + self.number(at, 2)? as usize + 2048,
-            2 => (high << 24) + self.number(at, 3)? as usize + 526_336,
-            _ => self.number(at, 4)? as usize,
-        };
-        Ok(Item::Pointer(to, at + octets + 1))
+        Ok(Header { kind, size, content: at + low.saturating_sub(28) })
     }
 
     fn sized(&self, at: usize, size: usize, expected: usize) -> Result<u64, DataFault> {
@@ -251,6 +261,11 @@ impl<'a> Data<'a> {
     fn bytes(&self, at: usize, size: usize) -> Result<&'a [u8], DataFault> {
         self.section.get(at..at + size).ok_or(DataFault::Outside)
     }
+}
+
+/// How many octets follow the first of a pointer.
+fn pointer_octets(low: usize) -> usize {
+    (low >> 3) + 1
 }
 
 #[cfg(test)]
@@ -317,16 +332,20 @@ mod tests {
                 _ => vec![0x5f, 0, 0, 0],
             };
             let section = [size, vec![b'a'; length]].concat();
-            assert_eq!(Data { values_left: 9, ..Data::new(&section) }.skip(0), Ok(length + header));
+            assert_eq!(Data { values_left: 9, ..Data::new(&section) }.skip(0, 1), Ok(length + header));
         }
-        let target = |octets: &[u8]| match (Data { values_left: 9, ..Data::new(octets) }.item(0)) {
-            Ok(Item::Pointer(to, next)) => (to, next),
-            _ => (0, 0),
-        };
-        assert_eq!(target(&[0x27, 0xff]), (2047, 2));
-        assert_eq!(target(&[0x28, 0, 0]), (2048, 3));
-        assert_eq!(target(&[0x30, 0, 0, 0]), (526_336, 4));
-        assert_eq!(target(&[0x38, 1, 2, 3, 4]), (0x0102_0304, 5));
+        for (pointer, to) in [
+            (&[0x27, 0xff][..], 2047),
+            (&[0x28, 0, 0], 2048),
+            (&[0x30, 0, 0, 0], 526_336),
+            (&[0x38, 0, 8, 8, 0], 526_336),
+        ] {
+            let mut section = pointer.to_vec();
+            section.resize(to, 0);
+            section.push(0xc1);
+            let (header, next) = Data { values_left: 9, ..Data::new(&section) }.resolved(0).unwrap();
+            assert_eq!((header.kind, header.content, next), (kind::U32, to + 1, Some(pointer.len())));
+        }
     }
 
     #[test]

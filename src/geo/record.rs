@@ -184,7 +184,11 @@ impl<'a> Value<'a> {
 impl Scalar<'_> {
     fn country(self) -> Option<CountryCode> {
         match self {
-            Self::Text(text) if text.len() == 2 => CountryCode::new(&text.to_ascii_uppercase()),
+            Self::Text(text) => {
+                let mut code: [u8; 2] = text.as_bytes().try_into().ok()?;
+                code.make_ascii_uppercase();
+                CountryCode::new(std::str::from_utf8(&code).ok()?)
+            }
             _ => None,
         }
     }
@@ -193,7 +197,13 @@ impl Scalar<'_> {
     fn subdivision(self, country: CountryCode) -> Option<SubdivisionCode> {
         let Self::Text(text) = self else { return None };
         let code = match text.len() {
-            1..=3 => SubdivisionCode::new(&format!("{country}-{text}")),
+            len @ 1..=3 => {
+                let mut code = [0; 6];
+                code[..2].copy_from_slice(country.as_str().as_bytes());
+                code[2] = b'-';
+                code[3..3 + len].copy_from_slice(text.as_bytes());
+                std::str::from_utf8(&code[..3 + len]).ok().and_then(SubdivisionCode::new)
+            }
             4..=6 => SubdivisionCode::new(text),
             _ => None,
         };

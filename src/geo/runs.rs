@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::hash::FastMap;
 use super::listed::{Listed, NetId};
 use super::map::{IGNORED, Region};
 use super::places::{PlaceId, Places};
@@ -32,15 +33,16 @@ pub(super) struct LongRange {
 pub(super) struct Regions<F> {
     classify: F,
     /// Nearly every run lies in no listed network, and there are millions of them. [`UNASKED`] until asked.
-    unlisted: Vec<u32>,
-    within: std::collections::HashMap<(PlaceId, NetId), Region>,
+    unlisted: Vec<Region>,
+    within: FastMap<(PlaceId, NetId), Region>,
 }
 
-const UNASKED: u32 = u32::MAX;
+/// No place has this region.
+const UNASKED: Region = IGNORED;
 
 impl<F: FnMut(PlaceId, Option<NetId>) -> Region> Regions<F> {
     pub(super) fn new(places: &Places, classify: F) -> Self {
-        Self { classify, unlisted: vec![UNASKED; places.distinct()], within: std::collections::HashMap::new() }
+        Self { classify, unlisted: vec![UNASKED; places.distinct()], within: FastMap::default() }
     }
 
     pub(super) fn of(&mut self, place: PlaceId, net: Option<NetId>) -> Region {
@@ -55,9 +57,9 @@ impl<F: FnMut(PlaceId, Option<NetId>) -> Region> Regions<F> {
     fn unlisted(&mut self, place: PlaceId) -> Region {
         let known = &mut self.unlisted[place.0 as usize];
         if *known == UNASKED {
-            *known = (self.classify)(place, None).into();
+            *known = (self.classify)(place, None);
         }
-        *known as Region
+        *known
     }
 }
 

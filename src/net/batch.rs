@@ -26,10 +26,15 @@ union Control {
     octets: [u8; 64],
 }
 
+/// An address of either family, in half a cache line so that it is found by a shift.
+#[repr(C, align(32))]
+#[derive(Clone, Copy)]
+struct Sender(libc::sockaddr_in6);
+
 /// A batch of datagrams and its replies. Not `Send`: a worker makes its own.
 pub(super) struct Batch {
     buffers: Box<[[u8; ROOM]; BATCH]>,
-    senders: Box<[libc::sockaddr_in6; BATCH]>,
+    senders: Box<[Sender; BATCH]>,
     controls: Box<[Control; BATCH]>,
     parts: Box<[libc::iovec; BATCH]>,
     /// Each points into the boxes above, whose contents never move.
@@ -121,7 +126,7 @@ impl Batch {
     /// (protocol 2).
     #[inline]
     pub(super) fn sender(&self, at: usize) -> Option<IpAddr> {
-        let sender = &self.senders[at];
+        let Sender(sender) = &self.senders[at];
         // Both families have their port at the same place (POSIX fixes it for neither, Linux for both).
         if sender.sin6_port == 0 {
             return None;
@@ -381,7 +386,7 @@ mod tests {
         batch.reply(0, 1);
         batch.reply(1, 1);
         // Port 0 is nobody's: sendmmsg refuses it.
-        batch.senders[0].sin6_port = 0;
+        batch.senders[0].0.sin6_port = 0;
         assert_eq!(batch.send(&server), Sent { replies: 1, full: 0, errors: 1 });
         let mut reply = [0; 8];
         assert_eq!(client.recv(&mut reply).unwrap(), 1);

@@ -8,8 +8,7 @@
 //! ([`Evaluator::heard`]). Regions that agree in the one have the same outcome, and while the other stays, it stays.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::mem::take;
+use std::collections::{BTreeSet, HashSet};
 
 use super::facts::biased_distance;
 use super::matches::{Asked, View};
@@ -18,6 +17,7 @@ use super::question::member_place;
 use crate::config::model::{
     AllDown, EndpointId, Health, Member, MinHealthy, Model, NoMatch, Policy, ProbeId, Route, RouteId, Status, Target,
 };
+use crate::geo::FastMap;
 use crate::wire::RecordType;
 use crate::world::distance_m;
 
@@ -64,20 +64,20 @@ pub struct StepMember {
     pub up: bool,
 }
 
-/// Evaluates one tree for one type, a region at a time.
+/// Evaluates one tree for one type, a region at a time: what it keeps its notes in is used again.
 #[derive(Debug)]
 pub struct Evaluator<'a> {
     pub(super) conditions: Conditions<'a>,
     pub(super) rtype: RecordType,
     view: View<'a>,
-    up: BTreeMap<(RouteId, bool), bool>,
-    eligible: BTreeMap<(RouteId, bool), bool>,
+    up: FastMap<(RouteId, bool), bool>,
+    eligible: FastMap<(RouteId, bool), bool>,
     /// Members past the ranks of an order's region, once somebody asked for them.
-    tails: BTreeMap<RouteId, Vec<usize>>,
+    tails: FastMap<RouteId, Vec<usize>>,
     /// In the order of reading, each once.
     asked: Vec<Asked>,
     /// By route, how many places of its chain or order have been read: always those up to the last one.
-    read: BTreeMap<RouteId, usize>,
+    read: FastMap<RouteId, usize>,
     /// Some of them more than once. Reading a verdict changes nothing else.
     heard: RefCell<Vec<ProbeId>>,
     forced: bool,
@@ -93,16 +93,30 @@ impl<'a> Evaluator<'a> {
             conditions,
             rtype,
             view,
-            up: BTreeMap::new(),
-            eligible: BTreeMap::new(),
-            tails: BTreeMap::new(),
+            up: FastMap::default(),
+            eligible: FastMap::default(),
+            tails: FastMap::default(),
             asked: Vec::new(),
-            read: BTreeMap::new(),
+            read: FastMap::default(),
             heard: RefCell::default(),
             forced: false,
             steps: None,
             budget: conditions.model.server.limits.variants,
         }
+    }
+
+    /// Goes on to another region, and forgets the one before.
+    pub fn turn_to(&mut self, view: View<'a>) {
+        self.view = view;
+        self.up.clear();
+        self.eligible.clear();
+        self.tails.clear();
+        self.asked.clear();
+        self.read.clear();
+        self.heard.get_mut().clear();
+        self.forced = false;
+        self.steps = self.steps.take().map(|_| Vec::new());
+        self.budget = self.conditions.model.server.limits.variants;
     }
 
     /// Keeps a record of every node met.
@@ -136,8 +150,8 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The probes whose verdicts it has read, ascending: while they stay, and nobody drains anything, so does the outcome.
-    pub fn heard(&mut self) -> Vec<ProbeId> {
-        let mut heard = take(self.heard.get_mut());
+    pub fn heard(&mut self) -> &[ProbeId] {
+        let heard = self.heard.get_mut();
         heard.sort_unstable();
         heard.dedup();
         heard
@@ -311,7 +325,8 @@ impl<'a> Evaluator<'a> {
             Policy::Weighted | Policy::Multivalue => listed.filter(|&at| fits(self, &route.members[at])).collect(),
             _ => {
                 let Some((place, first)) = self.first(id, &fits) else { return Vec::new() };
-                let group = if route.tolerance > 0 { self.group(id, place) } else { &[] };
+                let shares = route.policy == Policy::Latency && route.tolerance > 0;
+                let group = if shares { self.group(id, place) } else { &[] };
                 let group: Vec<usize> =
                     group.iter().map(|&at| usize::from(at)).filter(|&at| fits(self, &route.members[at])).collect();
                 if group.is_empty() { vec![first] } else { group }

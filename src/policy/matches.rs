@@ -25,10 +25,10 @@ pub struct Matches {
     /// How many members there are, the members, and in orders with a tolerance a group's number for each.
     entries: Box<[u32]>,
     groups: Box<[Box<[u16]>]>,
-    /// By node, how many members its order has beside those of the region: none for chains.
+    /// By node, whether it puts members in an order; others have chains, or ask for nothing.
     is_order: Box<[bool]>,
-    /// By node and first member, all members by their distance from it. Worked out when first needed: seldom is all
-    /// down that a region names.
+    /// By node and first member, all members by their distance from it. Worked out when first needed: it is seldom that
+    /// all are down that a region names.
     tails: Box<[OnceLock<Box<[u16]>>]>,
     /// By node, where its tails begin.
     tail_starts: Box<[u32]>,

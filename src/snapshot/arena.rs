@@ -42,7 +42,7 @@ impl Chunk {
     #[inline]
     pub(super) fn at(&self, line: u32) -> &[u8] {
         let place = line & ((1 << PLACE_BITS) - 1);
-        self.octets.get(self.origin + place as usize * LINE..).unwrap_or_default()
+        &self.octets[self.origin + place as usize * LINE..]
     }
 
     /// Writes into a record of a chunk that nobody shares yet.

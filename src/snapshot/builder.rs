@@ -41,9 +41,9 @@ pub(super) struct Directory {
 /// Where one zone lies, and what its records say of others.
 #[derive(Debug)]
 struct Built {
-    runs: Vec<Run>,
+    runs: Box<[Run]>,
     /// (zone next below, line): what this one says as its parent.
-    handed: Vec<(u32, u32)>,
+    handed: Box<[(u32, u32)]>,
     names: usize,
     /// Numbers of its steered names.
     steers: Box<[u32]>,
@@ -181,7 +181,7 @@ impl Next {
             zones: vec![None; ends.len()],
             ends,
             unloaded: Vec::new(),
-            slots: Index::with_capacity(0),
+            slots: before.map_or_else(|| Index::with_capacity(0), |before| before.table.index()),
             len: 0,
             deepest: 0,
         }
@@ -231,7 +231,7 @@ impl Next {
             laid.move_lines(&moved);
             let inner = nesting.within(number).map_or(&[][..], |nest| &nest.zones);
             let handed = laid.handed.iter().filter_map(|&(at, line)| Some((*inner.get(at as usize)?, line)));
-            let built = Built { handed: handed.collect(), runs: laid.runs, names: laid.names, steers };
+            let built = Built { handed: handed.collect(), runs: laid.runs.into(), names: laid.names, steers };
             self.zones[number as usize] = Some(Arc::new(built));
             self.ends[number as usize] = ZoneEnds {
                 apex_len: zone.apex.as_wire().len() as u8,
@@ -242,15 +242,9 @@ impl Next {
         }
 
         self.len = self.zones.iter().flatten().map(|built| built.names).sum();
-        self.slots = Index::with_capacity(self.len + model.unloaded.len());
-        if let Some(before) = before {
-            for (hash, line) in before.table.names().filter(|&(_, line)| !dead.has(line)) {
-                self.slots.insert(hash, line);
-            }
-        }
-        for (hash, line) in placed {
-            self.slots.insert(hash, moved(line));
-        }
+        self.slots.retain(|line| !dead.has(line));
+        self.slots.extend(placed.iter().map(|&(hash, line)| (hash, moved(line))));
+        self.slots.shrink();
     }
 
     /// Gives up what belongs to zones that are no longer there, or are so in another form.

@@ -4,7 +4,6 @@
 //! that it was made of. Invariant: classes are numbered in the order of their first regions, so that the same conditions
 //! make the same classes, whether all of them were evaluated or only those that a change concerns.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::paths::Paths;
@@ -17,13 +16,13 @@ use crate::wire::RecordType;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Classes {
     pub(super) by_region: Box<[u16]>,
-    pub(super) all: Box<[Class]>,
+    pub(super) all: Box<[Arc<Class>]>,
 }
 
 /// What clients of one class get now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Class {
-    pub(super) outcome: Arc<Outcome>,
+    pub(super) outcome: Outcome,
     /// The probes whose verdicts decided it, ascending.
     heard: Box<[ProbeId]>,
     /// Only drained endpoints are left (G10).
@@ -37,10 +36,10 @@ pub(super) struct TooManyVariants;
 /// What differs in health and drains since a snapshot of the same plan.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// Those that went up or down.
-    pub(super) probes: BTreeSet<ProbeId>,
+    /// Those that went up or down, ascending.
+    pub(super) probes: Vec<ProbeId>,
     /// Those that were drained, or no longer are.
-    pub(super) endpoints: BTreeSet<EndpointId>,
+    pub(super) endpoints: Vec<EndpointId>,
 }
 
 impl Changes {
@@ -49,7 +48,7 @@ impl Changes {
         if self.probes.len() < class.heard.len() {
             self.probes.iter().any(|probe| class.heard.binary_search(probe).is_ok())
         } else {
-            class.heard.iter().any(|probe| self.probes.contains(probe))
+            class.heard.iter().any(|probe| self.probes.binary_search(probe).is_ok())
         }
     }
 }
@@ -86,7 +85,7 @@ impl Classes {
             let class = if stale[before] {
                 making.evaluated(region)?
             } else {
-                *kept_as[before].get_or_insert_with(|| making.push(self.all[before].clone()))
+                *kept_as[before].get_or_insert_with(|| making.push(Arc::clone(&self.all[before])))
             };
             making.by_region.push(class);
         }
@@ -102,17 +101,17 @@ impl Classes {
 /// Classes while they are found, region by region.
 pub(super) struct Making<'a> {
     steer: &'a Steer,
-    rtype: RecordType,
-    conditions: Conditions<'a>,
+    evaluator: Evaluator<'a>,
     paths: Paths,
     by_region: Vec<u16>,
-    all: Vec<Class>,
+    all: Vec<Arc<Class>>,
 }
 
 impl<'a> Making<'a> {
     pub(super) fn new(steer: &'a Steer, rtype: RecordType, conditions: Conditions<'a>) -> Self {
         let by_region = Vec::with_capacity(steer.region_count().into());
-        Self { steer, rtype, conditions, paths: Paths::default(), by_region, all: Vec::new() }
+        let evaluator = Evaluator::new(conditions, rtype, steer.view(0));
+        Self { steer, evaluator, paths: Paths::default(), by_region, all: Vec::new() }
     }
 
     /// The class of a region: one that was found before, if an evaluation would read the same.
@@ -121,11 +120,11 @@ impl<'a> Making<'a> {
         if let Some(class) = self.paths.find(&view) {
             return Ok(class);
         }
-        let mut evaluator = Evaluator::new(self.conditions, self.rtype, view);
-        let outcome = Arc::new(evaluator.outcome(self.steer.root).ok_or(TooManyVariants)?);
-        let (heard, forced) = (evaluator.heard().into(), evaluator.was_forced());
-        let class = self.push(Class { outcome, heard, forced });
-        self.paths.insert(evaluator.asked(), class);
+        self.evaluator.turn_to(view);
+        let outcome = self.evaluator.outcome(self.steer.root).ok_or(TooManyVariants)?;
+        let (heard, forced) = (self.evaluator.heard().into(), self.evaluator.was_forced());
+        let class = self.push(Arc::new(Class { outcome, heard, forced }));
+        self.paths.insert(self.evaluator.asked(), class);
         Ok(class)
     }
 
@@ -134,7 +133,7 @@ impl<'a> Making<'a> {
         &self.all[usize::from(class)]
     }
 
-    fn push(&mut self, class: Class) -> u16 {
+    fn push(&mut self, class: Arc<Class>) -> u16 {
         self.all.push(class);
         (self.all.len() - 1) as u16
     }

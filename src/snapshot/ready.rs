@@ -36,7 +36,7 @@ impl Ready {
     pub fn new(rtype: RecordType, ttl: u32, rdata: &[Box<[u8]>], take: usize) -> Self {
         let mut octets = Vec::with_capacity(rdata.iter().map(|data| FIXED + data.len()).sum());
         for data in rdata {
-            octets.extend(TO_QUESTION);
+            octets.extend_from_slice(&TO_QUESTION);
             write_fixed(&mut octets, rtype, ttl, data);
         }
         let len = rdata.first().map_or(0, |data| FIXED + data.len());
@@ -127,10 +127,10 @@ fn record_len(octets: &[u8]) -> usize {
 
 /// All of a record but its owner.
 pub(super) fn write_fixed(octets: &mut Vec<u8>, rtype: RecordType, ttl: u32, data: &[u8]) {
-    octets.extend(rtype.0.to_be_bytes());
-    octets.extend(1u16.to_be_bytes());
-    octets.extend(ttl.to_be_bytes());
-    octets.extend((data.len() as u16).to_be_bytes());
+    octets.extend_from_slice(&rtype.0.to_be_bytes());
+    octets.extend_from_slice(&1u16.to_be_bytes());
+    octets.extend_from_slice(&ttl.to_be_bytes());
+    octets.extend_from_slice(&(data.len() as u16).to_be_bytes());
     octets.extend_from_slice(data);
 }
 

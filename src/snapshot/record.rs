@@ -8,7 +8,7 @@
 //! records have owners of their own.
 
 use super::ready::{ReadyRef, Records, TO_QUESTION, write_fixed};
-use crate::wire::{RecordType, RrsetRef};
+use crate::wire::{Lowered, RecordType, RrsetRef};
 
 /// Octets before the name.
 const HEAD: usize = 16;
@@ -57,13 +57,14 @@ impl Draft {
         let flag = |is: bool, flag| if is { flag } else { 0 };
         self.counted = false;
         self.record.clear();
-        self.record.extend(head.zone.to_le_bytes());
-        self.record.extend(head.steer.unwrap_or(NONE).to_le_bytes());
-        self.record.extend(NONE.to_le_bytes());
+        self.record.extend_from_slice(&head.zone.to_le_bytes());
+        self.record.extend_from_slice(&head.steer.unwrap_or(NONE).to_le_bytes());
+        self.record.extend_from_slice(&NONE.to_le_bytes());
         self.record.push(name.len() as u8);
         self.record.push(flag(head.is_apex, IS_APEX) | flag(head.is_cut, IS_CUT) | flag(head.is_unloaded, IS_UNLOADED));
-        self.record.extend(0u16.to_le_bytes());
-        self.record.extend(name.iter().map(u8::to_ascii_lowercase));
+        self.record.extend_from_slice(&0u16.to_le_bytes());
+        self.record.extend_from_slice(name);
+        self.record[HEAD..].make_ascii_lowercase();
     }
 
     /// The next RRset.
@@ -72,7 +73,7 @@ impl Draft {
         let (mut count, mut stride, mut alike) = (0u16, 0, true);
         for data in data {
             let at = self.octets.len();
-            self.octets.extend(TO_QUESTION);
+            self.octets.extend_from_slice(&TO_QUESTION);
             write_fixed(&mut self.octets, rtype, ttl, data);
             let len = self.octets.len() - at;
             alike &= count == 0 || len == stride;
@@ -98,9 +99,9 @@ impl Draft {
     }
 
     fn entry(&mut self, rtype: RecordType, count: u16, stride: u16, start: usize) {
-        self.entries.extend(rtype.0.to_le_bytes());
-        self.entries.extend(count.to_le_bytes());
-        self.entries.extend(stride.to_le_bytes());
+        self.entries.extend_from_slice(&rtype.0.to_le_bytes());
+        self.entries.extend_from_slice(&count.to_le_bytes());
+        self.entries.extend_from_slice(&stride.to_le_bytes());
         self.entries.extend(((self.octets.len() - start) as u32).to_le_bytes());
         if rtype == RecordType::CNAME {
             self.record[13] |= IS_ALIAS;
@@ -147,8 +148,9 @@ impl<'a> Record<'a> {
     /// The one that `octets` begin with.
     #[inline]
     pub(super) fn at(octets: &'a [u8]) -> Self {
-        const NONE_HERE: Record<'static> = Record { head: &[0; HEAD], rest: &[] };
-        octets.split_first_chunk().map_or(NONE_HERE, |(head, rest)| Record { head, rest })
+        const NOTHING: &[u8; HEAD] = &[0; HEAD];
+        // Whoever has a line has a whole record.
+        Self { head: octets.first_chunk().unwrap_or(NOTHING), rest: &octets[HEAD..] }
     }
 
     #[inline]
@@ -204,6 +206,27 @@ impl<'a> Record<'a> {
     #[inline]
     pub(super) fn name(self) -> &'a [u8] {
         self.rest.get(..self.name_len()).unwrap_or_default()
+    }
+
+    /// Whether this is the record of `name`: word by word, since both have octets behind their names that fill the last.
+    #[inline(always)]
+    pub(super) fn is_of(self, name: &Lowered) -> bool {
+        let len = name.octets();
+        if self.name_len() != len {
+            return false;
+        }
+        let mut at = 0;
+        loop {
+            let Some(own) = self.rest.get(at..).and_then(|rest| rest.first_chunk()) else { return false };
+            let differing = u64::from_le_bytes(*own) ^ name.word(at);
+            if at + 8 >= len {
+                return differing << (64 - 8 * (len - at) as u32) == 0;
+            }
+            if differing != 0 {
+                return false;
+            }
+            at += 8;
+        }
     }
 
     /// The first RRset that `wanted` takes.

@@ -4,7 +4,6 @@
 //! where that lies in `variants`: a head, then the finished octets, for one address both in one cache line. Others are a
 //! run of branches that a draw picks from, or a sticky node that the client's network picks from.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use super::compile::CompileError;
 use super::plan::Steer;
 use super::ready::{Ready, ReadyRef};
 use super::variants::Variants;
-use crate::geo::Map;
+use crate::geo::{FastMap, Map};
 use crate::policy::sticky::{self, Network};
 use crate::policy::{self, AnswerSet, Conditions, Leaf, Outcome, View};
 use crate::wire::RecordType;
@@ -273,9 +272,9 @@ impl Steer {
 struct Layout<'a> {
     ttl: u32,
     variants: Variants,
-    known: HashMap<&'a AnswerSet, Choice>,
+    known: FastMap<&'a AnswerSet, Choice>,
     branches: Vec<Branch>,
-    runs: HashMap<Vec<Branch>, Choice>,
+    runs: FastMap<Vec<Branch>, Choice>,
     sticky: Vec<Sticky>,
 }
 

@@ -73,9 +73,9 @@ impl NameTable {
         Self { mask: slots.len() - 1, slots, seed, chunks, zones, len, deepest }
     }
 
-    /// (half of the hash, line) of every name.
-    pub(super) fn names(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.slots.iter().copied().filter(|&(_, line)| line != EMPTY)
+    /// A copy of the slots, to make the next table's from.
+    pub(super) fn index(&self) -> Index {
+        Index::from_slots(self.slots.clone(), self.len)
     }
 
     /// The number of the zone that has this apex.
@@ -87,7 +87,7 @@ impl NameTable {
 
     #[inline]
     fn record(&self, line: u32) -> Record<'_> {
-        Record::at(self.chunks.get(chunk_of(line)).map_or(&[], |chunk| chunk.at(line)))
+        Record::at(self.chunks[chunk_of(line)].at(line))
     }
 
     #[inline]
@@ -96,16 +96,16 @@ impl NameTable {
     }
 
     #[inline(always)]
-    fn find(&self, hash: u64, name: &[u8]) -> Option<Node<'_>> {
+    fn find(&self, hash: u64, is_it: impl Fn(Record<'_>) -> bool) -> Option<Node<'_>> {
         let mut slot = tag(hash) as usize & self.mask;
         loop {
-            let &(found, line) = self.slots.get(slot)?;
+            let (found, line) = self.slots[slot];
             if line == EMPTY {
                 return None;
             }
             if found == tag(hash) {
                 let node = self.node(line);
-                if node.record.name() == name {
+                if is_it(node.record) {
                     return Some(node);
                 }
             }
@@ -116,7 +116,7 @@ impl NameTable {
     /// What stands at this very name.
     #[inline(always)]
     pub fn exact(&self, name: &Lowered) -> Option<Node<'_>> {
-        self.find(name.hash(), name.whole())
+        self.find(name.hash(), |record| record.is_of(name))
     }
 
     /// The closest name that exists at or above this one (RFC 4592 section 3.3.1), and how many labels are above it.
@@ -126,7 +126,8 @@ impl NameTable {
         }
         // No name with more labels than the deepest one is here.
         let first = name.labels().saturating_sub(self.deepest).max(1);
-        name.ancestors(first).find_map(|(skip, octets, hash)| Some((self.find(hash, octets)?, skip)))
+        name.ancestors(first)
+            .find_map(|(skip, octets, hash)| Some((self.find(hash, |record| record.name() == octets)?, skip)))
     }
 
     /// What names are hashed with that are looked up here.

@@ -118,6 +118,12 @@ impl Lowered {
         self.len.into()
     }
 
+    /// Eight of its octets from `at` on, in little endian; those behind the last one mean nothing.
+    #[inline(always)]
+    pub fn word(&self, at: usize) -> u64 {
+        word(&self.octets, at)
+    }
+
     /// All of it.
     #[inline]
     pub fn whole(&self) -> &[u8] {
@@ -125,11 +131,15 @@ impl Lowered {
     }
 }
 
+#[inline(always)]
+fn word(octets: &[u8; ROOM], at: usize) -> u64 {
+    octets.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
+}
+
 /// The hash of a name in lower case, the octets `at..end`.
 #[inline(always)]
 fn hash(seed: u64, octets: &[u8; ROOM], mut at: usize, end: usize) -> u64 {
-    let word =
-        |at: usize| octets.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word));
+    let word = |at| word(octets, at);
     let mut hash = seed;
     while at + 8 < end {
         hash = fold(hash, word(at));

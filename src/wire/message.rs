@@ -80,11 +80,12 @@ impl Default for Query {
 }
 
 impl Query {
-    /// Of class IN, for a type of data, and without EDNS or with the version of it that there is.
+    /// Of class IN, for a type of data, and without EDNS or with the version of it that there is and no option that is
+    /// answered but client subnet.
     #[inline]
     pub fn is_ordinary(&self) -> bool {
-        let is_known = self.edns.as_ref().is_none_or(|edns| edns.version == 0);
-        self.qclass == CLASS_IN && !self.qtype.is_meta() && is_known
+        let is_usual = self.edns.as_ref().is_none_or(|edns| edns.version == 0 && !edns.nsid);
+        self.qclass == CLASS_IN && !self.qtype.is_meta() && is_usual
     }
 
     /// Where the question ends in the message.

@@ -134,31 +134,26 @@ impl<'z> Names<'z> {
 
     /// Puts all that are spelled somewhere into the index.
     fn gather(&mut self) {
-        self.index.insert(self.entries[0].hash, 0);
-        let owners = 1..self.entries.len();
         for (at, apex) in self.within.apexes.iter().enumerate() {
             let entry = Entry { at, hash: self.hash(apex.as_wire()), flags: WITHIN, skip: 0, source: Source::Within };
             self.push(entry);
         }
-        for number in owners {
+        for number in 1..self.first_within {
             let entry = self.entries[number];
-            let same = if entry.flags & APEX != 0 {
-                Some(0)
-            } else if self.within.apexes.is_empty() || entry.flags & OWNER == 0 {
-                None
-            } else {
-                self.find(entry.hash, self.name(entry))
+            let same = match entry.flags & (APEX | OWNER) {
+                OWNER if self.within.apexes.is_empty() => continue,
+                OWNER => self.find(entry.hash, self.name(entry)),
+                0 => None,
+                _ => Some(0),
             };
-            match same {
-                Some(same) => {
-                    let known = &mut self.entries[same as usize];
-                    *known = Entry { flags: known.flags | entry.flags, ..entry };
-                    self.entries[number].flags = 0;
-                }
-                None if entry.flags & OWNER != 0 => self.index.insert(entry.hash, number as u32),
-                None => {}
+            if let Some(same) = same {
+                let known = &mut self.entries[same as usize];
+                *known = Entry { flags: known.flags | entry.flags, ..entry };
+                self.entries[number].flags = 0;
             }
         }
+        let owners = self.entries[..self.first_within].iter().zip(0..);
+        self.index.extend(owners.filter(|(entry, _)| entry.flags != 0).map(|(entry, number)| (entry.hash, number)));
     }
 
     /// Tells glue from what can be asked. Of the apex of a zone within, that is DS at least, whatever this zone says there.
