@@ -172,13 +172,11 @@ impl<'a> Tree<'a> {
             let around = |start: u64| {
                 aliases.iter().any(|&(alias, len)| len > depth && alias >> (len - depth) == start >> (bits - depth))
             };
-            let open = level.iter().filter(|&&(start, record)| record < self.nodes || around(start)).count();
-            if depth == until || open == 0 {
+            if depth == until {
                 break;
             }
-            visits.take(open)?;
             next.clear();
-            next.reserve(level.len() + open);
+            next.reserve(level.len() * 2);
             let half = 1 << (bits - depth - 1);
             for &(start, record) in &level {
                 if record < self.nodes {
@@ -190,6 +188,11 @@ impl<'a> Tree<'a> {
                     next.push((start, record));
                 }
             }
+            let halved = next.len() - level.len();
+            if halved == 0 {
+                break;
+            }
+            visits.take(halved)?;
             std::mem::swap(&mut level, &mut next);
         }
         Ok(level)
