@@ -18,7 +18,7 @@ pub mod listed;
 pub mod map;
 mod marks;
 mod mmdb;
-mod parallel;
+pub(crate) mod parallel;
 mod places;
 mod record;
 mod runs;

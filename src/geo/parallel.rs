@@ -1,4 +1,4 @@
-//! Work spread over the cores while databases are read.
+//! Work spread over the cores while databases are read and snapshots compiled.
 
 use std::num::NonZero;
 use std::panic::resume_unwind;
@@ -8,8 +8,9 @@ use std::thread;
 /// Threads at most: with more, memory is what they would wait for.
 const THREADS: usize = 8;
 
-/// `work` done for every item. The results are in the order of the items, whichever thread came to them.
-pub(super) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// `work` done for every item; they are begun in order. The results are in the order of the items, whichever thread came
+/// to them, and a panic is that of the caller.
+pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let take = || {
         let mut done: Vec<(usize, R)> = Vec::new();
@@ -44,5 +45,11 @@ mod tests {
             let items: Vec<u32> = (0..count).collect();
             assert_eq!(each(&items, |&item| item * 3), items.iter().map(|item| item * 3).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "the third")]
+    fn a_panic_is_passed_on() {
+        each(&[1, 2, 3, 4], |&item| assert!(item != 3, "the third"));
     }
 }

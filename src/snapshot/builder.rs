@@ -57,6 +57,14 @@ pub(super) struct Before<'a> {
     pub(super) directory: &'a Directory,
 }
 
+/// A zone that has to be laid out.
+struct Changed<'m> {
+    zone: &'m Arc<Zone>,
+    number: u32,
+    /// Numbers of its steered names.
+    steers: Box<[u32]>,
+}
+
 /// Makes the table of `model`; `steers` are the numbers of steered names of each of its zones.
 pub(super) fn build(
     model: &Model,
@@ -85,7 +93,7 @@ pub(super) fn build(
         });
         match known {
             Some(built) => next.zones[number as usize] = Some(Arc::clone(built)),
-            None => changed.push((zone, number, steers)),
+            None => changed.push(Changed { zone, number, steers }),
         }
     }
     next.lay_out(changed, model, &order, &nesting, seed, before);
@@ -190,7 +198,7 @@ impl Next {
     /// Lays out the zones that changed and puts all names into slots.
     fn lay_out(
         &mut self,
-        changed: Vec<(&Arc<Zone>, u32, Box<[u32]>)>,
+        changed: Vec<Changed<'_>>,
         model: &Model,
         order: &[u32],
         nesting: &Nesting,
@@ -206,17 +214,17 @@ impl Next {
         }
         let inside: Vec<Vec<&Name>> = changed
             .iter()
-            .map(|&(_, number, _)| {
-                let nest = nesting.within(number);
+            .map(|change| {
+                let nest = nesting.within(change.number);
                 nest.map_or_else(Vec::new, |nest| nest.zones.iter().filter_map(|&zone| apexes[zone as usize]).collect())
             })
             .collect();
         let tasks: Vec<Task<'_>> = changed
             .iter()
             .zip(&inside)
-            .map(|((zone, number, steers), apexes)| {
-                let between = nesting.within(*number).map_or(&[][..], |nest| &nest.between);
-                Task { zone, number: *number, within: Within { apexes, between }, steers }
+            .map(|(&Changed { zone, number, ref steers }, apexes)| {
+                let between = nesting.within(number).map_or(&[][..], |nest| &nest.between);
+                Task { zone, number, within: Within { apexes, between }, steers }
             })
             .collect();
         let Laid { chunks, placed, zones, wildcards } = lay_out(&tasks, seed);
@@ -227,7 +235,7 @@ impl Next {
             let parent = moved(parent);
             self.chunks[chunk_of(parent)].patch(parent, WILDCARD, &moved(child).to_le_bytes());
         }
-        for ((zone, number, steers), mut laid) in changed.into_iter().zip(zones) {
+        for (Changed { zone, number, steers }, mut laid) in changed.into_iter().zip(zones) {
             laid.move_lines(&moved);
             let inner = nesting.within(number).map_or(&[][..], |nest| &nest.zones);
             let handed = laid.handed.iter().filter_map(|&(at, line)| Some((*inner.get(at as usize)?, line)));

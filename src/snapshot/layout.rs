@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::arena::{Chunk, Run, Writer, chunk_of, line_in};
-use super::parallel;
 use super::record::{Draft, Head};
 use crate::config::model::{Soa, Zone};
+use crate::geo::parallel;
 use crate::wire::{RecordType, RrsetRef};
 use crate::zone::{Names, Standing, Within};
 
@@ -60,7 +60,7 @@ pub(super) fn lay_out(tasks: &[Task<'_>], seed: u64) -> Laid {
         let names = Names::of(task.zone, task.within, seed);
         let pieces: Vec<Range<usize>> =
             names.entries().step_by(SHARE).map(|start| start..names.entries().end.min(start + SHARE)).collect();
-        let near = laid.gather(parallel::map(&pieces, |piece| {
+        let near = laid.gather(parallel::each(&pieces, |piece| {
             let mut worker = Worker::default();
             worker.lay(at, task, &names, piece.clone());
             worker.finish()
@@ -80,7 +80,7 @@ pub(super) fn lay_out(tasks: &[Task<'_>], seed: u64) -> Laid {
             group.push(at);
         }
     }
-    laid.gather(parallel::map(&groups, |group| {
+    laid.gather(parallel::each(&groups, |group| {
         let mut worker = Worker::default();
         for &at in group {
             let names = Names::of(tasks[at].zone, tasks[at].within, seed);

@@ -16,7 +16,6 @@ mod layout;
 mod list;
 mod listeners;
 mod nesting;
-mod parallel;
 mod paths;
 mod plan;
 mod readers;

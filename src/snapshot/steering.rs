@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::compile::CompileError;
-use super::parallel;
 use super::plan::Steer;
 use crate::config::model::{Endpoint, EndpointId, Health, Model, ProbeId, RouteId, Target};
-use crate::geo::Places;
+use crate::geo::{Places, parallel};
 use crate::policy::{Context, Question, Regions};
 use crate::wire::RecordType;
 
@@ -132,16 +131,10 @@ impl Missing {
     }
 
     /// Builds all maps on all cores, until they take too much together with `taken` octets of others.
-    fn build(
-        &self,
-        model: &Model,
-        places: &Places,
-        context: &Context,
-        taken: usize,
-    ) -> Result<Vec<(Arc<Question>, Arc<Regions>)>, CompileError> {
+    fn build(&self, model: &Model, places: &Places, context: &Context, taken: usize) -> Result<Maps, CompileError> {
         let limits = &model.server.limits;
         let total = AtomicUsize::new(taken);
-        let built = parallel::map(&self.questions, |(question, _)| {
+        let built = parallel::each(&self.questions, |(question, _)| {
             // Maps are begun in order, so that what is here when the limit is passed is enough to pass it again below.
             if total.load(Ordering::Relaxed) > limits.map_bytes {
                 return None;
@@ -153,7 +146,7 @@ impl Missing {
             Some(regions)
         });
         let mut size = taken;
-        let mut maps = Vec::new();
+        let mut maps = Maps::new();
         for ((question, root), regions) in self.questions.iter().zip(built) {
             let Some(regions) = regions else {
                 size = size.max(total.load(Ordering::Relaxed));
@@ -167,7 +160,7 @@ impl Missing {
             if size > limits.map_bytes {
                 break;
             }
-            maps.push((Arc::clone(question), Arc::new(regions)));
+            maps.insert(Arc::clone(question), Arc::new(regions));
         }
         if size > limits.map_bytes {
             return Err(CompileError::MapsTooLarge { size, limit: limits.map_bytes });
