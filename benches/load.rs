@@ -67,6 +67,8 @@ fn main() {
     if let Ok(title) = std::env::var("RHUMB_BENCH_ROW") {
         let all = ROWS.iter().chain(&BASES);
         let &(_, files, how) = all.into_iter().find(|(known, ..)| *known == title).expect("a row");
+        // As `serve` does.
+        rhumb::net::return_large_memory();
         println!("{}", measured(files, how));
         return;
     }

@@ -31,6 +31,7 @@ const TRY_CLIENT: &str = "81.2.69.0/24";
 /// Serves until told to stop.
 pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Result<Outcome> {
     log(global, output)?;
+    net::return_large_memory();
     if let Err(error) = net::raise_descriptors() {
         tracing::warn!("the number of descriptors stays as it is: {error}");
     }

@@ -25,6 +25,7 @@ mod follow;
 mod hickory;
 mod holder;
 mod local;
+mod memory;
 mod poller;
 mod service;
 mod tcp;
@@ -47,6 +48,7 @@ pub use counters::{Counters, Totals};
 pub use datagram::Options;
 pub use descriptors::raise_descriptors;
 pub use hickory::Hickory;
+pub use memory::return_large_memory;
 pub use service::{Engine, EngineHand, Hand, Service, Turn};
 
 use crate::config::model::Transport;

@@ -266,6 +266,9 @@ impl<'a> Scanner<'a> {
         let mut ttl = None;
         let mut class = false;
         for (i, &token) in rest.iter().enumerate() {
+            if let Some(rtype) = frequent_type(self.raw(token)).filter(|_| !token.quoted) {
+                return Ok((ttl, rtype, tokens.len() - rest.len() + i + 1));
+            }
             let word = if token.quoted { "" } else { std::str::from_utf8(self.raw(token)).unwrap_or("") };
             if word.starts_with(|c: char| c.is_ascii_digit()) && ttl.is_none() {
                 let seconds = self.ttl(token)?;
@@ -320,6 +323,21 @@ impl<'a> Scanner<'a> {
         }
         Ok(())
     }
+}
+
+/// The types that most records are of, as they are mostly written.
+fn frequent_type(word: &[u8]) -> Option<RecordType> {
+    Some(match word {
+        b"A" => RecordType::A,
+        b"AAAA" => RecordType::AAAA,
+        b"NS" => RecordType::NS,
+        b"CNAME" => RecordType::CNAME,
+        b"MX" => RecordType::MX,
+        b"TXT" => RecordType::TXT,
+        b"PTR" => RecordType::PTR,
+        b"DS" => RecordType::DS,
+        _ => return None,
+    })
 }
 
 /// Whether a word names a class, IN aside.

@@ -78,7 +78,46 @@ impl Name {
             _ => {}
         }
         let start = out.len();
-        let mut label = start;
+        if memchr::memchr(b'\\', text).is_none() {
+            Self::append_plain(text, origin, out)?;
+        } else {
+            Self::append_escaped(text, origin, out)?;
+        }
+        if out.len() - start > MAX_NAME {
+            return Err(NameError::LongName);
+        }
+        Ok(())
+    }
+
+    /// Labels as they are: nearly every name.
+    fn append_plain(text: &[u8], origin: &Name, out: &mut Vec<u8>) -> Result<(), NameError> {
+        let mut rest = text;
+        loop {
+            let end = memchr::memchr(b'.', rest).unwrap_or(rest.len());
+            let (label, behind) = rest.split_at(end);
+            match label.len() {
+                0 => return Err(NameError::EmptyLabel),
+                1..=MAX_LABEL => {}
+                _ => return Err(NameError::LongLabel),
+            }
+            out.push(label.len() as u8);
+            out.extend_from_slice(label);
+            match behind {
+                [] => {
+                    out.extend_from_slice(&origin.0);
+                    return Ok(());
+                }
+                [_] => {
+                    out.push(0);
+                    return Ok(());
+                }
+                [_, behind @ ..] => rest = behind,
+            }
+        }
+    }
+
+    fn append_escaped(text: &[u8], origin: &Name, out: &mut Vec<u8>) -> Result<(), NameError> {
+        let mut label = out.len();
         out.push(0);
         let mut absolute = false;
         let mut bytes = text.iter().copied().peekable();
@@ -114,9 +153,6 @@ impl Name {
         }
         if !absolute {
             out.extend_from_slice(&origin.0);
-        }
-        if out.len() - start > MAX_NAME {
-            return Err(NameError::LongName);
         }
         Ok(())
     }
@@ -260,6 +296,16 @@ mod tests {
         assert_eq!(name(&"a.".repeat(127)).as_wire().len(), 255);
         assert_eq!(Name::absolute("a..b"), Err(NameError::EmptyLabel));
         assert_eq!(Name::absolute(r"a\25"), Err(NameError::BadEscape));
+    }
+
+    #[test]
+    fn a_name_reads_the_same_with_an_escape_and_without() {
+        let origin = name("example.com.");
+        for text in ["www", "www.", "a.b", "a..b", ".", "..", ".a", "a.b.", &"a".repeat(64), &"a.".repeat(128)] {
+            let escaped = text.replace('a', r"\097");
+            assert_eq!(Name::parse(text, &origin), Name::parse(&escaped, &origin), "{text}");
+        }
+        assert_eq!(Name::parse("w.", &origin), Name::parse(r"\w.", &origin));
     }
 
     #[test]

@@ -122,22 +122,31 @@ pub struct Iter<'a> {
     owner: NameRef<'a>,
 }
 
-impl<'a> Iterator for Iter<'a> {
-    type Item = RrsetRef<'a>;
-
-    fn next(&mut self) -> Option<RrsetRef<'a>> {
-        let rest = match self.rest {
+impl<'a> Iter<'a> {
+    /// The next RRset, and whether it is its owner's first.
+    #[inline]
+    pub(crate) fn step(&mut self) -> Option<(bool, RrsetRef<'a>)> {
+        let (is_first, rest) = match self.rest {
             [] => return None,
-            [0, rest @ ..] => rest,
+            [0, rest @ ..] => (false, rest),
             _ => {
                 let (owner, rest) = split_owner(self.rest);
                 self.owner = owner;
-                rest
+                (true, rest)
             }
         };
         let (rrset, rest) = split_rrset(self.owner, rest);
         self.rest = rest;
-        Some(rrset)
+        Some((is_first, rrset))
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = RrsetRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<RrsetRef<'a>> {
+        self.step().map(|(_, rrset)| rrset)
     }
 }
 
@@ -203,11 +212,13 @@ impl std::fmt::Debug for RdataRef<'_> {
     }
 }
 
+#[inline]
 fn split_owner(octets: &[u8]) -> (NameRef<'_>, &[u8]) {
     let (owner, rest) = octets[1..].split_at(usize::from(octets[0]));
     (NameRef::trusted(owner), rest)
 }
 
+#[inline]
 fn split_rrset<'a>(owner: NameRef<'a>, octets: &'a [u8]) -> (RrsetRef<'a>, &'a [u8]) {
     let (rtype, octets) = split_number(octets);
     let (ttl, octets) = split_number(octets);
@@ -221,12 +232,23 @@ fn split_rrset<'a>(owner: NameRef<'a>, octets: &'a [u8]) -> (RrsetRef<'a>, &'a [
     (RrsetRef { owner, rtype: RecordType(rtype as u16), ttl, rdata: RdataRef { count, octets: data } }, rest)
 }
 
+#[inline]
 fn split_data(octets: &[u8]) -> (&[u8], &[u8]) {
     let (len, rest) = split_number(octets);
     rest.split_at(len as usize)
 }
 
+/// Most numbers are small.
+#[inline]
 fn split_number(octets: &[u8]) -> (u32, &[u8]) {
+    match octets {
+        [octet @ 0..=0x7f, rest @ ..] => (u32::from(*octet), rest),
+        [low, high @ 0..=0x7f, rest @ ..] => (u32::from(low & 0x7f) | u32::from(*high) << 7, rest),
+        _ => split_large(octets),
+    }
+}
+
+fn split_large(octets: &[u8]) -> (u32, &[u8]) {
     let mut number = 0;
     let mut at = 0;
     loop {
@@ -269,6 +291,13 @@ impl RecordsBuilder {
         I: IntoIterator<Item = &'d [u8]>,
         I::IntoIter: Clone,
     {
+        let rdata = rdata.into_iter();
+        self.begin(owner, rtype, ttl, rdata.clone().count());
+        rdata.for_each(|data| self.add(data));
+    }
+
+    /// Begins an RRset of so many records, all of which are then [added](Self::add).
+    pub(crate) fn begin(&mut self, owner: NameRef<'_>, rtype: RecordType, ttl: u32, count: usize) {
         let wire = owner.as_wire();
         if self.ends_in(owner) {
             self.octets.push(0);
@@ -280,15 +309,16 @@ impl RecordsBuilder {
             self.owner = start..self.octets.len();
             self.owners += 1;
         }
-        let rdata = rdata.into_iter();
         push_number(&mut self.octets, u32::from(rtype.0));
         push_number(&mut self.octets, ttl);
-        push_number(&mut self.octets, rdata.clone().count() as u32);
-        for data in rdata {
-            push_number(&mut self.octets, data.len() as u32);
-            self.octets.extend_from_slice(data);
-        }
+        push_number(&mut self.octets, count as u32);
         self.rrsets += 1;
+    }
+
+    /// Adds a record to the RRset that was begun last.
+    pub(crate) fn add(&mut self, data: &[u8]) {
+        push_number(&mut self.octets, data.len() as u32);
+        self.octets.extend_from_slice(data);
     }
 
     /// Whether the last RRset is this owner's, whatever its case.

@@ -90,8 +90,15 @@ impl<'z> Judge<'z> {
             RecordType::A | RecordType::AAAA => ADDRESS,
             _ => 0,
         };
-        let facts = zone.records.owners().map(|owner| owner.rrsets().fold(0, |facts, set| facts | fact(set.rtype)));
-        Self { zone, facts: facts.collect(), has_cuts: false }
+        let mut facts = Vec::with_capacity(zone.records.owner_count());
+        let mut rrsets = zone.records.iter();
+        while let Some((is_first, rrset)) = rrsets.step() {
+            match facts.last_mut() {
+                Some(last) if !is_first => *last |= fact(rrset.rtype),
+                _ => facts.push(fact(rrset.rtype)),
+            }
+        }
+        Self { zone, facts, has_cuts: false }
     }
 
     fn has(&self, number: usize, fact: u8) -> bool {

@@ -26,7 +26,7 @@ pub(super) struct Set {
     pub(super) ttl: u32,
     /// Where the type is written, if not on the line of the first record.
     pub(super) site: Option<Site>,
-    count: usize,
+    pub(super) count: usize,
 }
 
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Group {
     }
 
     /// The records of a set.
-    pub(super) fn data(&self, set: usize) -> impl Iterator<Item = (&[u8], Spot)> + Clone {
+    pub(super) fn data(&self, set: usize) -> impl Iterator<Item = (&[u8], Spot)> {
         let of_set = self.data.iter().filter(move |data| data.set == set);
         of_set.map(|data| (&self.octets[data.octets.clone()], data.spot))
     }

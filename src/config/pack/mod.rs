@@ -110,8 +110,11 @@ impl Writer {
             if let Some(site) = set.site {
                 self.spots.name_set(first, site);
             }
-            self.records.push(owner, set.rtype, set.ttl, group.data(number).map(|(data, _)| data));
-            group.data(number).for_each(|(_, spot)| self.spots.push(spot));
+            self.records.begin(owner, set.rtype, set.ttl, set.count);
+            for (data, spot) in group.data(number) {
+                self.records.add(data);
+                self.spots.push(spot);
+            }
         }
     }
 

@@ -3,14 +3,13 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::{OwnerRef, Records};
-use crate::wire::NameRef;
-use crate::wire::name::MAX_NAME;
+use crate::wire::{Lowered, NameRef};
 
 /// The owners of [`Records`] by name; eight octets an owner, and eight to sixteen for finding it. Keyed anew each
 /// time, so that nobody can choose names that fall together.
 #[derive(Debug)]
 pub struct RecordsIndex {
-    keys: RandomState,
+    seed: u64,
     /// Open addressing: the upper half of the hash above the number of the owner, from 1; 0 is free.
     slots: Box<[u64]>,
     owners: Vec<Place>,
@@ -29,27 +28,37 @@ impl RecordsIndex {
     pub fn of(records: &Records) -> Self {
         let count = records.owner_count();
         let mut index = Self {
-            keys: RandomState::new(),
+            // The keys of a hasher come from the system's generator.
+            seed: RandomState::new().build_hasher().finish(),
             slots: vec![0; (count + count / 2 + 1).next_power_of_two()].into(),
             owners: Vec::with_capacity(count),
             again: Vec::new(),
         };
-        let mut first = 0;
-        for (number, owner) in records.owners().enumerate() {
-            index.owners.push(Place { position: owner.position as u32, first });
-            first += owner.rrsets().map(|rrset| rrset.rdata.len() as u32).sum::<u32>();
-            let hash = index.hash(owner.name);
-            match index.search(records, owner.name, hash) {
-                Ok(known) => index.again.push((number, known)),
-                Err(slot) => index.slots[slot] = hash & TAG | (number as u64 + 1),
+        let (mut first, mut position) = (0, 0);
+        let mut name = Lowered::root(index.seed);
+        let mut rrsets = records.iter();
+        while let Some((is_first, rrset)) = rrsets.step() {
+            if is_first {
+                let number = index.owners.len();
+                index.owners.push(Place { position: position as u32, first });
+                // In place: the name stands behind its length.
+                let begin = position + 1;
+                name.read(&records.octets, begin, begin + rrset.owner.as_wire().len());
+                let hash = name.hash();
+                match index.search(records, rrset.owner, hash) {
+                    Ok(known) => index.again.push((number, known)),
+                    Err(slot) => index.slots[slot] = hash & TAG | (number as u64 + 1),
+                }
             }
+            first += rrset.rdata.len() as u32;
+            position = records.octets.len() - rrsets.rest.len();
         }
         index
     }
 
     /// The number of an owner, in order from 0: of the first run of blocks where several have its name.
     pub fn find(&self, records: &Records, name: NameRef<'_>) -> Option<usize> {
-        self.search(records, name, self.hash(name)).ok()
+        self.search(records, name, Lowered::new(name.as_wire(), self.seed).hash()).ok()
     }
 
     /// An owner by its number.
@@ -65,17 +74,6 @@ impl RecordsIndex {
     /// Runs of blocks whose owner has an earlier run: the numbers of both.
     pub fn again(&self) -> &[(usize, usize)] {
         &self.again
-    }
-
-    fn hash(&self, name: NameRef<'_>) -> u64 {
-        let wire = name.as_wire();
-        let mut lower = [0; MAX_NAME];
-        let lower = &mut lower[..wire.len()];
-        lower.copy_from_slice(wire);
-        lower.make_ascii_lowercase();
-        let mut hasher = self.keys.build_hasher();
-        hasher.write(lower);
-        hasher.finish()
     }
 
     /// The owner's number, or the slot where it would go.
