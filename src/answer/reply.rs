@@ -124,7 +124,7 @@ impl<'a> Reply<'a> {
     pub(super) fn push_records(&mut self, section: Section, records: &Records<'_>) -> Result<(), Full> {
         let end = self.len + records.octets.len();
         let place = self.out[..self.room].get_mut(self.len..end).ok_or(Full)?;
-        place.copy_from_slice(&records.octets);
+        place.copy_from_slice(records.octets);
         self.len = end;
         self.counts[section as usize] += records.count;
         Ok(())

@@ -24,12 +24,6 @@ pub(super) enum Ending {
     NotLoaded,
 }
 
-impl From<Full> for Ending {
-    fn from(_: Full) -> Self {
-        Self::Full
-    }
-}
-
 /// One question being answered. Handed over as a copy where something rare is left to functions of their own, so that it
 /// need not lie in memory on the straight way.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +80,7 @@ impl<'a> Resolution<'a> {
     pub(super) fn run(&self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
         match self.step(name, HEADER, 0, reply) {
             Ok(Next::End(ending)) => ending,
-            Ok(Next::Alias(line, ready)) => self.follow(line, ready, reply).unwrap_or_else(|Full| Ending::Full),
+            Ok(Next::Alias(line, ready)) => self.follow(line, ready, reply).unwrap_or(Ending::Full),
             Err(Full) => Ending::Full,
         }
     }

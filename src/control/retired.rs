@@ -55,7 +55,8 @@ mod tests {
         let first = snapshot(1);
         let watched = Arc::downgrade(&first);
         retired.push(first);
-        (one.observe(2), two.observe(1));
+        one.observe(2);
+        two.observe(1);
         retired.free(&readers);
         assert_eq!(watched.strong_count(), 1, "one reader may still use it");
         two.observe(2);

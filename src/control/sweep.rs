@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Overrides, model::Model};
-    use crate::health::{Verdict, Verdicts};
+    use crate::health::Verdict;
     use crate::snapshot::{Inputs, compile};
 
     const MS: Duration = Duration::from_millis(1);

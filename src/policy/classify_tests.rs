@@ -150,7 +150,7 @@ fn node(at: usize, count: usize, kind: Kind, picks: &[u8]) -> Ask {
         Kind::Chain(rules, fence) => {
             let members = rules.iter().map(|&(_, member)| usize::from(member) + 1).max().unwrap_or(0);
             let children = (0..members).map(|member| pick(member).filter(|_| member % 2 == 0)).collect();
-            Ask::Chain { rules, children, last_resort: pick(members).filter(|_| picks[0] % 2 == 0), fence }
+            Ask::Chain { rules, children, last_resort: pick(members).filter(|_| picks[0].is_multiple_of(2)), fence }
         }
         Kind::Order(sites, by_latency, tolerance, depth) => {
             // Only latency has a tolerance, in a model; what it would mean for distances is as plain.

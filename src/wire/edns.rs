@@ -70,8 +70,7 @@ impl Ecs {
     #[inline(always)]
     pub fn parse(buffer: &[u8], at: usize, len: usize) -> Option<Self> {
         // Most are an IPv4 prefix, read as a whole word: what stands behind them in the buffer is cut off.
-        if len <= 8
-            && len >= 4
+        if (4..=8).contains(&len)
             && let Some(word) = buffer.get(at..).and_then(|rest| rest.first_chunk())
         {
             let word = u64::from_le_bytes(*word) & (u64::MAX >> (64 - 8 * len as u32));

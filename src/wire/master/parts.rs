@@ -80,7 +80,7 @@ pub(super) fn scan_cut<S: Send>(
                     && start.origin.as_wire() == known.origin.as_wire()
                     && start.stated_ttl == known.stated_ttl
                     && !(part.took_last_ttl && known.last_ttl.is_some())
-                    && !(part.took_last_owner && !known.owner.is_empty())
+                    && (!part.took_last_owner || known.owner.is_empty())
             }
         };
         let part = match part.filter(is_right) {
