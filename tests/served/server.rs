@@ -1,9 +1,8 @@
 //! A directory with zones, and the server that serves them.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use reqwest::blocking::Client;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -229,28 +229,33 @@ impl Server {
     /// A request without a body to the admin API: status code and body.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        let reply = self.try_get(path).expect("the admin API answers");
-        let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        self.try_get(path).expect("the admin API answers")
     }
 
     /// An empty change by the admin API, which succeeds.
     #[track_caller]
     pub(crate) fn post(&self, path: &str) {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n");
-        let reply = self.request(&format!("{head}Content-Type: application/json\r\n\r\n{{}}")).unwrap();
-        assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+        let (client, base) = self.http().unwrap();
+        let change = client.post(format!("{base}{path}")).header("Content-Type", "application/json").body("{}");
+        let reply = change.send().unwrap();
+        assert_eq!(reply.status(), 200, "{}", reply.text().unwrap());
     }
 
-    fn try_get(&self, path: &str) -> std::io::Result<String> {
-        self.request(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    fn try_get(&self, path: &str) -> reqwest::Result<(u16, String)> {
+        let (client, base) = self.http()?;
+        let reply = client.get(format!("{base}{path}")).send()?;
+        Ok((reply.status().as_u16(), reply.text()?))
     }
 
-    fn request(&self, request: &str) -> std::io::Result<String> {
-        match self.admin.strip_prefix("unix:") {
-            Some(socket) => exchange(UnixStream::connect(self.directory.path().join(socket))?, request),
-            None => exchange(TcpStream::connect(&self.admin)?, request),
-        }
+    /// A client that others wrote, and what its addresses begin with.
+    fn http(&self) -> reqwest::Result<(Client, String)> {
+        let client = Client::builder().no_proxy();
+        Ok(match self.admin.strip_prefix("unix:") {
+            Some(socket) => {
+                (client.unix_socket(self.directory.path().join(socket)).build()?, "http://localhost".into())
+            }
+            None => (client.build()?, format!("http://{}", self.admin)),
+        })
     }
 
     /// Everything that it tells of itself.
@@ -324,7 +329,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("── log of the server ──\n{}", fs::read_to_string(&self.log).unwrap_or_default());
-            eprintln!("── its status ──\n{}", self.try_get("/status").unwrap_or_else(|error| error.to_string()));
+            eprintln!(
+                "── its status ──\n{}",
+                self.try_get("/status").map_or_else(|error| error.to_string(), |(_, body)| body)
+            );
         }
         if self.child.try_wait().ok().flatten().is_none() {
             self.signal("TERM");
@@ -339,11 +347,4 @@ impl Drop for Server {
             }
         }
     }
-}
-
-fn exchange(mut stream: impl Read + Write, request: &str) -> std::io::Result<String> {
-    stream.write_all(request.as_bytes())?;
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply)?;
-    Ok(reply)
 }
