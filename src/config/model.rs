@@ -4,9 +4,11 @@
 //! Invariants: ids index the vector of their kind; routes form no loop and are at most 16 deep (T6); every
 //! list keeps the order of the file, since ties go to the member listed first (G8).
 
+mod server;
+
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::wire::{Name, RecordType, Records};
-use crate::world::{Continent, CountryCode, LatLon, Place, SubdivisionCode};
+use crate::world::{Continent, CountryCode, LatLon, SubdivisionCode};
+
+pub use server::{AdminAddress, Limits, Prefer, ReloadUnit, Server, Transport};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -88,135 +92,6 @@ impl Model {
     /// The probe of an id.
     pub fn probe(&self, id: ProbeId) -> &Probe {
         &self.probes[id.index()]
-    }
-}
-
-/// `rhumb.toml`, with flags laid over it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Server {
-    /// The directory of zone files.
-    pub zones: PathBuf,
-    /// The directory of verdicts, switches and the last good configuration.
-    pub state: PathBuf,
-    /// UDP workers; 0 is one a core.
-    pub workers: usize,
-    /// Whether each worker stays on one processor.
-    pub pin_workers: bool,
-    /// Whether a datagram goes to the worker of the processor that received it.
-    pub steer_by_cpu: bool,
-    /// Octets of each UDP socket's receive buffer.
-    pub receive_buffer: usize,
-    /// Octets of each UDP socket's send buffer.
-    pub send_buffer: usize,
-    /// UDP and TCP addresses. Flags and file say them; the default is `127.0.0.1:5300` and `[::1]:5300`.
-    pub dns: Vec<SocketAddr>,
-    /// Whether `dns` is the built-in default, where a machine without IPv6 is served on IPv4 with a note.
-    pub dns_is_default: bool,
-    /// Where the admin API listens.
-    pub admin: AdminAddress,
-    /// The file that holds the admin token, for addresses other than loopback.
-    pub admin_token_file: Option<PathBuf>,
-    /// Which sockets answer.
-    pub transport: Transport,
-    /// Geo databases; earlier ones win field by field. The embedded world database comes after them all.
-    pub databases: Vec<PathBuf>,
-    /// Who decides the client's place (E1).
-    pub prefer: Prefer,
-    /// The place of a client that nothing knows.
-    pub unknown: Option<Place>,
-    /// The operator's own places, before any database; the longest prefix wins.
-    pub networks: Vec<(IpNet, Place)>,
-    /// Limits checked when a snapshot is compiled.
-    pub limits: Limits,
-    /// Whether a faulty file holds back all files or its own zone only.
-    pub reload: ReloadUnit,
-    /// Candidates of a latency or geoproximity node that make a region (architecture: Region); 1 to 16.
-    pub depth: usize,
-    /// Configured text for NSID and `id.server`, if any.
-    pub identity: Option<String>,
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        let port = 5300;
-        Self {
-            zones: "zones".into(),
-            state: "state".into(),
-            workers: 0,
-            pin_workers: false,
-            steer_by_cpu: false,
-            receive_buffer: 4 << 20,
-            send_buffer: 4 << 20,
-            dns: vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port))],
-            dns_is_default: true,
-            admin: AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8053))),
-            admin_token_file: None,
-            transport: Transport::Native,
-            databases: Vec::new(),
-            prefer: Prefer::Ecs,
-            unknown: None,
-            networks: Vec::new(),
-            limits: Limits::default(),
-            reload: ReloadUnit::All,
-            depth: 4,
-            identity: None,
-        }
-    }
-}
-
-/// Where the admin API listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AdminAddress {
-    /// A TCP address; loopback unless a token is set.
-    Tcp(SocketAddr),
-    /// A Unix socket.
-    Unix(PathBuf),
-}
-
-/// Which sockets answer queries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// rhumb's own loops.
-    Native,
-    /// hickory-server's listeners, the portable transport.
-    Hickory,
-}
-
-/// `geoip.prefer` (E1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prefer {
-    /// The client subnet option decides where there is one.
-    Ecs,
-    /// The sender decides always.
-    Resolver,
-}
-
-/// `reload` in the server file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum ReloadUnit {
-    /// All files or none.
-    #[default]
-    All,
-    /// A zone and the shared files that it names.
-    Zone,
-}
-
-/// Upper bounds of what one snapshot may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Regions of one map, at most 65,535.
-    pub regions: usize,
-    /// Geo maps.
-    pub maps: usize,
-    /// Bytes of all maps together.
-    pub map_bytes: usize,
-    /// Variants of one outcome.
-    pub variants: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { regions: 65_534, maps: 256, map_bytes: 1 << 30, variants: 4096 }
     }
 }
 
