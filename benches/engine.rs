@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 
 use divan::{Bencher, counter::ItemsCount};
-use rhumb::answer::{Peer, Query, answer_in_place};
+use rhumb::answer::{Carrier, Peer, Query, answer_in_place};
 use rhumb::config::Overrides;
 use rhumb::health::Verdicts;
 use rhumb::snapshot::{Inputs, Snapshot, compile};
@@ -109,7 +109,7 @@ fn spread(n: u64) -> u64 {
 
 fn run(bencher: Bencher<'_, '_>, queries: &[Vec<u8>]) {
     let snapshot = &*SNAPSHOT;
-    let peer = Peer { address: IpAddr::from([127, 0, 0, 1]), datagram: true };
+    let peer = Peer { address: IpAddr::from([127, 0, 0, 1]), carrier: Carrier::Datagram };
     let mut buffer = [0; 2048];
     let mut read = Query::default();
     let mut at = 0;

@@ -11,7 +11,7 @@ use hickory_proto::rr::{Name as HickoryName, RecordType as HickoryType};
 use serde::Serialize;
 
 use super::client::{Client, unwrap_address};
-use super::{Peer, answer};
+use super::{Carrier, Peer, answer};
 use crate::config::model::{EndpointId, Health, Member, Model, Policy, Prefer, Route, Status, Target};
 use crate::geo::map::IGNORED;
 use crate::health::Verdict;
@@ -218,8 +218,8 @@ fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, asker: Asker, draw: 
     };
     let query = query.to_vec().map_err(|_| ExplainError::NoReply)?;
     let mut out = vec![0; usize::from(u16::MAX)];
-    let len =
-        answer(snapshot, &query, Peer { address, datagram: false }, draw, &mut out).ok_or(ExplainError::NoReply)?;
+    let len = answer(snapshot, &query, Peer { address, carrier: Carrier::Stream }, draw, &mut out)
+        .ok_or(ExplainError::NoReply)?;
     Message::from_vec(&out[..len]).map_err(|_| ExplainError::NoReply)
 }
 

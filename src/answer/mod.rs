@@ -31,8 +31,27 @@ pub use explain::{
 pub struct Peer {
     /// The sender's address as the socket gives it; IPv4 inside IPv6 is unwrapped here (E7).
     pub address: IpAddr,
+    /// How the query came, and so how the reply goes.
+    pub carrier: Carrier,
+}
+
+/// What carries a query and its reply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    /// UDP: a reply is limited in size (protocol 7), and its sender may be forged.
+    Datagram,
+    /// TCP.
+    Stream,
+    /// TLS, HTTPS or QUIC.
+    Encrypted,
+}
+
+impl Carrier {
     /// Whether a reply is limited to a datagram.
-    pub datagram: bool,
+    #[inline]
+    pub fn is_datagram(self) -> bool {
+        self == Self::Datagram
+    }
 }
 
 /// Writes the reply to `query` into `out` and returns its length; `None` drops the query. `draw` is 64 uniformly
@@ -70,7 +89,7 @@ fn answer_read(
 ) -> Option<usize> {
     match reading {
         Reading::Query if query.is_ordinary() => {
-            let mut reply = Reply::begin(query, peer.datagram, None, buffer)?;
+            let mut reply = Reply::begin(query, peer.carrier.is_datagram(), None, buffer)?;
             if resolution(snapshot, query, peer, draw).straight(&query.name, &mut reply).is_some() {
                 return Some(reply.finish(Rcode::NoError));
             }
@@ -93,7 +112,7 @@ fn answer_any(
     draw: u64,
 ) -> Option<usize> {
     let identity = snapshot.inputs.model.server.identity.as_deref();
-    let mut reply = Reply::begin(query, peer.datagram, identity, buffer)?;
+    let mut reply = Reply::begin(query, peer.carrier.is_datagram(), identity, buffer)?;
     let rcode = if reading == Reading::Malformed {
         Rcode::FormErr
     } else if query.edns.as_ref().is_some_and(|edns| edns.version > 0) {
@@ -136,7 +155,7 @@ fn refused_outright(question: &Query, peer: Peer, reply: &mut Reply<'_>) -> Opti
             reply.extended_error(ExtendedError::InvalidQueryType);
             Some(Rcode::FormErr)
         }
-        RecordType::AXFR | RecordType::IXFR if peer.datagram => Some(Rcode::NotImp),
+        RecordType::AXFR | RecordType::IXFR if peer.carrier.is_datagram() => Some(Rcode::NotImp),
         RecordType::AXFR | RecordType::IXFR => Some(Rcode::Refused),
         _ => None,
     }

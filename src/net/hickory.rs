@@ -29,7 +29,7 @@ use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 use super::counters::{Counters, count};
 use super::draw::SharedDraw;
 use super::service::{Service, guarded_apart};
-use crate::answer::Peer;
+use crate::answer::{Carrier, Peer};
 
 /// hickory-server's handler over a [`Service`].
 #[derive(Debug)]
@@ -50,10 +50,13 @@ impl<S: Service> Hickory<S> {
     }
 
     fn reply_to(&self, request: &Request) -> Option<Message> {
-        let datagram = request.protocol() == Protocol::Udp;
-        count(if datagram { &self.counters.udp_queries } else { &self.counters.tcp_queries });
-        let peer = Peer { address: request.src().ip(), datagram };
-        let mut reply = vec![0; if datagram { 4096 } else { usize::from(u16::MAX) }];
+        let carrier = match request.protocol() {
+            Protocol::Udp => Carrier::Datagram,
+            _ => Carrier::Stream,
+        };
+        count(if carrier.is_datagram() { &self.counters.udp_queries } else { &self.counters.tcp_queries });
+        let peer = Peer { address: request.src().ip(), carrier };
+        let mut reply = vec![0; if carrier.is_datagram() { 4096 } else { usize::from(u16::MAX) }];
         let draw = self.draw.next();
         let length = guarded_apart(&*self.service, &self.counters, request.as_slice(), peer, draw, &mut reply)?;
         Message::from_vec(reply.get(..length)?).ok()

@@ -15,7 +15,7 @@ use super::connections::{Admission, Connections, Seat};
 use super::counters::{Counters, count};
 use super::draw::Draw;
 use super::service::{Service, guarded_apart};
-use crate::answer::Peer;
+use crate::answer::{Carrier, Peer};
 
 /// Octets of the length before each message.
 const PREFIX: usize = 2;
@@ -94,7 +94,7 @@ pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
     connections: &Connections,
     seat: &Seat,
 ) -> io::Result<()> {
-    let peer = Peer { address, datagram: false };
+    let peer = Peer { address, carrier: Carrier::Stream };
     let patience = connections.limits().message;
     let mut draw = Draw::new();
     let mut received: Vec<u8> = Vec::new();
@@ -192,7 +192,7 @@ mod tests {
     /// Echoes each message; panics at `poison`, and says nothing to `hush`.
     async fn echo(limits: Limits) -> Running {
         let service = |query: &[u8], peer: Peer, _: u64, out: &mut [u8]| {
-            assert!(!peer.datagram);
+            assert_eq!(peer.carrier, Carrier::Stream);
             assert_ne!(query, b"poison");
             out[..query.len()].copy_from_slice(query);
             (query != b"hush").then_some(query.len())

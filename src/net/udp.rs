@@ -10,7 +10,7 @@ use super::batch::{Batch, Sent};
 use super::counters::{Counters, add, count};
 use super::draw::Draw;
 use super::service::{Hand, Turn};
-use crate::answer::{Peer, Query};
+use crate::answer::{Carrier, Peer, Query};
 
 /// A socket that does nothing but fail is asked this seldom.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -74,7 +74,7 @@ fn answer(
                 next += 1;
                 let reply = batch.sender(at).and_then(|address| {
                     let (buffer, len) = batch.message(at);
-                    turn.answer(query, buffer, len, Peer { address, datagram: true }, draw.next())
+                    turn.answer(query, buffer, len, Peer { address, carrier: Carrier::Datagram }, draw.next())
                 });
                 match reply {
                     Some(len) => batch.reply(at, len),

@@ -6,6 +6,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsOption};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 use ipnet::IpNet;
+use rhumb::answer::Carrier;
 
 /// A question and how it is put.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct Ask {
     pub dnssec_ok: bool,
     pub subnet: Option<(IpAddr, u8)>,
     pub sender: IpAddr,
-    pub datagram: bool,
+    pub carrier: Carrier,
     pub draw: u64,
 }
 
@@ -36,7 +37,7 @@ impl Ask {
             dnssec_ok: false,
             subnet: None,
             sender: IpAddr::from([240, 0, 0, 1]),
-            datagram: true,
+            carrier: Carrier::Datagram,
             draw: 0,
         }
     }
@@ -90,7 +91,7 @@ impl Ask {
 
     #[must_use]
     pub fn stream(mut self) -> Self {
-        self.datagram = false;
+        self.carrier = Carrier::Stream;
         self
     }
 

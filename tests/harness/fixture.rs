@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use rhumb::answer::{Peer, answer};
+use rhumb::answer::{Carrier, Peer, answer};
 use rhumb::config::model::{Endpoint, EndpointId, Health, Model, ProbeId};
 use rhumb::config::{Loaded, Overrides, Severity};
 use rhumb::health::{Verdict, Verdicts};
@@ -223,8 +223,8 @@ impl Fixture {
 
     /// The reply's octets, `None` when the query is dropped.
     pub fn raw(&self, query: &[u8], ask: &Ask) -> Option<Vec<u8>> {
-        let mut out = vec![0; if ask.datagram { 4096 } else { 65_535 }];
-        let peer = Peer { address: ask.sender, datagram: ask.datagram };
+        let mut out = vec![0; if ask.carrier.is_datagram() { 4096 } else { 65_535 }];
+        let peer = Peer { address: ask.sender, carrier: ask.carrier };
         let length = answer(&self.snapshot, query, peer, ask.draw, &mut out)?;
         out.truncate(length);
         Some(out)
@@ -243,7 +243,7 @@ impl Fixture {
         let reply = Reply::read(&self.raw(&query, ask).expect("a reply"));
         assert_eq!(reply.id, ask.id);
         assert_eq!(reply.edns.is_some(), ask.edns, "p17: OPT if and only if asked with OPT");
-        let limit = match (ask.datagram, ask.edns) {
+        let limit = match (ask.carrier.is_datagram(), ask.edns) {
             (false, _) => 65_535,
             (true, false) => 512,
             (true, true) => usize::from(ask.payload.clamp(512, 1232)),
@@ -278,7 +278,7 @@ impl Fixture {
         let mut counts = std::collections::BTreeMap::new();
         let query = ask.bytes();
         let mut out = vec![0; 4096];
-        let peer = Peer { address: ask.sender, datagram: true };
+        let peer = Peer { address: ask.sender, carrier: Carrier::Datagram };
         for round in 0..100_000 {
             let length = answer(&self.snapshot, &query, peer, draws.bits(), &mut out).expect("a reply");
             // Both parsers on each of 100,000 replies would take a minute; the first ones stand for the rest.

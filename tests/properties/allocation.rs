@@ -20,7 +20,7 @@ fn p29_no_query_makes_the_engine_allocate() {
                 let at = draws.below(query.len());
                 query[at] = draws.bits() as u8;
             }
-            let peer = Peer { address: ask.sender, datagram: ask.datagram };
+            let peer = Peer { address: ask.sender, carrier: ask.carrier };
             let used = allocation_counter::measure(|| {
                 answer(&fixture.snapshot, &query, peer, ask.draw, &mut out);
             });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rhumb::answer::{Peer, answer};
+use rhumb::answer::{Carrier, Peer, answer};
 use rhumb::config::model::{
     AllDown, Endpoint, EndpointId, EndpointRecords, Health, Member, MinHealthy, Model, Policy, Route, RouteId, Server,
     Soa, Status, Steered, Target, Zone,
@@ -216,7 +216,7 @@ impl World {
 
 fn reply(snapshot: &Snapshot, query: &[u8], draw: u64) -> Vec<u8> {
     let mut out = vec![0; 4096];
-    let peer = Peer { address: [240, 0, 0, 1].into(), datagram: true };
+    let peer = Peer { address: [240, 0, 0, 1].into(), carrier: Carrier::Datagram };
     let len = answer(snapshot, query, peer, draw, &mut out).expect("a reply");
     out.truncate(len);
     out

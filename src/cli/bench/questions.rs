@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::answer::{Peer, Query, answer_in_place};
+use crate::answer::{Carrier, Peer, Query, answer_in_place};
 use crate::config::Model;
 use crate::net::load::Queries;
 use crate::snapshot::Snapshot;
@@ -46,7 +46,7 @@ pub(super) enum Kind {
 }
 
 /// Where a client may stand who asks the engine itself.
-pub(super) const PEER: Peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), datagram: true };
+pub(super) const PEER: Peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), carrier: Carrier::Datagram };
 
 impl Questions {
     /// Those of all zones; each was asked once.
