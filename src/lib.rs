@@ -8,8 +8,8 @@
 //! [`geo`] knows where addresses are, [`zone`] what names a zone has, [`health`] which endpoints are up. [`policy`] is
 //! the eight policies as pure functions. [`snapshot`] compiles all of that into one immutable
 //! [`Snapshot`](snapshot::Snapshot), and [`answer`] turns query octets into reply octets with nothing but a snapshot.
-//! [`net`] has the sockets, [`control`] the running state, [`admin`] the HTTP interface, [`cli`] the commands. Arrows
-//! go down only.
+//! [`net`] has the sockets, [`control`] the running state, [`transfer`] what zones are exchanged with other servers by,
+//! [`admin`] the HTTP interface, [`cli`] the commands. Arrows go down only.
 //!
 //! # The life of a query
 //!
@@ -40,6 +40,7 @@ pub mod health;
 pub mod net;
 pub mod policy;
 pub mod snapshot;
+pub mod transfer;
 pub mod wire;
 pub mod world;
 pub mod zone;

@@ -14,13 +14,13 @@ use std::net::IpAddr;
 use crate::config::model::Prefer;
 use crate::snapshot::Snapshot;
 use crate::wire::RecordType;
-use crate::wire::message::{CLASS_IN, Rcode, Reading};
+use crate::wire::message::{CLASS_IN, Rcode, Reading, opcode, opcode_of};
 
 use client::Client;
 use reply::{ExtendedError, Reply, header_only};
 use resolve::{Ending, Resolution};
 
-pub use crate::wire::message::Query;
+pub use crate::wire::message::{Query, is_aside};
 pub use client::unwrap_address;
 pub use explain::{
     Asker, CandidateTrace, DecisionTrace, ExplainError, Explanation, NodeTrace, PlaceReport, ProbeTrace, explain,
@@ -56,14 +56,16 @@ impl Carrier {
 
 /// Writes the reply to `query` into `out` and returns its length; `None` drops the query. `draw` is 64 uniformly
 /// random bits; with 0 records keep the order of the file. `out` holds at least 1232 octets, 65,535 for streams.
-/// A query that is longer than `out` is dropped.
+/// A query that is longer than `out` is dropped. What [`answer_in_place`] leaves aside is answered [`alone`].
 pub fn answer(snapshot: &Snapshot, query: &[u8], peer: Peer, draw: u64, out: &mut [u8]) -> Option<usize> {
     out.get_mut(..query.len())?.copy_from_slice(query);
-    answer_in_place(snapshot, &mut Query::default(), out, query.len(), peer, draw)
+    let reply = answer_in_place(snapshot, &mut Query::default(), out, query.len(), peer, draw);
+    reply.or_else(|| alone(snapshot, out, query.len(), peer, draw))
 }
 
 /// As [`answer`], for a query that fills the first `len` octets of the buffer that the reply is to be written to.
 /// `query` is what it is read into: whatever it held does not matter, and one serves for all messages of a thread.
+/// `None` drops the query or, where [`is_aside`] says so of it, leaves it to somebody else; the buffer is then as it was.
 #[inline(always)]
 pub fn answer_in_place(
     snapshot: &Snapshot,
@@ -94,11 +96,26 @@ fn answer_read(
                 return Some(reply.finish(Rcode::NoError));
             }
         }
+        Reading::Query if query.asks_for_transfer() => return None,
         Reading::Query | Reading::Malformed => {}
-        Reading::Drop => return None,
+        Reading::Drop | Reading::Aside => return None,
         Reading::HeaderOnly(rcode) => return header_only(buffer, rcode),
     }
     answer_any(snapshot, query, reading, buffer, peer, draw)
+}
+
+/// The reply to a message that [`is_aside`] and that nobody takes up: no transfers are given, nothing is changed, and
+/// what is signed is answered as if it were not. `None` drops the message.
+#[inline(never)]
+pub fn alone(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+    let mut query = Query::default();
+    let reading = match query.read(buffer, len, snapshot.plan.table.seed()) {
+        Reading::Aside if opcode_of(buffer) != opcode::QUERY => return header_only(buffer, Rcode::NotImp),
+        Reading::Aside => Reading::Query,
+        Reading::Query if query.asks_for_transfer() => Reading::Query,
+        _ => return None,
+    };
+    answer_any(snapshot, &query, reading, buffer, peer, draw)
 }
 
 /// The reply to any query, with nothing of it written yet.

@@ -20,6 +20,7 @@ use crate::config::model::{Model, Server};
 use crate::config::{Overrides, Progress, render_all};
 use crate::control::{Control, Options, Prepared, StartError};
 use crate::net::{self, Bound, Engine, Limits, Serving};
+use crate::transfer::Transfers;
 
 /// Notices and the fault that they end in; `warn` alone for the libraries.
 const LOG: &str = "warn,rhumb=info";
@@ -98,7 +99,8 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
 
     drop(waiting);
     let notes = bound.notes.clone();
-    let engine = Engine::new(control.snapshot()).reporting_to(control.readers());
+    let transfers = Arc::new(Transfers::new(control.snapshot()));
+    let engine = Engine::new(control.snapshot()).reporting_to(control.readers()).leaving_aside_to(transfers);
     let serving = bound.serve(engine, server.transport, Limits::default())?;
     control.listening_on(serving.addresses().iter().map(ToString::to_string).collect());
     let counters = serving.counters();

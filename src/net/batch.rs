@@ -6,11 +6,15 @@
 //! same control message, so that it leaves from the address that was asked (protocol 7, RFC 1122 section 4.1.3.5).
 #![allow(unsafe_code, reason = "recvmmsg, sendmmsg and control messages have no safe form in std or socket2")]
 
+mod way_back;
+
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
+
+pub(super) use way_back::WayBack;
 
 /// Datagrams of one system call: past this the gain is nil and replies wait for their neighbours.
 pub(super) const BATCH: usize = 32;
@@ -288,7 +292,7 @@ mod tests {
 
     use super::*;
 
-    fn wildcard(v6: bool) -> UdpSocket {
+    pub(super) fn wildcard(v6: bool) -> UdpSocket {
         let socket = Socket::new(if v6 { Domain::IPV6 } else { Domain::IPV4 }, Type::DGRAM, None).unwrap();
         let any: IpAddr = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         enable_arrival(&socket, v6).unwrap();
@@ -296,7 +300,7 @@ mod tests {
         socket.into()
     }
 
-    fn client(address: IpAddr, server: SocketAddr) -> UdpSocket {
+    pub(super) fn client(address: IpAddr, server: SocketAddr) -> UdpSocket {
         let client = UdpSocket::bind((address, 0)).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         client.connect(server).unwrap();

@@ -50,6 +50,12 @@ counters! {
     tcp_evicted,
     /// Streams that were closed because a message did not come or go in time.
     tcp_late,
+    /// Messages that are no plain queries: NOTIFY, UPDATE, transfers, and what is signed.
+    aside,
+    /// Replies to such datagrams that were sent after those of the queries that came with them.
+    aside_replies,
+    /// Such datagrams that were dropped since too many were being worked on.
+    aside_full,
     /// Queries that the engine gave no reply.
     dropped,
     /// Queries whose answering panicked; each lost its own reply only.

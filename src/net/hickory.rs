@@ -28,7 +28,7 @@ use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 
 use super::counters::{Counters, count};
 use super::draw::SharedDraw;
-use super::service::{Service, guarded_apart};
+use super::service::{Outcome, Service, guarded};
 use crate::answer::{Carrier, Peer};
 
 /// hickory-server's handler over a [`Service`].
@@ -58,8 +58,10 @@ impl<S: Service> Hickory<S> {
         let peer = Peer { address: request.src().ip(), carrier };
         let mut reply = vec![0; if carrier.is_datagram() { 4096 } else { usize::from(u16::MAX) }];
         let draw = self.draw.next();
-        let length = guarded_apart(&*self.service, &self.counters, request.as_slice(), peer, draw, &mut reply)?;
-        Message::from_vec(reply.get(..length)?).ok()
+        match guarded(&*self.service, &self.counters, request.as_slice(), peer, draw, &mut reply) {
+            Outcome::Reply(length) => Message::from_vec(reply.get(..length)?).ok(),
+            Outcome::Aside | Outcome::Dropped => None,
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 pub mod cpu;
 pub mod load;
 
+mod aside;
 mod batch;
 mod bind;
 mod connections;
@@ -39,9 +40,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle as Task;
 use tokio_util::sync::CancellationToken;
 
+pub use aside::{Aside, Replies};
 pub use bind::{BindError, Bound, bind};
 pub use connections::Limits;
 pub use counters::{Counters, Totals};
@@ -52,6 +55,7 @@ pub use memory::return_large_memory;
 pub use service::{Engine, EngineHand, Hand, Service, Turn};
 
 use crate::config::model::Transport;
+use aside::Desk;
 use connections::Connections;
 use cpu::Usage;
 use worker::{Port, Worker};
@@ -121,6 +125,7 @@ impl Serving {
                 self.stop_tasks.clone(),
             )));
         }
+        let desk = service.aside().map(|aside| Desk::new(Arc::clone(aside), Handle::current()));
         let mut tellers = Vec::new();
         for (number, ports) in ports.into_iter().enumerate() {
             let mut told = None;
@@ -130,8 +135,8 @@ impl Serving {
                 told = Some(end);
             }
             let (service, counters, stop) = (Arc::clone(service), self.totals.block(), Arc::clone(&self.stop_threads));
-            let cpu = options.cpu_of(number);
-            self.threads.push(Worker { ports, told, cpu, service, counters, stop }.spawn()?);
+            let (cpu, desk) = (options.cpu_of(number), desk.clone());
+            self.threads.push(Worker { ports, told, cpu, service, desk, counters, stop }.spawn()?);
         }
         if !wildcards.is_empty() {
             let (totals, stop) = (Arc::clone(&self.totals), self.stop_tasks.clone());

@@ -1,12 +1,14 @@
 //! What transports call: bytes in, bytes out.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache, Guard};
 
+use super::aside::Aside;
 use super::counters::{Counters, count};
-use crate::answer::{Peer, Query, answer_in_place};
+use crate::answer::{Peer, Query, alone, answer_in_place, is_aside};
 use crate::snapshot::{Reader, Readers, Snapshot};
 
 /// Answers messages; the engine in the server, a closure in tests.
@@ -25,6 +27,11 @@ pub trait Service: Send + Sync + 'static {
 
     /// For a thread that answers batch after batch.
     fn hand(&self) -> Self::Hand<'_>;
+
+    /// Who takes up the messages that are left aside; where nobody does, [`Turn::alone`] answers them.
+    fn aside(&self) -> Option<&Arc<dyn Aside>> {
+        None
+    }
 }
 
 /// A worker's hold on what answers.
@@ -41,8 +48,14 @@ pub trait Hand {
 /// Answers the messages of one batch.
 pub trait Turn {
     /// Writes the reply over the query that fills the first `len` octets of `buffer` and returns its length; `None`
-    /// drops the query. `query` is room to read it into.
+    /// drops the query or, where [`is_aside`] says so of it, leaves it aside as it was. `query` is room to read it into.
     fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize>;
+
+    /// The same for a message that was left aside and that nobody takes up; `None` drops it.
+    fn alone(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+        let _ = (buffer, len, peer, draw);
+        None
+    }
 }
 
 impl<F> Service for F
@@ -86,16 +99,28 @@ where
 }
 
 /// The engine over whatever snapshot is current: one load of the pointer a batch.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Engine {
     snapshot: Arc<ArcSwap<Snapshot>>,
     readers: Arc<Readers>,
+    aside: Option<Arc<dyn Aside>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("has_aside", &self.aside.is_some()).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
     /// Over the pointer that the publisher swaps.
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>) -> Self {
-        Self { snapshot, readers: Arc::default() }
+        Self { snapshot, readers: Arc::default(), aside: None }
+    }
+
+    /// Messages that are no plain queries go there.
+    pub fn leaving_aside_to(self, aside: Arc<dyn Aside>) -> Self {
+        Self { aside: Some(aside), ..self }
     }
 
     /// Workers report which snapshots they use.
@@ -114,6 +139,10 @@ impl Service for Engine {
 
     fn hand(&self) -> EngineHand<'_> {
         EngineHand { cache: Cache::new(&self.snapshot), reader: self.readers.join() }
+    }
+
+    fn aside(&self) -> Option<&Arc<dyn Aside>> {
+        self.aside.as_ref()
     }
 }
 
@@ -144,6 +173,10 @@ impl Turn for &Snapshot {
     fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
         answer_in_place(self, query, buffer, len, peer, draw)
     }
+
+    fn alone(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+        alone(self, buffer, len, peer, draw)
+    }
 }
 
 impl Turn for Guard<Arc<Snapshot>> {
@@ -151,40 +184,51 @@ impl Turn for Guard<Arc<Snapshot>> {
     fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
         answer_in_place(self, query, buffer, len, peer, draw)
     }
-}
 
-/// A panic loses this message and nothing else. Services hold no state that a message changes, and the buffer is
-/// overwritten by the next one.
-#[inline]
-pub(super) fn guarded(
-    turn: &impl Turn,
-    counters: &Counters,
-    query: &mut Query,
-    buffer: &mut [u8],
-    len: usize,
-    peer: Peer,
-    draw: u64,
-) -> Option<usize> {
-    let reply = catch_unwind(AssertUnwindSafe(|| turn.answer(query, buffer, len, peer, draw)));
-    let reply = reply.unwrap_or_else(|_| {
-        count(&counters.panics);
-        None
-    });
-    if reply.is_none() {
-        count(&counters.dropped);
+    fn alone(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+        alone(self, buffer, len, peer, draw)
     }
-    reply
 }
 
-/// As [`guarded`], for a query that stands apart from `out`. One that is longer than `out` is dropped.
-pub(super) fn guarded_apart(
+/// What became of a message on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The reply's length.
+    Reply(usize),
+    /// It is no plain query: [`Service::aside`] takes it up.
+    Aside,
+    /// There is no reply.
+    Dropped,
+}
+
+/// Answers a query into `out`. A panic loses this message and nothing else: services hold no state that a message
+/// changes, and the buffer is overwritten by the next one. A query that is longer than `out` is dropped.
+pub(super) fn guarded(
     service: &impl Service,
     counters: &Counters,
     query: &[u8],
     peer: Peer,
     draw: u64,
     out: &mut [u8],
-) -> Option<usize> {
-    out.get_mut(..query.len())?.copy_from_slice(query);
-    guarded(&service.turn(), counters, &mut Query::default(), out, query.len(), peer, draw)
+) -> Outcome {
+    let Some(place) = out.get_mut(..query.len()) else { return Outcome::Dropped };
+    place.copy_from_slice(query);
+    let turn = service.turn();
+    let answered =
+        catch_unwind(AssertUnwindSafe(|| match turn.answer(&mut Query::default(), out, query.len(), peer, draw) {
+            Some(len) => Outcome::Reply(len),
+            None if !is_aside(query) => Outcome::Dropped,
+            None if service.aside().is_some() => Outcome::Aside,
+            None => turn.alone(out, query.len(), peer, draw).map_or(Outcome::Dropped, Outcome::Reply),
+        }));
+    let outcome = answered.unwrap_or_else(|_| {
+        count(&counters.panics);
+        Outcome::Dropped
+    });
+    match outcome {
+        Outcome::Reply(_) => {}
+        Outcome::Aside => count(&counters.aside),
+        Outcome::Dropped => count(&counters.dropped),
+    }
+    outcome
 }

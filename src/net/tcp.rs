@@ -11,10 +11,11 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::aside::Replies;
 use super::connections::{Admission, Connections, Seat};
 use super::counters::{Counters, count};
 use super::draw::Draw;
-use super::service::{Service, guarded_apart};
+use super::service::{Outcome, Service, guarded};
 use crate::answer::{Carrier, Peer};
 
 /// Octets of the length before each message.
@@ -86,7 +87,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Answers one stream until its client ends it, is silent for too long, or takes too long over one message.
-pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin + Send>(
     mut stream: T,
     address: IpAddr,
     service: &impl Service,
@@ -105,14 +106,21 @@ pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
         while let Some(query) = next_message(&received[taken..]) {
             taken += PREFIX + query.len();
             count(&counters.tcp_queries);
-            let Some(length) = guarded_apart(service, counters, query, peer, draw.next(), &mut reply[PREFIX..]) else {
-                continue;
-            };
-            let length = u16::try_from(length).unwrap_or(u16::MAX);
-            reply[..PREFIX].copy_from_slice(&length.to_be_bytes());
-            let whole = stream.write_all(&reply[..PREFIX + usize::from(length)]);
-            in_time(Instant::now() + patience, counters, whole).await?;
-            count(&counters.tcp_replies);
+            match guarded(service, counters, query, peer, draw.next(), &mut reply[PREFIX..]) {
+                Outcome::Reply(length) => {
+                    let length = u16::try_from(length).unwrap_or(u16::MAX);
+                    reply[..PREFIX].copy_from_slice(&length.to_be_bytes());
+                    let whole = stream.write_all(&reply[..PREFIX + usize::from(length)]);
+                    in_time(Instant::now() + patience, counters, whole).await?;
+                    count(&counters.tcp_replies);
+                }
+                Outcome::Aside => {
+                    let Some(aside) = service.aside() else { continue };
+                    let mut replies = Framed { stream: &mut stream, patience, counters, frame: &mut reply };
+                    aside.answer(query.to_vec(), peer, &mut replies).await?;
+                }
+                Outcome::Dropped => {}
+            }
         }
         if taken > 0 {
             received.drain(..taken);
@@ -140,6 +148,27 @@ pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin>(
             return Ok(());
         }
         seat.mark(None);
+    }
+}
+
+/// Replies of one message on a stream, each with a deadline of its own.
+struct Framed<'a, T> {
+    stream: &'a mut T,
+    patience: Duration,
+    counters: &'a Counters,
+    frame: &'a mut Vec<u8>,
+}
+
+#[async_trait::async_trait]
+impl<T: AsyncWrite + Unpin + Send> Replies for Framed<'_, T> {
+    async fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        let length = u16::try_from(message.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        self.frame[..PREFIX].copy_from_slice(&length.to_be_bytes());
+        self.frame[PREFIX..PREFIX + message.len()].copy_from_slice(message);
+        let whole = self.stream.write_all(&self.frame[..PREFIX + message.len()]);
+        in_time(Instant::now() + self.patience, self.counters, whole).await?;
+        count(&self.counters.tcp_replies);
+        Ok(())
     }
 }
 

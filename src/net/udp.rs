@@ -3,14 +3,16 @@
 use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::aside::Desk;
 use super::batch::{Batch, Sent};
 use super::counters::{Counters, add, count};
 use super::draw::Draw;
 use super::service::{Hand, Turn};
-use crate::answer::{Carrier, Peer, Query};
+use crate::answer::{Carrier, Peer, Query, is_aside};
 
 /// A socket that does nothing but fail is asked this seldom.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -18,14 +20,16 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// What a worker answers with, whichever socket a batch came from.
 pub(super) struct Answerer<'a, H> {
     hand: H,
-    counters: &'a Counters,
+    desk: Option<&'a Desk>,
+    counters: &'a Arc<Counters>,
     query: Query,
     draw: Draw,
 }
 
 impl<'a, H: Hand> Answerer<'a, H> {
-    pub(super) fn new(hand: H, counters: &'a Counters) -> Self {
-        Self { hand, counters, query: Query::default(), draw: Draw::new() }
+    /// `desk`: where messages go that are no plain queries.
+    pub(super) fn new(hand: H, desk: Option<&'a Desk>, counters: &'a Arc<Counters>) -> Self {
+        Self { hand, desk, counters, query: Query::default(), draw: Draw::new() }
     }
 
     /// An idle worker too lets go of what is no longer current.
@@ -35,12 +39,13 @@ impl<'a, H: Hand> Answerer<'a, H> {
 
     /// Reads a batch from `socket`, waiting as it is set to, and answers it.
     #[inline]
-    pub(super) fn exchange(&mut self, socket: &UdpSocket, batch: &mut Batch) {
+    pub(super) fn exchange(&mut self, socket: &Arc<UdpSocket>, batch: &mut Batch) {
         let received = batch.receive(socket);
         let turn = self.hand.turn();
         match received {
             Ok(received) => {
-                answer(batch, received, &turn, self.counters, &mut self.query, &mut self.draw);
+                let left = Left { desk: self.desk, socket, counters: self.counters };
+                answer(batch, received, &turn, &left, &mut self.query, &mut self.draw);
                 note(self.counters, received, batch.send(socket));
             }
             Err(error) => match error.kind() {
@@ -58,14 +63,7 @@ impl<'a, H: Hand> Answerer<'a, H> {
 
 /// Answers what was received. A panic loses the message that it came of and nothing else: services hold no state that a
 /// message changes, and buffers are written over by the next one.
-fn answer(
-    batch: &mut Batch,
-    received: usize,
-    turn: &impl Turn,
-    counters: &Counters,
-    query: &mut Query,
-    draw: &mut Draw,
-) {
+fn answer(batch: &mut Batch, received: usize, turn: &impl Turn, left: &Left<'_>, query: &mut Query, draw: &mut Draw) {
     let mut next = 0;
     while next < received {
         let round = catch_unwind(AssertUnwindSafe(|| {
@@ -78,13 +76,49 @@ fn answer(
                 });
                 match reply {
                     Some(len) => batch.reply(at, len),
-                    None => count(&counters.dropped),
+                    None => left.take(batch, at, turn, draw),
                 }
             }
         }));
         if round.is_err() {
-            count(&counters.panics);
-            count(&counters.dropped);
+            count(&left.counters.panics);
+            count(&left.counters.dropped);
+        }
+    }
+}
+
+/// What becomes of datagrams that the engine gives no reply.
+struct Left<'a> {
+    desk: Option<&'a Desk>,
+    socket: &'a Arc<UdpSocket>,
+    counters: &'a Arc<Counters>,
+}
+
+impl Left<'_> {
+    #[cold]
+    #[inline(never)]
+    fn take(&self, batch: &mut Batch, at: usize, turn: &impl Turn, draw: &mut Draw) {
+        let sender = batch.sender(at);
+        let (buffer, len) = batch.message(at);
+        let Some(address) = sender.filter(|_| is_aside(&buffer[..len])) else {
+            count(&self.counters.dropped);
+            return;
+        };
+        count(&self.counters.aside);
+        let peer = Peer { address, carrier: Carrier::Datagram };
+        let Some(desk) = self.desk else {
+            match turn.alone(buffer, len, peer, draw.next()) {
+                Some(len) => batch.reply(at, len),
+                None => count(&self.counters.dropped),
+            }
+            return;
+        };
+        match desk.at_once(buffer, len, peer) {
+            Some(len) => batch.reply(at, len),
+            None => {
+                let way = batch.way_back(at);
+                desk.take(way, &batch.message(at).0[..len], peer, self.socket, self.counters);
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::Duration;
 
+use super::aside::Desk;
 use super::batch::Batch;
 use super::counters::Counters;
 use super::cpu::{self, Usage};
@@ -91,6 +92,8 @@ pub(super) struct Worker<S> {
     pub(super) told: Option<Told>,
     pub(super) cpu: Option<usize>,
     pub(super) service: Arc<S>,
+    /// Where messages go that are no plain queries.
+    pub(super) desk: Option<Desk>,
     /// Nobody else adds to it.
     pub(super) counters: Arc<Counters>,
     pub(super) stop: Arc<AtomicBool>,
@@ -129,7 +132,7 @@ impl<S: Service> Worker<S> {
             tracing::error!("a UDP worker cannot wait: {error}");
             return;
         }
-        let mut answerer = Answerer::new(self.service.hand(), &self.counters);
+        let mut answerer = Answerer::new(self.service.hand(), self.desk.as_ref(), &self.counters);
         let mut batch = Batch::new(port.address.ip().is_unspecified());
         while !self.is_stopped() {
             answerer.exchange(&port.socket, &mut batch);
@@ -137,7 +140,7 @@ impl<S: Service> Worker<S> {
     }
 
     fn together(mut self) -> io::Result<()> {
-        let mut answerer = Answerer::new(self.service.hand(), &self.counters);
+        let mut answerer = Answerer::new(self.service.hand(), self.desk.as_ref(), &self.counters);
         let (mut bound, mut wildcard) = (Batch::new(false), Batch::new(true));
         let mut poller = Poller::new()?;
         let mut told = self.told.take();
@@ -234,7 +237,7 @@ mod tests {
             let (totals, stop) = (Arc::<Totals>::default(), Arc::new(AtomicBool::new(false)));
             let ports = sockets.into_iter().map(port).collect();
             let (counters, service) = (totals.block(), Arc::new(service));
-            let worker = Worker { ports, told, cpu: None, service, counters, stop: Arc::clone(&stop) };
+            let worker = Worker { ports, told, cpu: None, service, desk: None, counters, stop: Arc::clone(&stop) };
             Self { thread: Some(worker.spawn().unwrap()), totals, stop }
         }
 

@@ -173,6 +173,11 @@ impl<'a> Node<'a> {
         self.record.is_common()
     }
 
+    /// The apex of a zone.
+    pub fn is_apex(&self) -> bool {
+        self.record.is_apex()
+    }
+
     /// The apex of a zone that could not be loaded (protocol 5).
     pub fn is_unloaded(&self) -> bool {
         self.record.is_unloaded()

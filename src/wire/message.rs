@@ -24,6 +24,8 @@ pub enum Rcode {
     NotImp = 4,
     /// Refused.
     Refused = 5,
+    /// Not authoritative for the zone (RFC 2136), or not signed as it has to be (RFC 8945).
+    NotAuth = 9,
     /// A version of EDNS that is not spoken here.
     BadVers = 16,
 }
@@ -40,6 +42,21 @@ pub mod flag {
     pub const RD: u16 = 0x0100;
     /// The four bits of the opcode.
     pub const OPCODE: u16 = 0x7800;
+}
+
+/// Opcodes (RFC 1035, 1996, 2136).
+pub mod opcode {
+    /// A question.
+    pub const QUERY: u8 = 0;
+    /// A zone has changed.
+    pub const NOTIFY: u8 = 4;
+    /// A zone is to be changed.
+    pub const UPDATE: u8 = 5;
+}
+
+/// The opcode of the message that these octets begin; [`opcode::QUERY`] where they hold none.
+pub fn opcode_of(message: &[u8]) -> u8 {
+    message.get(2).map_or(opcode::QUERY, |octet| octet >> 3 & 0xf)
 }
 
 /// Octets of an OPT record without options.
@@ -71,6 +88,8 @@ pub enum Reading {
     Malformed,
     /// To be answered.
     Query,
+    /// No plain query: NOTIFY, UPDATE, or signed with TSIG. Which query it is was not read to the end.
+    Aside,
 }
 
 impl Default for Query {
@@ -88,6 +107,12 @@ impl Query {
         self.qclass == CLASS_IN && !self.qtype.is_meta() && is_usual
     }
 
+    /// AXFR or IXFR of class IN, in a version of EDNS that there is.
+    pub fn asks_for_transfer(&self) -> bool {
+        let is_known = self.edns.as_ref().is_none_or(|edns| edns.version == 0);
+        self.qclass == CLASS_IN && matches!(self.qtype, RecordType::AXFR | RecordType::IXFR) && is_known
+    }
+
     /// Where the question ends in the message.
     #[inline]
     pub fn question_end(&self) -> usize {
@@ -95,8 +120,8 @@ impl Query {
     }
 
     /// Reads a message from a stranger that fills the first `len` octets of `buffer`, its name to be hashed with
-    /// `seed`. Work is bounded by its length. After [`Reading::Drop`] and [`Reading::HeaderOnly`] the query means
-    /// nothing.
+    /// `seed`. Work is bounded by its length. After [`Reading::Drop`], [`Reading::HeaderOnly`] and
+    /// [`Reading::Aside`] the query means nothing.
     #[inline(always)]
     pub fn read(&mut self, buffer: &[u8], len: usize, seed: u64) -> Reading {
         self.edns = None;
@@ -153,9 +178,25 @@ impl Query {
         if bits & flag::QR != 0 {
             return Reading::Drop;
         }
-        if bits & flag::OPCODE != 0 {
-            return Reading::HeaderOnly(Rcode::NotImp);
+        match opcode_of(message) {
+            opcode::QUERY => self.read_parts(buffer, len, header),
+            opcode::NOTIFY | opcode::UPDATE => Reading::Aside,
+            _ => Reading::HeaderOnly(Rcode::NotImp),
         }
+    }
+
+    /// Reads a message that [`is_aside`]: as [`Self::read`], whatever the opcode. [`Reading::Aside`] is then what is
+    /// signed, its question and EDNS read like those of [`Reading::Query`].
+    pub fn read_aside(&mut self, buffer: &[u8], len: usize, seed: u64) -> Reading {
+        self.edns = None;
+        self.name.reseed(seed);
+        let header = buffer.get(..len).and_then(|message| message.first_chunk::<HEADER>());
+        header.map_or(Reading::Drop, |header| self.read_parts(buffer, len, header))
+    }
+
+    /// What stands behind the header.
+    fn read_parts(&mut self, buffer: &[u8], len: usize, header: &[u8; HEADER]) -> Reading {
+        let message = &buffer[..len];
         let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         if count(4) != 1 {
             return Reading::HeaderOnly(Rcode::FormErr);
@@ -168,23 +209,41 @@ impl Query {
             return Reading::HeaderOnly(Rcode::FormErr);
         }
         match self.read_records(buffer, len, question_end, [count(6), count(8), count(10)]) {
-            Some(()) => Reading::Query,
+            Some(true) => Reading::Aside,
+            Some(false) => Reading::Query,
             None => Reading::Malformed,
         }
     }
 
-    /// Walks the three record sections for the OPT. `None` is FORMERR; an OPT seen before the fault is kept.
-    fn read_records(&mut self, buffer: &[u8], len: usize, mut at: usize, counts: [u16; 3]) -> Option<()> {
+    /// Walks the three record sections for the OPT, and tells whether the last record is a TSIG. `None` is FORMERR; an
+    /// OPT seen before the fault is kept.
+    fn read_records(&mut self, buffer: &[u8], len: usize, mut at: usize, counts: [u16; 3]) -> Option<bool> {
+        let mut signed = false;
         for (section, count) in [Section::Answer, Section::Authority, Section::Additional].into_iter().zip(counts) {
             for _ in 0..count {
-                at = self.read_record(buffer, len, at, section)?;
+                // A TSIG is the last record of all (RFC 8945 section 5.1).
+                if signed {
+                    return None;
+                }
+                let (end, rtype) = self.read_record(buffer, len, at, section)?;
+                signed = rtype == RecordType::TSIG;
+                if signed && section != Section::Additional {
+                    return None;
+                }
+                at = end;
             }
         }
-        Some(())
+        Some(signed)
     }
 
-    /// Where the record that begins at `owner` ends; an OPT is read.
-    fn read_record(&mut self, buffer: &[u8], len: usize, owner: usize, section: Section) -> Option<usize> {
+    /// Where the record that begins at `owner` ends, and its type; an OPT is read.
+    fn read_record(
+        &mut self,
+        buffer: &[u8],
+        len: usize,
+        owner: usize,
+        section: Section,
+    ) -> Option<(usize, RecordType)> {
         let message = buffer.get(..len)?;
         let at = skip_name(message, owner)?;
         let fixed: &[u8; 10] = message.get(at..)?.first_chunk()?;
@@ -193,7 +252,8 @@ impl Query {
         if end > len {
             return None;
         }
-        if RecordType(u16::from_be_bytes([fixed[0], fixed[1]])) == RecordType::OPT {
+        let rtype = RecordType(u16::from_be_bytes([fixed[0], fixed[1]]));
+        if rtype == RecordType::OPT {
             let seen_before = self.edns.is_some();
             // A faulty OPT is kept as well, so that FORMERR has one too.
             let edns = self.edns.get_or_insert_with(|| {
@@ -208,7 +268,18 @@ impl Query {
                 return None;
             }
         }
-        Some(end)
+        Some((end, rtype))
+    }
+}
+
+/// Whether the engine leaves this message to somebody else: NOTIFY, UPDATE, a question for a transfer, or whatever is
+/// signed with TSIG.
+pub fn is_aside(message: &[u8]) -> bool {
+    let mut query = Query::default();
+    match query.read(message, message.len(), 0) {
+        Reading::Aside => true,
+        Reading::Query => query.asks_for_transfer(),
+        Reading::Drop | Reading::HeaderOnly(_) | Reading::Malformed => false,
     }
 }
 
@@ -296,6 +367,35 @@ mod tests {
         assert!(malformed(parse(&message([1, 0, 0, 1], &[b"\x01x", OPT].concat()))));
         let running_over = &[0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 5, 0, 8, 0, 9, 1];
         assert!(malformed(parse(&message([1, 0, 0, 1], running_over))));
+    }
+
+    const TSIG: &[u8] = &[1, b'k', 0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 1, 0];
+
+    #[test]
+    fn p25_a_tsig_is_the_last_record_and_in_additional() {
+        assert_eq!(parse(&message([1, 0, 0, 1], TSIG)).0, Reading::Aside);
+        assert_eq!(parse(&message([1, 0, 0, 2], &[OPT, TSIG].concat())).0, Reading::Aside);
+        assert_eq!(parse(&message([1, 0, 0, 2], &[TSIG, OPT].concat())).0, Reading::Malformed);
+        assert_eq!(parse(&message([1, 0, 0, 2], &[TSIG, TSIG].concat())).0, Reading::Malformed);
+        assert_eq!(parse(&message([1, 1, 0, 0], TSIG)).0, Reading::Malformed);
+    }
+
+    #[test]
+    fn p24_what_is_no_plain_query_is_left_aside() {
+        let of_type = |rtype: u8, counts| {
+            let mut bytes = message(counts, b"");
+            bytes[16] = rtype;
+            bytes
+        };
+        for (rtype, is) in [(251, true), (252, true), (1, false), (255, false)] {
+            assert_eq!(is_aside(&of_type(rtype, [1, 0, 0, 0])), is, "{rtype}");
+        }
+        for (opcode, is) in [(0, false), (1, false), (2, false), (4, true), (5, true), (6, false)] {
+            let mut bytes = message([1, 0, 0, 0], b"");
+            bytes[2] |= opcode << 3;
+            assert_eq!(is_aside(&bytes), is, "{opcode}");
+        }
+        assert!(!is_aside(&of_type(252, [1, 0, 0, 1])), "malformed");
     }
 
     #[test]

@@ -19,12 +19,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("answer", &["snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
     ("net", &["answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
     ("control", &["answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
+    (
+        "transfer",
+        &["control", "net", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"],
+    ),
     ("admin", &["control", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
     (
         "cli",
         &[
-            "admin", "control", "net", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world",
-            "wire",
+            "admin", "transfer", "control", "net", "answer", "snapshot", "policy", "zone", "health", "geo", "config",
+            "world", "wire",
         ],
     ),
 ];

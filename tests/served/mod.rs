@@ -10,6 +10,7 @@ mod web;
 mod wire;
 
 mod addresses;
+mod asides;
 mod bad_input;
 mod bench;
 mod commands;
