@@ -1,6 +1,6 @@
 //! Who has streams open: caps in all and per client, and which idle one goes when room is needed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// Caps and times of streams.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Streams open at once: well below the 1,024 descriptors that a process gets by default.
+    /// Streams open at once, each a descriptor.
     pub total: usize,
     /// Of them, by one IPv4 address or IPv6 /64.
     pub per_client: usize,
@@ -35,10 +35,13 @@ pub(super) struct Connections {
     table: Mutex<Table>,
 }
 
+/// Each method changes it in one step.
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
-    open: BTreeMap<u64, Entry>,
+    open: HashMap<u64, Entry>,
+    /// Those that are idle, the one that has been for longest first.
+    idle: BTreeSet<(Instant, u64)>,
     by_client: HashMap<IpAddr, usize>,
 }
 
@@ -85,8 +88,7 @@ impl Connections {
         }
         let full = table.open.len() >= self.limits.total;
         if full {
-            let idle = table.open.iter().filter_map(|(&id, entry)| Some((entry.idle_since?, id)));
-            let Some((_, longest)) = idle.min() else { return Admission::Refused };
+            let Some(&(_, longest)) = table.idle.first() else { return Admission::Refused };
             if let Some(entry) = table.remove(longest) {
                 entry.close.cancel();
             }
@@ -95,6 +97,7 @@ impl Connections {
         table.next += 1;
         let close = CancellationToken::new();
         table.open.insert(id, Entry { client, idle_since: Some(now), close: close.clone() });
+        table.idle.insert((now, id));
         *table.by_client.entry(client).or_insert(0) += 1;
         Admission::Admitted { seat: Seat { connections: Arc::clone(self), id, close }, evicted: full }
     }
@@ -119,6 +122,9 @@ impl Connections {
 impl Table {
     fn remove(&mut self, id: u64) -> Option<Entry> {
         let entry = self.open.remove(&id)?;
+        if let Some(since) = entry.idle_since {
+            self.idle.remove(&(since, id));
+        }
         if let Some(count) = self.by_client.get_mut(&entry.client) {
             *count -= 1;
             if *count == 0 {
@@ -127,14 +133,23 @@ impl Table {
         }
         Some(entry)
     }
+
+    fn mark(&mut self, id: u64, idle_since: Option<Instant>) {
+        let Some(entry) = self.open.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut entry.idle_since, idle_since);
+        if let Some(since) = before {
+            self.idle.remove(&(since, id));
+        }
+        if let Some(since) = idle_since {
+            self.idle.insert((since, id));
+        }
+    }
 }
 
 impl Seat {
     /// Says whether the stream waits for a message since `idle_since`, or is at work on one.
     pub(super) fn mark(&self, idle_since: Option<Instant>) {
-        if let Some(entry) = self.connections.table().open.get_mut(&self.id) {
-            entry.idle_since = idle_since;
-        }
+        self.connections.table().mark(self.id, idle_since);
     }
 }
 

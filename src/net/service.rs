@@ -1,5 +1,6 @@
 //! What transports call: bytes in, bytes out.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,6 +11,17 @@ use super::aside::Aside;
 use super::counters::{Counters, count};
 use crate::answer::{Peer, Query, alone, answer_in_place, is_aside};
 use crate::snapshot::{Reader, Readers, Snapshot};
+
+/// Octets of the length before each message of a stream.
+pub(super) const PREFIX: usize = 2;
+/// The longest message that the length can tell.
+pub(super) const MESSAGE_MAX: usize = u16::MAX as usize;
+
+thread_local! {
+    /// Where replies of any length are built before they are copied to what waits with them: a stream that waits holds
+    /// no more than it has to say.
+    static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; MESSAGE_MAX]);
+}
 
 /// Answers messages; the engine in the server, a closure in tests.
 pub trait Service: Send + Sync + 'static {
@@ -192,9 +204,9 @@ impl Turn for Guard<Arc<Snapshot>> {
 
 /// What became of a message on a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// The reply's length.
-    Reply(usize),
+pub(super) enum Outcome<T> {
+    /// The reply, or its length.
+    Reply(T),
     /// It is no plain query: [`Service::aside`] takes it up.
     Aside,
     /// There is no reply.
@@ -210,7 +222,7 @@ pub(super) fn guarded(
     peer: Peer,
     draw: u64,
     out: &mut [u8],
-) -> Outcome {
+) -> Outcome<usize> {
     let Some(place) = out.get_mut(..query.len()) else { return Outcome::Dropped };
     place.copy_from_slice(query);
     let turn = service.turn();
@@ -231,4 +243,28 @@ pub(super) fn guarded(
         Outcome::Dropped => count(&counters.dropped),
     }
     outcome
+}
+
+/// The reply to a message of a stream behind its length, as it goes over the wire.
+pub(super) fn framed_reply(
+    service: &impl Service,
+    counters: &Counters,
+    query: &[u8],
+    peer: Peer,
+    draw: u64,
+) -> Outcome<Vec<u8>> {
+    ROOM.with_borrow_mut(|room| match guarded(service, counters, query, peer, draw, room) {
+        Outcome::Reply(length) => room.get(..length).and_then(framed).map_or(Outcome::Dropped, Outcome::Reply),
+        Outcome::Aside => Outcome::Aside,
+        Outcome::Dropped => Outcome::Dropped,
+    })
+}
+
+/// A message behind its length; `None` for one that is longer than the length can tell.
+pub(super) fn framed(message: &[u8]) -> Option<Vec<u8>> {
+    let length = u16::try_from(message.len()).ok()?;
+    let mut framed = Vec::with_capacity(PREFIX + message.len());
+    framed.extend(length.to_be_bytes());
+    framed.extend(message);
+    Some(framed)
 }

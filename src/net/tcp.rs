@@ -2,7 +2,6 @@
 //! (RFC 7766 section 6.2.1.1), each answered as soon as it is whole.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +14,9 @@ use super::aside::Replies;
 use super::connections::{Admission, Connections, Seat};
 use super::counters::{Counters, count};
 use super::draw::Draw;
-use super::service::{Outcome, Service, guarded};
+use super::service::{Outcome, PREFIX, Service, framed, framed_reply};
 use crate::answer::{Carrier, Peer};
 
-/// Octets of the length before each message.
-const PREFIX: usize = 2;
-/// The longest message that the length can tell.
-const MESSAGE_MAX: usize = u16::MAX as usize;
 /// What is asked of the system at once; a client's usual pipeline fits.
 const READ_STEP: usize = 4096;
 /// When descriptors or memory have run out, the next attempt waits for others to end.
@@ -68,8 +63,9 @@ pub(super) async fn listen<S: Service>(
         let _ = stream.set_nodelay(true);
         let (service, counters, connections, stop) =
             (Arc::clone(&service), Arc::clone(&counters), Arc::clone(&connections), stop.clone());
+        let peer = Peer { address: from.ip(), carrier: Carrier::Stream };
         tokio::spawn(async move {
-            let talk = converse(stream, from.ip(), &*service, &counters, &connections, &seat);
+            let talk = converse(stream, peer, &*service, &counters, &connections, &seat);
             tokio::select! {
                 // How a stream ends is the client's affair.
                 _ = talk => {}
@@ -86,37 +82,30 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Answers one stream until its client ends it, is silent for too long, or takes too long over one message.
+/// Answers one stream, plain or encrypted, until its client ends it, is silent for too long, or takes too long over one
+/// message.
 pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin + Send>(
     mut stream: T,
-    address: IpAddr,
+    peer: Peer,
     service: &impl Service,
     counters: &Counters,
     connections: &Connections,
     seat: &Seat,
 ) -> io::Result<()> {
-    let peer = Peer { address, carrier: Carrier::Stream };
     let patience = connections.limits().message;
     let mut draw = Draw::new();
     let mut received: Vec<u8> = Vec::new();
-    let mut reply = vec![0; PREFIX + MESSAGE_MAX];
     let mut begun: Option<Instant> = None;
     loop {
         let mut taken = 0;
         while let Some(query) = next_message(&received[taken..]) {
             taken += PREFIX + query.len();
             count(&counters.tcp_queries);
-            match guarded(service, counters, query, peer, draw.next(), &mut reply[PREFIX..]) {
-                Outcome::Reply(length) => {
-                    let length = u16::try_from(length).unwrap_or(u16::MAX);
-                    reply[..PREFIX].copy_from_slice(&length.to_be_bytes());
-                    let whole = stream.write_all(&reply[..PREFIX + usize::from(length)]);
-                    in_time(Instant::now() + patience, counters, whole).await?;
-                    count(&counters.tcp_replies);
-                }
+            let mut replies = Framed { stream: &mut stream, patience, counters };
+            match framed_reply(service, counters, query, peer, draw.next()) {
+                Outcome::Reply(reply) => replies.send_framed(&reply).await?,
                 Outcome::Aside => {
                     let Some(aside) = service.aside() else { continue };
-                    let mut replies = Framed { stream: &mut stream, patience, counters, frame: &mut reply };
                     aside.answer(query.to_vec(), peer, &mut replies).await?;
                 }
                 Outcome::Dropped => {}
@@ -156,19 +145,26 @@ struct Framed<'a, T> {
     stream: &'a mut T,
     patience: Duration,
     counters: &'a Counters,
-    frame: &'a mut Vec<u8>,
+}
+
+impl<T: AsyncWrite + Unpin + Send> Framed<'_, T> {
+    async fn send_framed(&mut self, reply: &[u8]) -> io::Result<()> {
+        let whole = async {
+            self.stream.write_all(reply).await?;
+            // An encrypted stream may hold back what the socket did not take.
+            self.stream.flush().await
+        };
+        in_time(Instant::now() + self.patience, self.counters, whole).await?;
+        count(&self.counters.tcp_replies);
+        Ok(())
+    }
 }
 
 #[async_trait::async_trait]
 impl<T: AsyncWrite + Unpin + Send> Replies for Framed<'_, T> {
     async fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        let length = u16::try_from(message.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        self.frame[..PREFIX].copy_from_slice(&length.to_be_bytes());
-        self.frame[PREFIX..PREFIX + message.len()].copy_from_slice(message);
-        let whole = self.stream.write_all(&self.frame[..PREFIX + message.len()]);
-        in_time(Instant::now() + self.patience, self.counters, whole).await?;
-        count(&self.counters.tcp_replies);
-        Ok(())
+        let reply = framed(message).ok_or(io::ErrorKind::InvalidInput)?;
+        self.send_framed(&reply).await
     }
 }
 
@@ -204,6 +200,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::super::connections::Limits;
+    use super::super::service::MESSAGE_MAX;
     use super::*;
 
     struct Running {
