@@ -235,12 +235,18 @@ fn scope_of(reply: &Message) -> Option<u8> {
     }
 }
 
-/// Where a name leads: the steered name's number, or the next name of a plain CNAME.
+/// Where a name leads: the steered name's number, or the next name of a plain CNAME or a DNAME.
 fn lead(snapshot: &Snapshot, owner: &Name, rtype: RecordType) -> Option<(Option<usize>, Option<Name>)> {
     let plan = &snapshot.plan;
     let (mut node, above) = plan.table.closest(&Lowered::new(owner.as_wire(), plan.table.seed()))?;
     if node.cut().is_some() {
         return None;
+    }
+    if let Some(dname) = node.redirect().filter(|_| above > 0) {
+        let follows = rtype != RecordType::CNAME && rtype != RecordType::ANY;
+        let kept = owner.as_wire().len() - node.name_len();
+        let target = [&owner.as_wire()[..kept], dname.first_data()].concat();
+        return Some((None, Some(Name::from_wire(&target).ok().filter(|_| follows)?)));
     }
     if above > 0 {
         node = node.wildcard()?;

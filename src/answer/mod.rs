@@ -2,8 +2,10 @@
 //!
 //! Comes in: one snapshot, one message, what the transport knows of the sender, 64 random bits. Goes out: the length of
 //! the reply, or nothing for what deserves none. Invariant: no allocation, no lock, no I/O, no clock, no health
-//! evaluated; the cost is bounded by the message's length and sixteen links of a CNAME chain.
+//! evaluated; the cost is bounded by the message's length and sixteen links of a chain of
+//! CNAMEs and DNAMEs.
 
+mod chain;
 mod client;
 mod explain;
 mod reply;

@@ -1,8 +1,10 @@
 //! A reply under construction, in the caller's buffer.
 
+use super::resolve::RECORD_FIXED;
 use crate::snapshot::{ReadyRef, Records};
 use crate::wire::edns::{Ecs, Edns, OUR_PAYLOAD, option};
 use crate::wire::message::{HEADER, Query, Rcode, flag};
+use crate::wire::{MAX_NAME, RecordType};
 
 /// Octets of a datagram's reply without EDNS (RFC 1035 section 4.2.1).
 const PLAIN_PAYLOAD: usize = 512;
@@ -118,6 +120,31 @@ impl<'a> Reply<'a> {
         self.len += written;
         self.counts[section as usize] += ready.taken();
         Ok(())
+    }
+
+    /// Appends to the answer the CNAME that a DNAME makes of the name at `owner`, of which the first `kept` octets stay,
+    /// with the DNAME's TTL (RFC 6672 section 3.1). Whether there is such a name: it may be too long.
+    pub(super) fn push_redirected(&mut self, owner: usize, kept: usize, dname: ReadyRef<'_>) -> Result<bool, Full> {
+        let target = dname.first_data();
+        let len = kept + target.len();
+        if len > MAX_NAME {
+            return Ok(false);
+        }
+        let data = self.len + RECORD_FIXED;
+        if data + len > self.room {
+            return Err(Full);
+        }
+        let [pointer_hi, pointer_lo] = (0xc000 | owner as u16).to_be_bytes();
+        let [type_hi, type_lo] = RecordType::CNAME.0.to_be_bytes();
+        let [len_hi, len_lo] = (len as u16).to_be_bytes();
+        let [a, b, c, d] = dname.ttl().to_be_bytes();
+        self.out[self.len..data]
+            .copy_from_slice(&[pointer_hi, pointer_lo, type_hi, type_lo, 0, 1, a, b, c, d, len_hi, len_lo]);
+        self.out.copy_within(owner..owner + kept, data);
+        self.out[data + kept..data + len].copy_from_slice(target);
+        self.len = data + len;
+        self.counts[Section::Answer as usize] += 1;
+        Ok(true)
     }
 
     /// Appends records that carry their owners; whole or not at all.

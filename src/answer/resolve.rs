@@ -1,15 +1,14 @@
-//! From a name to records: the closest encloser, cuts, wildcards, CNAME chains, steered names.
+//! From a name to records: the closest encloser, cuts, wildcards, steered names.
 
+use super::chain::Link;
 use super::client::Client;
 use super::reply::{Full, Reply, Section};
 use crate::snapshot::{Cut, Node, ReadyRef, Snapshot};
 use crate::wire::message::{HEADER, Rcode};
 use crate::wire::{Lowered, RecordType};
 
-/// Links of a CNAME chain at most (protocol 10).
-const MAX_CHAIN: usize = 16;
 /// Octets of a record before its data when the owner is a pointer.
-const RECORD_FIXED: usize = 12;
+pub(super) const RECORD_FIXED: usize = 12;
 
 /// How answering one question ended.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +27,8 @@ pub(super) enum Ending {
 /// need not lie in memory on the straight way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resolution<'a> {
-    snapshot: &'a Snapshot,
-    qtype: RecordType,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) qtype: RecordType,
     client: Client<'a>,
     draw: u64,
 }
@@ -45,10 +44,10 @@ enum Found<'a> {
     NothingByPolicy(u8),
 }
 
-/// Whether the answer ends here or goes on behind an alias: where that lies, and its RRset.
-enum Next<'a> {
+/// Whether the answer ends here or goes on elsewhere: where the link lies that leads there, and the link.
+pub(super) enum Next<'a> {
     End(Ending),
-    Alias(u32, ReadyRef<'a>),
+    Link(u32, Link<'a>),
 }
 
 impl<'a> Resolution<'a> {
@@ -60,7 +59,7 @@ impl<'a> Resolution<'a> {
     /// The part of 2^32 at which RRsets begin their rotation. The picks of W10's and M1's kind take the draw from the top;
     /// rotation takes bits that they hardly see.
     #[inline(always)]
-    fn turn(&self) -> u32 {
+    pub(super) fn turn(&self) -> u32 {
         (self.draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
     }
 
@@ -80,34 +79,19 @@ impl<'a> Resolution<'a> {
     pub(super) fn run(&self, name: &Lowered, reply: &mut Reply<'_>) -> Ending {
         match self.step(name, HEADER, 0, reply) {
             Ok(Next::End(ending)) => ending,
-            Ok(Next::Alias(line, ready)) => self.follow(line, ready, reply).unwrap_or(Ending::Full),
+            Ok(Next::Link(line, link)) => self.follow(name, line, link, reply).unwrap_or(Ending::Full),
             Err(Full) => Ending::Full,
         }
     }
 
-    /// Goes along a chain whose first alias is the question's own.
-    fn follow(&self, mut line: u32, mut alias: ReadyRef<'a>, reply: &mut Reply<'_>) -> Result<Ending, Full> {
-        let mut visited = [0; MAX_CHAIN];
-        let mut owner = HEADER;
-        for links in 0..MAX_CHAIN {
-            if visited[..links].contains(&line) {
-                break;
-            }
-            visited[links] = line;
-            let at = reply.position();
-            reply.push(Section::Answer, alias, owner, self.turn())?;
-            owner = at + RECORD_FIXED;
-            let name = Lowered::new(reply.written(owner), self.snapshot.plan.table.seed());
-            match self.step(&name, owner, links + 1, reply)? {
-                Next::End(ending) => return Ok(ending),
-                Next::Alias(next, ready) => (line, alias) = (next, ready),
-            }
-        }
-        Ok(Ending::Done(Rcode::NoError))
-    }
-
     /// Answers for one name, which stands at `owner` in the reply and to which so many `links` of a chain have led.
-    fn step(&self, name: &Lowered, owner: usize, links: usize, reply: &mut Reply<'_>) -> Result<Next<'a>, Full> {
+    pub(super) fn step(
+        &self,
+        name: &Lowered,
+        owner: usize,
+        links: usize,
+        reply: &mut Reply<'_>,
+    ) -> Result<Next<'a>, Full> {
         let plan = &self.snapshot.plan;
         let done = |rcode| Ok(Next::End(Ending::Done(rcode)));
         let Some((mut node, above)) = plan.table.closest(name) else {
@@ -129,6 +113,9 @@ impl<'a> Resolution<'a> {
             return done(Rcode::NoError);
         }
         reply.authoritative();
+        if let Some(dname) = node.redirect().filter(|_| !exact) {
+            return Ok(Next::Link(node.line, Link::Redirect(dname, node.name_len())));
+        }
         let source = match (exact, node.wildcard()) {
             (true, _) => node,
             (false, Some(wildcard)) => wildcard,
@@ -144,7 +131,7 @@ impl<'a> Resolution<'a> {
             }
             Found::Alias(ready, scope) => {
                 reply.widen_scope(scope);
-                return Ok(Next::Alias(source.line, ready));
+                return Ok(Next::Link(source.line, Link::Alias(ready)));
             }
             Found::Nothing => self.negative(source, false, name, owner, reply)?,
             Found::NothingByPolicy(scope) => {

@@ -49,6 +49,8 @@ codes! {
     CNAME_BESIDE_DATA = "cname-beside-data": "A CNAME beside other data.";
     CNAME_TWICE = "cname-twice": "Two CNAMEs at one name.";
     CNAME_AT_APEX = "cname-at-apex": "A CNAME at the apex of a zone.";
+    DNAME_TWICE = "dname-twice": "Several DNAMEs at one name.";
+    DNAME_BESIDE_NS = "dname-beside-ns": "A DNAME at a delegation.";
     WILDCARD_NS = "wildcard-ns": "A delegation at a wildcard.";
     STEERED_TWICE = "steered-twice": "A type stands both in a name's records and in its route.";
     ZERO_TTL = "zero-ttl": "A TTL of zero on a steered name.";
@@ -86,8 +88,10 @@ codes! {
     MIXED_LATENCY = "mixed-latency": "A latency route that mixes measured and estimated latencies.";
     UNUSED = "unused": "A definition that nothing uses.";
     MISSING_GLUE = "missing-glue": "A name server inside the zone without an address.";
-    TARGET_IS_CNAME = "target-is-cname": "An NS, MX or SRV that points at a CNAME.";
+    TARGET_IS_CNAME = "target-is-cname": "An NS, MX or SRV that points at a CNAME, or below a DNAME.";
     CNAME_LOOP = "cname-loop": "CNAMEs that lead back to themselves.";
+    DNAME_LOOP = "dname-loop": "A DNAME that leads to names below itself.";
+    WILDCARD_DNAME = "wildcard-dname": "A DNAME at a wildcard.";
     HIDDEN_DATA = "hidden-data": "Data below a zone cut or a DNAME, which is never answered.";
     MIXED_TTL = "mixed-ttl": "Records of one owner and type with different TTLs.";
     NO_MEMBER = "no-member": "`shift` was asked for a route or member that does not exist or cannot be edited.";

@@ -211,6 +211,7 @@ impl<'m> Worker<'m> {
             steer: standing.steered.map(|at| task.steers[at]),
             is_apex: standing.is_apex,
             is_cut: standing.is_cut,
+            is_redirect: standing.is_redirect,
             is_unloaded: false,
         };
         self.draft.begin(head, standing.name);

@@ -4,6 +4,8 @@ use crate::wire::RecordType;
 
 /// Octets of a record before its data when the owner is a pointer: owner, type, class, TTL, length.
 pub(super) const FIXED: usize = 12;
+/// Where in that the TTL stands.
+const TTL: usize = 6;
 /// A pointer to the question's name, right behind the header.
 pub(super) const TO_QUESTION: [u8; 2] = [0xc0, 0x0c];
 
@@ -117,6 +119,12 @@ impl<'a> ReadyRef<'a> {
     /// The data of the first record: a CNAME's target.
     pub fn first_data(&self) -> &'a [u8] {
         &self.octets[FIXED..record_len(self.octets)]
+    }
+
+    /// Seconds, of every record.
+    pub fn ttl(&self) -> u32 {
+        let octets = self.octets.get(TTL..).and_then(|rest| rest.first_chunk());
+        octets.map_or(0, |octets| u32::from_be_bytes(*octets))
     }
 }
 

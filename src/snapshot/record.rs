@@ -26,6 +26,8 @@ const IS_UNLOADED: u8 = 2;
 const IS_APEX: u8 = 4;
 /// A flag: a delegation begins here.
 const IS_CUT: u8 = 8;
+/// A flag: a DNAME stands here.
+const IS_REDIRECT: u8 = 16;
 
 /// What a record says beside its RRsets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +40,8 @@ pub(super) struct Head {
     pub(super) is_apex: bool,
     /// Three further RRsets follow: NS and glue.
     pub(super) is_cut: bool,
+    /// One of the RRsets is a DNAME.
+    pub(super) is_redirect: bool,
     /// The apex of a zone that could not be loaded.
     pub(super) is_unloaded: bool,
 }
@@ -61,7 +65,8 @@ impl Draft {
         self.record.extend_from_slice(&head.steer.unwrap_or(NONE).to_le_bytes());
         self.record.extend_from_slice(&NONE.to_le_bytes());
         self.record.push(name.len() as u8);
-        self.record.push(flag(head.is_apex, IS_APEX) | flag(head.is_cut, IS_CUT) | flag(head.is_unloaded, IS_UNLOADED));
+        let zone_side = flag(head.is_apex, IS_APEX) | flag(head.is_unloaded, IS_UNLOADED);
+        self.record.push(zone_side | flag(head.is_cut, IS_CUT) | flag(head.is_redirect, IS_REDIRECT));
         self.record.extend_from_slice(&0u16.to_le_bytes());
         self.record.extend_from_slice(name);
         self.record[HEAD..].make_ascii_lowercase();
@@ -197,7 +202,11 @@ impl<'a> Record<'a> {
         self.flags() & IS_APEX != 0
     }
 
-    /// No apex, no delegation, no child `*`.
+    pub(super) fn is_redirect(self) -> bool {
+        self.flags() & IS_REDIRECT != 0
+    }
+
+    /// No apex, no delegation, no DNAME, no child `*`.
     #[inline]
     pub(super) fn is_common(self) -> bool {
         self.flags() & !IS_ALIAS == 0 && self.wildcard().is_none()

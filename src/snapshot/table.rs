@@ -167,7 +167,8 @@ impl<'a> Node<'a> {
         Negative { apex_len: ends.apex_len.into(), soa, by_policy }
     }
 
-    /// Nothing stands here that few names have: it is no apex, no cut, and no wildcard is below it.
+    /// Nothing stands here that few names have: it is no apex, no cut, has no DNAME, and no wildcard is
+    /// below it.
     #[inline]
     pub fn is_common(&self) -> bool {
         self.record.is_common()
@@ -204,6 +205,11 @@ impl<'a> Node<'a> {
     /// A delegation begins here.
     pub fn cut(&self) -> Option<Cut<'a>> {
         self.record.cut()
+    }
+
+    /// The DNAME that leads names below this one elsewhere (RFC 6672).
+    pub fn redirect(&self) -> Option<ReadyRef<'a>> {
+        if self.record.is_redirect() { self.rrset(RecordType::DNAME) } else { None }
     }
 
     /// The parent zone's view of an apex that is ours too: DS is asked there (RFC 4035 section 3.1.4.1).

@@ -24,6 +24,8 @@ pub enum Rcode {
     NotImp = 4,
     /// Refused.
     Refused = 5,
+    /// A name that is too long would come of a DNAME (RFC 6672 section 2.2).
+    YxDomain = 6,
     /// Not authoritative for the zone (RFC 2136), or not signed as it has to be (RFC 8945).
     NotAuth = 9,
     /// A version of EDNS that is not spoken here.

@@ -14,6 +14,7 @@ mod rtype;
 pub mod text;
 
 pub use lowered::Lowered;
+pub(crate) use name::MAX_NAME;
 pub use name::{Name, NameError};
 pub use name_ref::NameRef;
 pub use records::{OwnerRef, RdataRef, Records, RecordsBuilder, RecordsIndex, RrsetRef};

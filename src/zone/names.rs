@@ -76,6 +76,17 @@ const WILDCARD: u16 = 1 << 6;
 const APEX: u16 = 1 << 7;
 /// It has a child `*`.
 const PARENT: u16 = 1 << 8;
+/// It has a DNAME: what lies below it is elsewhere (RFC 6672).
+const REDIRECT: u16 = 1 << 9;
+
+/// What stands above a name and hides its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hiding {
+    /// A cut or another zone, which has the name: data here may be glue.
+    Zone,
+    /// A DNAME: the name is not here at all.
+    Redirect,
+}
 
 /// A name that exists, or that a zone within this one has as its apex.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +105,8 @@ pub struct Standing<'z> {
     pub steered: Option<usize>,
     /// A delegation begins here.
     pub is_cut: bool,
+    /// A DNAME stands here: names below are elsewhere.
+    pub is_redirect: bool,
     /// Its records.
     owner: Option<OwnerRef<'z>>,
 }
@@ -157,24 +170,45 @@ impl<'z> Names<'z> {
     }
 
     /// Tells glue from what can be asked. Of the apex of a zone within, that is DS at least, whatever this zone says there.
+    /// What lies below a DNAME is neither: those names are elsewhere.
     fn hide(&mut self) {
-        let any = self.entries.iter().any(|entry| entry.flags & (CUT | WITHIN) != 0);
+        let any = self.entries.iter().any(|entry| entry.flags & (CUT | WITHIN | REDIRECT) != 0);
+        let below = if self.redirects_all() { u16::MAX } else { DEEP | WITHIN };
         for number in 0..self.entries.len() {
             let entry = self.entries[number];
-            if entry.flags & (OWNER | WITHIN) != 0 {
-                let hidden = any && entry.flags & (DEEP | WITHIN) != 0 && self.is_hidden(self.name(entry));
-                self.entries[number].flags |= if hidden { GLUE } else { STANDS };
+            if entry.flags & (OWNER | WITHIN) == 0 {
+                continue;
+            }
+            let hiding = if any && entry.flags & below != 0 { self.hiding(self.name(entry)) } else { None };
+            let flags = &mut self.entries[number].flags;
+            match hiding {
+                None => *flags |= STANDS,
+                Some(Hiding::Zone) => *flags |= GLUE,
+                Some(Hiding::Redirect) => *flags &= !OWNER,
             }
         }
     }
 
-    /// Whether a cut or another zone lies above this name.
-    fn is_hidden(&self, name: &'z [u8]) -> bool {
-        self.above(name).any(|skip| {
+    /// Whether a DNAME stands at the apex, above all else.
+    fn redirects_all(&self) -> bool {
+        self.entries[0].flags & REDIRECT != 0
+    }
+
+    /// What hides a name: the highest that lies above it.
+    fn hiding(&self, name: &'z [u8]) -> Option<Hiding> {
+        if self.redirects_all() && name.len() > self.zone.apex.as_wire().len() {
+            return Some(Hiding::Redirect);
+        }
+        let found = self.above(name).filter_map(|skip| {
             let above = &name[skip..];
-            let found = self.find(self.hash(above), above);
-            found.is_some_and(|found| self.entries[found as usize].flags & (CUT | WITHIN) != 0)
-        })
+            let found = self.find(self.hash(above), above)?;
+            match self.entries[found as usize].flags & (CUT | WITHIN | REDIRECT) {
+                0 => None,
+                REDIRECT => Some(Hiding::Redirect),
+                _ => Some(Hiding::Zone),
+            }
+        });
+        found.last()
     }
 
     fn reach_all(&mut self) {
@@ -202,7 +236,7 @@ impl<'z> Names<'z> {
     fn steer(&mut self) {
         for (at, steered) in self.zone.steered.iter().enumerate() {
             let name = steered.owner.as_wire();
-            if !steered.owner.is_within(&self.zone.apex) || self.is_hidden(name) {
+            if !steered.owner.is_within(&self.zone.apex) || self.hiding(name).is_some() {
                 continue;
             }
             let hash = self.hash(name);
@@ -226,6 +260,9 @@ impl<'z> Names<'z> {
     fn fill_between(&mut self) {
         for (at, name) in self.within.between.iter().enumerate() {
             let name = name.as_wire();
+            if self.hiding(name).is_some() {
+                continue;
+            }
             let hash = self.hash(name);
             match self.find(hash, name) {
                 Some(found) => self.entries[found as usize].flags |= STANDS,
@@ -313,6 +350,7 @@ impl<'z> Names<'z> {
             is_near_wildcard: entry.flags & (WILDCARD | PARENT) != 0,
             steered: steered.map(|found| self.steered[found].1 as usize),
             is_cut: shows && entry.flags & CUT != 0,
+            is_redirect: shows && entry.flags & (CUT | REDIRECT) == REDIRECT,
             owner: shows.then(|| self.zone.records.owner_at(entry.at)),
         })
     }
@@ -370,6 +408,9 @@ fn judge(zone: &Zone, entry: &mut Entry, lowered: &mut Lowered) {
     let apex = zone.apex.as_wire().len();
     lowered.read(name, 0, name.len());
     entry.hash = tag(lowered.hash());
+    if owner.rrset(RecordType::DNAME).is_some() {
+        entry.flags |= REDIRECT;
+    }
     if name.len() == apex {
         entry.flags |= APEX;
         return;
@@ -476,6 +517,52 @@ mod tests {
             (Some(2), Some(0), None)
         );
         assert!(names.cut(&of("ns.example")).is_none() && of("example").is_apex);
+    }
+
+    #[test]
+    fn p11_names_below_a_dname_are_not_here_and_are_no_glue() {
+        let (dname, ns, below) = (name("elsewhere"), name("ns.example"), name("ns.d.example"));
+        let inner = name("a.b.d.example");
+        let records: &[(&str, RecordType, &[u8])] = &[
+            ("example", RecordType::NS, ns.as_wire()),
+            ("ns.example", RecordType::A, &[1; 4]),
+            ("d.example", RecordType::A, &[2; 4]),
+            ("d.example", RecordType::DNAME, dname.as_wire()),
+            ("ns.d.example", RecordType::A, &[3; 4]),
+            ("x.y.d.example", RecordType::NS, dname.as_wire()),
+            ("sub.example", RecordType::NS, below.as_wire()),
+            // Below a cut a DNAME is not ours.
+            ("e.sub.example", RecordType::DNAME, dname.as_wire()),
+        ];
+        let zone_of = |records: &[(&str, RecordType, &[u8])]| zone(records, &["s.d.example"]);
+        let (plain, between) = (zone_of(records), [name("b.d.example")]);
+        let apexes = [&inner];
+        let within = Within { apexes: &apexes, between: &between };
+        let names = Names::of(&plain, within, 7);
+        assert_eq!(found(&names), ["d.example.", "example.", "ns.example.", "sub.example."]);
+        let of = |text: &str| {
+            let found = names.find(names.hash(name(text).as_wire()), name(text).as_wire());
+            names.standing(found.unwrap() as usize).unwrap()
+        };
+        assert!(of("D.example").is_redirect && !of("sub.example").is_redirect && !of("example").is_redirect);
+        assert_eq!(of("d.example").rrsets().count(), 2);
+        let cut = names.cut(&of("sub.example")).unwrap();
+        assert!(cut.in_domain.is_empty() && cut.sibling.is_empty(), "a name below a DNAME has no address here");
+        let mut all = records.to_vec();
+        all.insert(1, ("example", RecordType::DNAME, dname.as_wire()));
+        let all = zone_of(&all);
+        let names = Names::of(&all, within, 7);
+        assert_eq!(found(&names), ["example."]);
+        assert!(names.standing(0).unwrap().is_redirect);
+    }
+
+    #[test]
+    fn p12_names_between_a_cut_and_a_zone_below_it_are_the_cuts() {
+        let zone = zone(&[("sub.example", RecordType::NS, name("ns.elsewhere").as_wire())], &[]);
+        let (inner, between) = (name("a.b.sub.example"), [name("sub.example"), name("b.sub.example")]);
+        let within = Within { apexes: &[&inner], between: &between };
+        let names = Names::of(&zone, within, 7);
+        assert_eq!(found(&names), ["example.", "sub.example."]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod data;
 mod edns;
 mod loading;
 mod messages;
+mod redirects;
 mod size;
 mod wildcards;
 

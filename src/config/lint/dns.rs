@@ -45,6 +45,9 @@ pub(super) fn lint(findings: &mut Findings, zone: &ZoneData) {
             .label("a delegation needs a name of its own")
             .help("delegate each name, or answer the wildcard from this zone");
     }
+    for number in judge.numbers(DNAME) {
+        judge.dname(findings, number, apex);
+    }
     judge.find_cuts(apex);
     for number in judge.numbers(POINTER) {
         judge.pointers(findings, number);
@@ -146,6 +149,38 @@ impl<'z> Judge<'z> {
         }
     }
 
+    /// One stands at a name, and no delegation with it (RFC 6672 sections 2.3, 2.4).
+    fn dname(&self, findings: &mut Findings, number: usize, apex: Option<usize>) {
+        let zone = self.zone;
+        let Some(dname) = zone.rrset(number, RecordType::DNAME) else { return };
+        let (owner, site) = (dname.rrset.owner, zone.set_site(dname));
+        if dname.rrset.rdata.len() > 1 {
+            findings
+                .error(zone.spots.record(dname.first + 1), code::DNAME_TWICE, format!("`{owner}` has several DNAMEs"))
+                .label("a name has at most one")
+                .help("leave one of them");
+        }
+        if let Some(ns) = zone.rrset(number, RecordType::NS).filter(|_| Some(number) != apex) {
+            findings
+                .error(site, code::DNAME_BESIDE_NS, format!("`{owner}` has a DNAME and is delegated"))
+                .label("belongs into the zone that is delegated")
+                .related(zone.set_site(ns), "NS is here")
+                .help("leave one of them out");
+        }
+        if owner.is_wildcard() {
+            findings
+                .warning(site, code::WILDCARD_DNAME, format!("`{owner}` is a wildcard with a DNAME"))
+                .label("names that the wildcard covers are not led on (RFC 6672 section 3.3)")
+                .help(format!("put the DNAME at `{}`", owner.parent().unwrap_or(owner)));
+        }
+        if targets(dname).any(|(target, _)| target.is_within(owner)) {
+            findings
+                .warning(site, code::DNAME_LOOP, format!("the DNAME of `{owner}` leads to names below itself"))
+                .label("they never end")
+                .help("name a target elsewhere");
+        }
+    }
+
     /// Marks cuts, and the names of servers.
     fn find_cuts(&mut self, apex: Option<usize>) {
         for number in self.numbers(NS | DNAME) {
@@ -186,7 +221,18 @@ impl<'z> Judge<'z> {
             let (owner, rtype) = (placed.rrset.owner, placed.rrset.rtype);
             for (target, record) in targets(placed).filter(|(target, _)| target.is_within(zone.apex.view())) {
                 let here = zone.number(target);
-                if here.is_some_and(|here| self.has(here, CNAME)) {
+                let dname = self.cut_above(target).filter(|&cut| self.has(cut, DNAME));
+                if let Some(dname) = dname {
+                    findings
+                        .warning(
+                            zone.spots.record(record),
+                            code::TARGET_IS_CNAME,
+                            format!("{rtype} of `{owner}` points below a DNAME"),
+                        )
+                        .label(format!("`{target}` is a CNAME that the DNAME makes (RFC 2181 section 10.3)"))
+                        .related(zone.owner_site(dname), format!("`{}` has a DNAME", self.name(dname)))
+                        .help("name what that leads to");
+                } else if here.is_some_and(|here| self.has(here, CNAME)) {
                     findings
                         .warning(
                             zone.spots.record(record),
@@ -242,6 +288,10 @@ impl<'z> Judge<'z> {
         let at_delegation = above.is_none() && is_cut.is_some();
         let Some(cut) = above.or(is_cut) else { return };
         let below_dname = self.has(cut, DNAME);
+        if at_delegation && below_dname {
+            // Told as an error.
+            return;
+        }
         let is_server = number.is_some_and(|number| self.has(number, SERVER));
         let glue = |rtype| matches!(rtype, RecordType::A | RecordType::AAAA) && is_server;
         let is_seen =
