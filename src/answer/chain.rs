@@ -2,7 +2,7 @@
 
 use super::reply::{Full, Reply, Section};
 use super::resolve::{Ending, Next, RECORD_FIXED, Resolution};
-use crate::snapshot::ReadyRef;
+use crate::snapshot::{ReadyRef, Turn};
 use crate::wire::message::{HEADER, Rcode};
 use crate::wire::{Lowered, RecordType};
 
@@ -33,12 +33,9 @@ impl Trail {
         self.lines[..self.links].contains(&line)
     }
 
-    /// Whether this link was taken before: all names of a wildcard share one CNAME, but names below a DNAME have one each.
-    fn has(&self, line: u32, link: Link<'_>, name: u64) -> bool {
-        match link {
-            Link::Alias(_) => self.has_line(line),
-            Link::Redirect(..) => self.names[..self.links].contains(&name),
-        }
+    /// Whether a link of this name was taken before. A wildcard's CNAME or a DNAME may serve several names of one chain.
+    fn has(&self, name: u64) -> bool {
+        self.names[..self.links].contains(&name)
     }
 
     fn add(&mut self, line: u32, name: u64) {
@@ -63,7 +60,7 @@ impl<'a> Resolution<'a> {
         let mut trail = Trail::default();
         let (mut owner, mut octets, mut hash) = (HEADER, name.octets(), name.hash());
         for links in 1..=MAX_CHAIN {
-            if trail.has(line, link, hash) {
+            if trail.has(hash) {
                 break;
             }
             let mut at = reply.position();
@@ -72,7 +69,7 @@ impl<'a> Resolution<'a> {
                 Link::Redirect(dname, owner_len) => {
                     let kept = octets - owner_len;
                     if !trail.has_line(line) {
-                        reply.push(Section::Answer, dname, owner + kept, 0)?;
+                        reply.push(Section::Answer, dname, owner + kept, Turn::NONE)?;
                     }
                     at = reply.position();
                     if !reply.push_redirected(owner, kept, dname)? {
