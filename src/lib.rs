@@ -5,7 +5,8 @@
 //!
 //! [`world`] and [`wire`] know tables and octets and nothing else. [`config`] turns files into the
 //! [`Model`](config::Model): what was written becomes what is meant, or a list of faults with their places.
-//! [`geo`] knows where addresses are, [`zone`] what names a zone has, [`health`] which endpoints are up. [`policy`] is
+//! [`geo`] knows where addresses are, [`zone`] what names a zone has, [`health`] which endpoints are up, [`secondary`] what primaries say of
+//! their zones. [`policy`] is
 //! the eight policies as pure functions. [`snapshot`] compiles all of that into one immutable
 //! [`Snapshot`](snapshot::Snapshot), and [`answer`] turns query octets into reply octets with nothing but a snapshot.
 //! [`net`] has the sockets, [`control`] the running state, [`transfer`] what zones are exchanged with other servers by,
@@ -39,6 +40,7 @@ pub mod geo;
 pub mod health;
 pub mod net;
 pub mod policy;
+pub mod secondary;
 pub mod snapshot;
 pub mod transfer;
 pub mod wire;

@@ -30,6 +30,29 @@ pub(super) fn render(status: &Status, differences: u64, now: SystemTime) -> Stri
     for zone in &status.zones {
         text.sample("zone_serial", &[("zone", &zone.apex)], zone.serial);
     }
+    text.family("secondary_serial", "gauge", "The serial that a secondary zone holds; absent while it is not served.");
+    for zone in &status.secondaries {
+        if let Some(serial) = zone.serial {
+            text.sample("secondary_serial", &[("zone", &zone.apex)], serial);
+        }
+    }
+    text.family("secondary_last_check_seconds", "gauge", "When a primary last said that the zone is current.");
+    for zone in &status.secondaries {
+        if let Some(when) = zone.last_check {
+            text.sample("secondary_last_check_seconds", &[("zone", &zone.apex)], when);
+        }
+    }
+    text.family("secondary_expires_seconds", "gauge", "When the zone is no longer served unless a primary is reached.");
+    for zone in &status.secondaries {
+        if let Some(when) = zone.expires {
+            text.sample("secondary_expires_seconds", &[("zone", &zone.apex)], when);
+        }
+    }
+    text.family("secondary_ok", "gauge", "1 when the last attempt to reach a primary succeeded.");
+    for zone in &status.secondaries {
+        let is_ok = zone.serial.is_some() && zone.last_failure.is_none();
+        text.sample("secondary_ok", &[("zone", &zone.apex)], u8::from(is_ok));
+    }
     text.family("endpoint_up", "gauge", "1 when the endpoint may be answered: up, unchecked, not drained.");
     for endpoint in &status.endpoints {
         let is_up = matches!(endpoint.state, EndpointState::Up | EndpointState::Unchecked);
@@ -125,6 +148,10 @@ mod tests {
             "rhumb_probe_up{endpoint=\"example.com/frankfurt\",check=\"example.com/http\",subject=\"127.0.0.1\"} 0",
             "rhumb_probe_certificate_days{endpoint=\"example.com/paris\",check=\"example.com/http\",subject=\"127.0.0.1\"} 12",
             "rhumb_geo_database_age_seconds{file=\"city.mmdb\"} 100",
+            "rhumb_secondary_serial{zone=\"example.net\"} 7",
+            "rhumb_secondary_last_check_seconds{zone=\"example.net\"} 2000000000",
+            "rhumb_secondary_expires_seconds{zone=\"example.net\"} 2000086400",
+            "rhumb_secondary_ok{zone=\"example.net\"} 1",
             "rhumb_queries_udp_total 41",
             "rhumb_explain_differences_total 2",
         ] {

@@ -39,6 +39,15 @@ pub(super) fn some_status() -> Status {
         started: 1_999_999_000,
         listening: vec!["127.0.0.1:5300".into()],
         zones: Vec::new(),
+        secondaries: vec![SecondaryStatus {
+            apex: "example.net".into(),
+            serial: Some(7),
+            primary: Some("192.0.2.1:53".into()),
+            last_check: Some(2_000_000_000),
+            last_failure: None,
+            failed: None,
+            expires: Some(2_000_086_400),
+        }],
         endpoints: vec![
             endpoint("example.com/frankfurt", EndpointState::Down, "down"),
             endpoint("example.com/paris", EndpointState::Unchecked, "unchecked"),

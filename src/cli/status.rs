@@ -72,6 +72,7 @@ struct Seen {
     started: u64,
     listening: Vec<String>,
     zones: Vec<SeenZone>,
+    secondaries: Vec<SeenSecondary>,
     endpoints: Vec<SeenEndpoint>,
     drains: Vec<SeenDrain>,
     forced: Vec<String>,
@@ -87,6 +88,18 @@ struct SeenZone {
     serial: u32,
     names: usize,
     steered: usize,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SeenSecondary {
+    apex: String,
+    serial: Option<u32>,
+    primary: Option<String>,
+    last_check: Option<u64>,
+    last_failure: Option<String>,
+    failed: Option<u64>,
+    expires: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -171,6 +184,9 @@ fn render(seen: &Seen, output: &Output, now: SystemTime) -> String {
         }
         let _ = write!(text, "\n{}", zones.render(output, ""));
     }
+    if !seen.secondaries.is_empty() {
+        let _ = write!(text, "\n{}", secondaries(&seen.secondaries, now).render(output, ""));
+    }
     if !seen.endpoints.is_empty() {
         let _ = write!(text, "\n{}", endpoints(seen, now).render(output, ""));
     }
@@ -187,6 +203,30 @@ fn load(load: &SeenLoad, now: SystemTime) -> (Tone, String) {
         (_, _, true) => (Tone::Bad, format!("refused, {when}; the last good copy of the files is served")),
         _ => (Tone::Bad, format!("refused, {when}; what was loaded before is served")),
     }
+}
+
+/// One line a zone that is transferred from a primary.
+fn secondaries(zones: &[SeenSecondary], now: SystemTime) -> Table {
+    let mut table = Table::default();
+    let head = ["secondary", "serial", "primary", "checked", "expires", ""];
+    table.row(head.map(|text| (Tone::Faint, text.to_owned())));
+    for zone in zones {
+        let serial =
+            zone.serial.map_or((Tone::Bad, "not served".to_owned()), |serial| (Tone::Good, serial.to_string()));
+        let failure = zone.last_failure.as_ref().map(|failure| match zone.failed {
+            Some(failed) => format!("failed {}: {}", clock::ago(failed, now), printable(failure)),
+            None => printable(failure),
+        });
+        table.row([
+            (Tone::Strong, zone.apex.clone()),
+            serial,
+            (Tone::Plain, zone.primary.clone().unwrap_or_default()),
+            (Tone::Plain, zone.last_check.map_or_else(|| "never".to_owned(), |when| clock::ago(when, now))),
+            (Tone::Plain, zone.expires.map_or_else(String::new, |when| clock::until(when, now))),
+            (Tone::Wary, failure.unwrap_or_default()),
+        ]);
+    }
+    table
 }
 
 /// One line an endpoint, and a further one for each further probe.

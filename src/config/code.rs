@@ -37,6 +37,7 @@ codes! {
     NAME_TWICE = "name-twice": "Two shared files define the same name.";
     SHADOWED_NAME = "shadowed-name": "A zone defines a name that a shared file or rhumb itself defines.";
     SHARED_KEY = "shared-key": "A key that belongs to a zone stands in a shared file.";
+    SECONDARY_KEY = "secondary-key": "A key that means nothing in a zone that is transferred from a primary.";
     UNKNOWN_ENDPOINT = "unknown-endpoint": "No endpoint of this name.";
     UNKNOWN_ROUTE = "unknown-route": "No route of this name.";
     UNKNOWN_CHECK = "unknown-check": "No check of this name.";

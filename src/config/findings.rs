@@ -117,6 +117,15 @@ impl Findings {
         self.list[mark..].to_vec()
     }
 
+    /// Takes back what was found since then and is not worth telling.
+    pub(crate) fn retain_since(&mut self, mark: usize, keep: impl Fn(&Diagnostic) -> bool) {
+        let later = self.list.split_off(mark);
+        let is_error = |(_, found): &&(Option<Site>, Diagnostic)| found.severity == Severity::Error;
+        self.errors -= later.iter().filter(is_error).count();
+        let kept: Vec<_> = later.into_iter().filter(|(_, found)| keep(found)).collect();
+        self.repeat(&kept);
+    }
+
     /// What was found of a file in an earlier load and is true in this one.
     pub(crate) fn repeat(&mut self, found: &[(Option<Site>, Diagnostic)]) {
         self.errors += found.iter().filter(|(_, found)| found.severity == Severity::Error).count();

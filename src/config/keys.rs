@@ -97,6 +97,16 @@ pub(crate) static ZONE: Section = Section {
             Kind::Text("a path"),
             "A master file as the base, relative to this file; `[records]` are added to it.",
         ),
+        key(
+            "primary",
+            Kind::List(&Kind::Either(&[Kind::Text(PRIMARY_ADDRESS), Kind::Section(&PRIMARY)])),
+            "Where the zone is transferred from: this is a secondary zone. `[records]` and routes are laid over it.",
+        ),
+        key(
+            "update",
+            Kind::Section(&UPDATE),
+            "Who may change the zone's plain records by UPDATE (RFC 2136). Without it nobody.",
+        ),
         key("soa", Kind::Section(&SOA), "Start of authority."),
         key(
             "records",
@@ -116,6 +126,42 @@ pub(crate) static ZONE: Section = Section {
 
 const LOCATION: Kind =
     Kind::Text("`default`, or one of `continent:` `country:` `subdivision:` `asn:` `net:` `place:` with its value");
+
+const PRIMARY_ADDRESS: &str = "an address such as `192.0.2.1:53`, or without a port";
+const KEY_NAME: Kind = Kind::Text("a TSIG key's name");
+
+pub(crate) static PRIMARY: Section = Section {
+    title: "a primary",
+    doc: "A server that a secondary zone is transferred from.",
+    records: false,
+    keys: &[
+        key("address", Kind::Text(PRIMARY_ADDRESS), "Where it answers, over TCP.").required(),
+        key("key", KEY_NAME, "The TSIG key that is used with it."),
+    ],
+};
+
+pub(crate) static UPDATE: Section = Section {
+    title: "[update]",
+    doc: "Who may change the zone's plain records. Names that a route answers are never changed.",
+    records: false,
+    keys: &[key(
+        "keys",
+        Kind::List(&Kind::Either(&[KEY_NAME, Kind::Section(&GRANT)])),
+        "TSIG keys whose holders may change everything, or as much as is said with each.",
+    )
+    .required()],
+};
+
+pub(crate) static GRANT: Section = Section {
+    title: "a key in [update]",
+    doc: "What the holder of a key may change.",
+    records: false,
+    keys: &[
+        key("key", KEY_NAME, "The TSIG key.").required(),
+        key("names", Kind::List(&Kind::Text("a domain name")), "At and below these names only, relative to the zone."),
+        key("types", Kind::List(&Kind::Text("a record type")), "Records of these types only."),
+    ],
+};
 
 pub(crate) static SOA: Section = Section {
     title: "[soa]",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use super::content::{Contents, Held, Laid};
 use super::files::{self, Files, Known};
 use super::findings::{Findings, Paths, Site};
 use super::model::Server;
@@ -17,6 +18,7 @@ use super::progress::Progress;
 use super::source::Source;
 use super::spec::Unit;
 use super::{Diagnostic, Loaded, Overrides, Wanted, lay_over, resolve, server_file};
+use crate::wire::Name;
 
 /// Numbers of files that are gone are given up when there are so many times more of them than files.
 const FORGET: usize = 4;
@@ -30,6 +32,8 @@ pub struct Loader {
     paths: Paths,
     known: HashMap<PathBuf, Known>,
     units: HashMap<PathBuf, Remembered>,
+    contents: Contents,
+    laid: HashMap<Name, Laid>,
 }
 
 /// What a file without a fault meant, with what it imports.
@@ -53,6 +57,16 @@ impl Loader {
     /// How many threads may read one large file from now on; 0 is one a core.
     pub fn set_threads(&mut self, threads: usize) {
         self.threads = threads;
+    }
+
+    /// What zones hold beside their files, for this load and those that follow.
+    pub fn contents_mut(&mut self) -> &mut Contents {
+        &mut self.contents
+    }
+
+    /// See [`Self::contents_mut`].
+    pub fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     /// As [`load`](super::load) and [`load_keeping`](super::load_keeping), doing only what the last load has not done.
@@ -86,7 +100,10 @@ impl Loader {
         units.sort_by(|(a, _), (b, _)| findings.path(a.file).cmp(findings.path(b.file)));
         let (units, modified): (Vec<_>, Vec<_>) = units.into_iter().unzip();
 
-        let model = resolve::resolve(&mut findings, &units, &modified, &broken, server, latencies);
+        let before = std::mem::take(&mut self.laid);
+        let mut held = Held { contents: &self.contents, before, laid: HashMap::new() };
+        let model = resolve::resolve(&mut findings, &units, &modified, &broken, server, latencies, &mut held);
+        self.laid = held.laid;
         let model = (findings.count() == 0).then_some(model);
         let sources = files.into_sources();
         let (diagnostics, paths) = findings.finish();

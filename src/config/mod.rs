@@ -12,6 +12,7 @@ pub mod edit;
 pub mod model;
 pub mod schema;
 
+mod content;
 mod files;
 mod findings;
 mod keys;
@@ -31,6 +32,8 @@ mod walk;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+pub use content::{Change, Changes, Content, Contents, LaidSet, complete, faults};
+pub(crate) use content::{rebuild, same};
 pub use diagnostic::{Diagnostic, Severity};
 pub use loader::Loader;
 pub use model::Model;

@@ -4,9 +4,11 @@
 //! Invariants: ids index the vector of their kind; routes form no loop and are at most 16 deep (T6); every
 //! list keeps the order of the file, since ties go to the member listed first (G8).
 
+mod ground;
 mod server;
+mod soa;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -18,7 +20,9 @@ use ipnet::IpNet;
 use crate::wire::{Name, RecordType, Records};
 use crate::world::{Continent, CountryCode, LatLon, SubdivisionCode};
 
+pub use ground::{Grant, Ground, Origin, Primary};
 pub use server::{AdminAddress, Limits, Prefer, ReloadUnit, Server, Transport};
+pub use soa::{Soa, precedes};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -59,8 +63,12 @@ pub struct Model {
     pub server: Server,
     /// In the order of their file names. A zone that a load leaves as it was is the same one as before.
     pub zones: Vec<Arc<Zone>>,
-    /// Apexes of zones whose files are faulty and were never whole: asked for them, the server says so (protocol 5).
+    /// Apexes of zones whose files are faulty and were never whole, and of secondary zones that were not transferred yet
+    /// or too long ago: asked for them, the server says so (protocol 5).
     pub unloaded: Vec<Name>,
+    /// Zones that hold more than their files say, in the order of their files; those of them that can be served are
+    /// among `zones`.
+    pub grounds: Vec<Arc<Ground>>,
     /// Of all files.
     pub endpoints: Vec<Endpoint>,
     /// Of all files, anonymous ones (`endpoints = [..]` on a member) included.
@@ -89,6 +97,25 @@ impl Model {
         &self.checks[id.index()]
     }
 
+    /// The types that a route's tree answers, last resorts included. Trees share branches, so that a route may be met by
+    /// very many ways: it counts once.
+    pub fn types_below(&self, root: RouteId) -> BTreeSet<RecordType> {
+        let mut types = BTreeSet::new();
+        let mut routes = vec![root];
+        let mut met = HashSet::from([root]);
+        while let Some(id) = routes.pop() {
+            let route = self.route(id);
+            for target in route.members.iter().map(|member| member.target).chain(route.last_resort) {
+                match target {
+                    Target::Endpoint(endpoint) => types.extend(self.endpoint(endpoint).records.iter().map(|r| r.rtype)),
+                    Target::Route(below) if met.insert(below) => routes.push(below),
+                    Target::Route(_) => {}
+                }
+            }
+        }
+        types
+    }
+
     /// The probe of an id.
     pub fn probe(&self, id: ProbeId) -> &Probe {
         &self.probes[id.index()]
@@ -109,35 +136,6 @@ pub struct Zone {
     pub records: Arc<Records>,
     /// Names that a route answers.
     pub steered: Vec<Steered>,
-}
-
-/// Start of authority (RFC 1035 section 3.3.13). Times are in seconds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Soa {
-    /// The record's own TTL.
-    pub ttl: u32,
-    /// Primary name server.
-    pub mname: Name,
-    /// Mailbox.
-    pub rname: Name,
-    /// As given, else the newest modification time of the zone's files.
-    pub serial: u32,
-    /// Refresh.
-    pub refresh: u32,
-    /// Retry.
-    pub retry: u32,
-    /// Expire.
-    pub expire: u32,
-    /// TTL of negative answers (RFC 2308).
-    pub minimum: u32,
-}
-
-impl Soa {
-    /// Of a file that has none.
-    pub(crate) fn none() -> Self {
-        let root = Name::root();
-        Self { ttl: 0, mname: root.clone(), rname: root, serial: 0, refresh: 0, retry: 0, expire: 0, minimum: 0 }
-    }
 }
 
 /// A name that a route answers.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::findings::{FileId, Site, Written};
-use super::model::{AllDown, CheckKind, NoMatch, Policy, Soa, Status};
+use super::model::{AllDown, CheckKind, NoMatch, Origin, Policy, Soa, Status};
 use crate::wire::{Name, RecordType, Records};
 use crate::world::LatLon;
 
@@ -21,11 +21,23 @@ pub(crate) struct Unit {
     /// Whether the serial is the time of the newest file, since nobody gives one.
     pub(crate) is_serial_of_time: bool,
     pub(crate) records: Arc<Records>,
+    /// Where more of the zone comes from than its files say.
+    pub(crate) origin: Option<OriginSpec>,
     pub(crate) steered: Vec<SteeredSpec>,
     pub(crate) endpoints: Vec<EndpointSpec>,
     pub(crate) checks: Vec<CheckSpec>,
     pub(crate) places: Vec<PlaceSpec>,
     pub(crate) routes: Vec<RouteSpec>,
+}
+
+/// Where more of a zone comes from than its files say.
+#[derive(Debug)]
+pub(crate) struct OriginSpec {
+    pub(crate) origin: Origin,
+    /// The key that says so.
+    pub(crate) site: Site,
+    /// TSIG keys that it names.
+    pub(crate) keys: Vec<Written<Name>>,
 }
 
 /// A name that a route answers.

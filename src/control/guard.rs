@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::config::model::{Model, RouteId, Target, Zone};
+use crate::config::model::{Model, RouteId, Zone};
 use crate::wire::{Name, NameRef, RecordType, RecordsIndex};
 
 /// More than half of all zones, and at least so many; or all of them, however few.
@@ -94,26 +94,8 @@ impl<'m> Types<'m> {
     }
 
     fn below(&mut self, root: RouteId) -> &BTreeSet<RecordType> {
-        self.known.entry(root).or_insert_with(|| types(self.model, root))
+        self.known.entry(root).or_insert_with(|| self.model.types_below(root))
     }
-}
-
-/// Trees share branches, so that a route may be met by very many ways: it counts once.
-fn types(model: &Model, root: RouteId) -> BTreeSet<RecordType> {
-    let mut types = BTreeSet::new();
-    let mut routes = vec![root];
-    let mut met = HashSet::from([root]);
-    while let Some(id) = routes.pop() {
-        let route = model.route(id);
-        for target in route.members.iter().map(|member| member.target).chain(route.last_resort) {
-            match target {
-                Target::Endpoint(endpoint) => types.extend(model.endpoint(endpoint).records.iter().map(|r| r.rtype)),
-                Target::Route(below) if met.insert(below) => routes.push(below),
-                Target::Route(_) => {}
-            }
-        }
-    }
-    types
 }
 
 /// Distinct owner names of a zone: those that hold records, then those that a route alone answers.
@@ -152,6 +134,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::config::model::Target;
     use crate::config::{self, Overrides};
 
     /// A model of one file a zone.
@@ -216,6 +199,6 @@ mod tests {
             route.members.iter_mut().for_each(|member| member.target = Target::Route(RouteId(level - 1)));
             model.routes.push(route);
         }
-        assert_eq!(types(&model, RouteId(LEVELS as u32)), BTreeSet::from([RecordType::A]));
+        assert_eq!(model.types_below(RouteId(LEVELS as u32)), BTreeSet::from([RecordType::A]));
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
 use super::load::Sources;
-use crate::config::{self, LARGE, Loaded, Model, Overrides, Source};
+use crate::config::{self, Contents, LARGE, Loaded, Loader, Model, Overrides, Source};
 use crate::health::Store;
 
 const DIRECTORY: &str = "last-good";
@@ -113,7 +113,7 @@ impl LastGood {
     ///
     /// # Errors
     /// They cannot be laid out, or a copy is not what was saved.
-    pub(super) fn load(&self, state: &Path, overrides: &Overrides) -> io::Result<Loaded> {
+    pub(super) fn load(&self, state: &Path, overrides: &Overrides, contents: &Contents) -> io::Result<Loaded> {
         let kept_in = state.join(DIRECTORY);
         // Nobody else's: what is laid out there is served. It is removed at the end, since texts are read whole.
         let private = |place: &Path| tempfile::Builder::new().prefix("rhumb-zones-").tempdir_in(place);
@@ -130,7 +130,9 @@ impl LastGood {
         }
         let zones = Some(directory.clone());
         let overrides = Overrides { zones, without_databases: true, ..overrides.clone() };
-        let mut loaded = config::load_keeping(self.server_file.as_deref(), &overrides, &outside);
+        let mut loader = Loader::default();
+        loader.contents_mut().clone_from(contents);
+        let mut loaded = loader.load(self.server_file.as_deref(), &overrides, &outside);
         let original = |path: &mut PathBuf| {
             if let Ok(inner) = path.strip_prefix(&directory) {
                 *path = self.zones.join(inner);
@@ -139,6 +141,7 @@ impl LastGood {
         if let Some(model) = &mut loaded.model {
             model.server.zones.clone_from(&self.zones);
             model.zones.iter_mut().for_each(|zone| original(&mut Arc::make_mut(zone).file));
+            model.grounds.iter_mut().for_each(|ground| original(&mut Arc::make_mut(ground).zone.file));
         }
         for source in &mut loaded.sources {
             let mut path = source.path().to_owned();
@@ -254,13 +257,15 @@ mod tests {
         // What somebody has left in the way is not read.
         fs::create_dir(state.path().join(DIRECTORY).join("zones")).unwrap();
         fs::write(state.path().join(DIRECTORY).join("zones/b.toml"), "zone = ").unwrap();
-        let loaded = kept.load(state.path(), &Overrides::default()).unwrap();
+        let loaded = kept.load(state.path(), &Overrides::default(), &Contents::default()).unwrap();
         assert_eq!(loaded.model.unwrap().zones[0].file, Path::new("zones/a.toml"));
         let left: Vec<_> =
             fs::read_dir(state.path().join(DIRECTORY)).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("rhumb-zones-")), "{left:?}");
         // Without a directory of its own the system's is used.
-        assert!(kept.load(Path::new("/dev/null"), &Overrides::default()).unwrap().model.is_some());
+        assert!(
+            kept.load(Path::new("/dev/null"), &Overrides::default(), &Contents::default()).unwrap().model.is_some()
+        );
     }
 
     #[test]
@@ -278,7 +283,7 @@ mod tests {
         let kept = LastGood::new(None, &model, &sources);
         kept.save(state.path()).unwrap();
         let kept = LastGood::read(state.path()).unwrap().unwrap();
-        let loaded = kept.load(state.path(), &Overrides::default()).unwrap();
+        let loaded = kept.load(state.path(), &Overrides::default(), &Contents::default()).unwrap();
         assert_eq!(loaded.model.unwrap().zones[0].soa.serial, 7);
         assert_eq!(loaded.sources[0].path(), Path::new("zones/a.test.zone"));
 
@@ -286,7 +291,12 @@ mod tests {
         let copy = copy_of(&state.path().join(DIRECTORY), &sources[0]);
         fs::write(&copy, large().replace('7', "8")).unwrap();
         assert!(sources[0].text().is_none());
-        assert!(kept.load(state.path(), &Overrides::default()).unwrap_err().to_string().contains("checksum"));
+        assert!(
+            kept.load(state.path(), &Overrides::default(), &Contents::default())
+                .unwrap_err()
+                .to_string()
+                .contains("checksum")
+        );
         deposit(&mut files(), state.path());
         assert!(sources[0].text().is_some());
 

@@ -91,7 +91,7 @@ fn hold_back(
         }
         let mut loaded = loader.load(file, overrides, &kept);
         if let Some(model) = &mut loaded.model {
-            model.unloaded = unloaded;
+            model.unloaded.extend(unloaded);
             let lines = config::render_lines(&faults, &first.sources);
             for (fault, line) in faults.iter_mut().zip(lines) {
                 fault.severity = Severity::Warning;

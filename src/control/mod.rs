@@ -15,6 +15,7 @@ mod last_good;
 mod load;
 mod publisher;
 mod reload;
+mod renewal;
 mod report;
 mod retired;
 mod serial;
@@ -27,6 +28,7 @@ mod watch;
 mod tests;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -35,10 +37,13 @@ use arc_swap::ArcSwap;
 
 use crate::config::{Diagnostic, Loader, Model, Overrides, Progress, Source};
 use crate::snapshot::{Inputs, Readers, Snapshot};
+use crate::wire::{Name, NameRef};
 
+pub use crate::secondary::Notified;
 use publisher::{Request, Shared};
 pub use status::{
-    DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus, Status, ZoneStatus,
+    DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus, SecondaryStatus, Status,
+    ZoneStatus,
 };
 
 /// What [`Control::start`] needs to know.
@@ -191,6 +196,7 @@ pub struct Prepared {
     options: Options,
     loader: Loader,
     first: start::First,
+    kept: start::KeptContent,
 }
 
 impl Prepared {
@@ -200,8 +206,9 @@ impl Prepared {
     /// Nothing can be served: see [`StartError`].
     pub fn read(options: Options) -> Result<Self, StartError> {
         let mut loader = Loader::new(Arc::clone(&options.progress));
+        let kept = start::content(&options, &mut loader);
         let first = start::first(&options, &mut loader)?;
-        Ok(Self { options, loader, first })
+        Ok(Self { options, loader, first, kept })
     }
 
     /// What will be served.
@@ -215,7 +222,7 @@ impl Prepared {
     /// # Errors
     /// A database that cannot be read on a first start, or a limit that is passed.
     pub fn start(self) -> Result<Control, StartError> {
-        let (shared, requests) = start::start(self.options, self.loader, self.first)?;
+        let (shared, requests) = start::start(self.options, self.loader, self.first, self.kept)?;
         Ok(Control { shared, publisher: Arc::new(Publisher(requests)) })
     }
 }
@@ -306,6 +313,11 @@ impl Control {
         let subject = subject.clone();
         self.ask(|reply| Request::Undrain { subject, reply })
             .unwrap_or_else(|stopping| Err(DrainError::Failed(stopping)))
+    }
+
+    /// A NOTIFY has come for a zone (RFC 1996), from an address and perhaps signed with a key.
+    pub fn notified(&self, apex: NameRef<'_>, from: IpAddr, key: Option<&Name>) -> Notified {
+        self.shared.follower.notified(apex, from, key)
     }
 
     /// Adds numbers to the counters of [`Control::status`]: the transports' own.

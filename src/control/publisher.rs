@@ -1,6 +1,6 @@
 //! The one thread that changes what is served.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -21,6 +21,7 @@ use super::{Current, DrainError, Drained, Options, ReloadError, Reloaded, Subjec
 use crate::config::model::EndpointId;
 use crate::config::{Loader, Model, Source, Wanted};
 use crate::health::{Checker, Store, Switches};
+use crate::secondary::{Follower, Offer};
 use crate::snapshot::{Inputs, Readers, Snapshot, compile};
 
 /// Editors and deployments write several files at once.
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     /// Gone once the publisher has stopped.
     pub(super) checker: Mutex<Option<Checker>>,
+    pub(super) follower: Follower,
     /// Seconds since 1970 UTC.
     pub(super) started: u64,
 }
@@ -77,6 +79,8 @@ pub(super) enum Request {
         subject: Subject,
         reply: mpsc::Sender<Result<Drained, DrainError>>,
     },
+    /// A zone was transferred, or has expired.
+    Offer(Offer),
     /// Something that matters has changed on disk.
     FilesChanged,
     /// A verdict has changed.
@@ -123,6 +127,8 @@ pub(super) struct Publisher {
     /// Of what is served: see [`to_follow`].
     pub(super) read: Vec<PathBuf>,
     pub(super) requests: mpsc::Receiver<Request>,
+    /// Requests that were looked at in search of others to be seen to together.
+    pub(super) backlog: VecDeque<Request>,
     pub(super) watch: Option<Watch>,
     pub(super) store: Store,
     pub(super) switches: Arc<Switches>,
@@ -158,7 +164,7 @@ impl Publisher {
             self.note_failure();
         }
         loop {
-            let asked = match self.requests.recv_timeout(self.patience()) {
+            let asked = match self.backlog.pop_front().map_or_else(|| self.requests.recv_timeout(self.patience()), Ok) {
                 Ok(Request::Stop { reply }) => {
                     self.stop();
                     if let Some(reply) = reply {
@@ -189,6 +195,7 @@ impl Publisher {
             Some(Request::Undrain { subject, reply }) => {
                 let _ = reply.send(self.undrain(&subject));
             }
+            Some(Request::Offer(offer)) => self.renew(offer),
             Some(Request::FilesChanged) => self.files.note(Instant::now()),
             Some(Request::VerdictsChanged) => self.verdicts.note(Instant::now()),
             #[cfg(test)]

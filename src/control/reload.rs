@@ -65,7 +65,7 @@ impl Publisher {
                 }
             }
         };
-        serial::settle(&mut model.zones, &current.inputs.model.zones, &mut self.serials);
+        serial::settle(&mut model, &current.inputs.model.zones, &mut self.serials);
         diagnostics.extend(later(server, &model.server));
 
         let model = Arc::new(model);
@@ -93,6 +93,7 @@ impl Publisher {
         self.taken(&diagnostics, &sources);
         let generation = self.publish(snapshot, Arc::clone(&sources));
         self.with_checker(|checker| checker.apply(Arc::clone(&model)));
+        self.shared.follower.apply(&model);
         (self.digest, self.stamps, self.held) = (digest, stamps, None);
         self.remember(&model, &sources, databases);
         self.follow_files();

@@ -9,11 +9,13 @@ use std::time::SystemTime;
 use super::guard::owner_count;
 use super::publisher::Shared;
 use super::{
-    Current, DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus, Status, ZoneStatus,
+    Current, DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus, SecondaryStatus,
+    Status, ZoneStatus,
 };
 use crate::config::model::{self, EndpointId};
 use crate::geo::DatabaseInfo;
 use crate::health::{ProbeReport, Switches, Verdict};
+use crate::secondary::Report;
 
 /// What the publisher knows beside what it publishes.
 #[derive(Clone, Debug)]
@@ -98,6 +100,17 @@ pub(super) fn status(shared: &Shared) -> Status {
         ]
         .map(|(name, count)| (name.to_owned(), count)),
     );
+    let transfers = shared.follower.counts();
+    counters.extend(
+        [
+            ("secondary_checks", transfers.checks),
+            ("secondary_failures", transfers.failures),
+            ("secondary_transfers", transfers.transfers),
+            ("secondary_notifies", transfers.notifies),
+            ("secondary_expired", transfers.expired),
+        ]
+        .map(|(name, count)| (name.to_owned(), count)),
+    );
     Status {
         version: env!("CARGO_PKG_VERSION"),
         generation: current.generation,
@@ -105,6 +118,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         started: shared.started,
         listening: Vec::clone(&shared.listening.load()),
         zones: current.inputs.model.zones.iter().map(|each| zone(each)).collect(),
+        secondaries: shared.follower.report().into_iter().map(secondary).collect(),
         endpoints: endpoints(&current, &probes),
         drains: facts.switches.drained.iter().map(drain).collect(),
         forced: facts.forced.clone(),
@@ -135,6 +149,19 @@ fn zone(zone: &model::Zone) -> ZoneStatus {
         names: owner_count(zone),
         steered: zone.steered.len(),
         file: zone.file.clone(),
+    }
+}
+
+fn secondary(report: Report) -> SecondaryStatus {
+    let (failed, last_failure) = report.failure.unzip();
+    SecondaryStatus {
+        apex: report.apex,
+        serial: report.serial,
+        primary: report.primary,
+        last_check: report.checked,
+        last_failure,
+        failed,
+        expires: report.expires,
     }
 }
 

@@ -1,20 +1,29 @@
 //! Serials never go back (RFC 1982), whatever clocks and file times do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::config::model::Zone;
+use crate::config::Model;
+use crate::config::model::{Zone, precedes};
 use crate::wire::Name;
 
 /// The last serial that was served, by apex.
 pub(super) type Used = BTreeMap<String, u32>;
 
-/// Raises serials that lie below the last one used, and notes all of them as used. A zone that is then the same as in
-/// `before` is the very one of before.
-pub(super) fn settle(zones: &mut [Arc<Zone>], before: &[Arc<Zone>], used: &mut Used) {
+/// Raises serials that lie below the last one used, and notes all of them as used; those of secondary zones are their
+/// primaries' affair. A zone that is then the same as in `before` is the very one of before.
+pub(super) fn settle(model: &mut Model, before: &[Arc<Zone>], used: &mut Used) {
     let before: HashMap<&Name, &Arc<Zone>> = before.iter().map(|zone| (&zone.apex, zone)).collect();
-    for zone in zones {
+    let secondary = model.grounds.iter().filter(|ground| ground.primaries().is_some());
+    let secondary: HashSet<&Name> = secondary.map(|ground| &ground.zone.apex).collect();
+    for zone in &mut model.zones {
         let known = before.get(&zone.apex);
+        if secondary.contains(&zone.apex) {
+            if let Some(known) = known.filter(|known| ***known == *zone) {
+                *zone = Arc::clone(known);
+            }
+            continue;
+        }
         let last = match known {
             Some(known) => Some(known.soa.serial),
             None => used.get(&zone.apex.to_string()).copied(),
@@ -26,22 +35,5 @@ pub(super) fn settle(zones: &mut [Arc<Zone>], before: &[Arc<Zone>], used: &mut U
             Some(known) => *zone = Arc::clone(known),
             None => drop(used.insert(zone.apex.to_string(), zone.soa.serial)),
         }
-    }
-}
-
-/// RFC 1982 section 3.2: whether `a` is before `b` on the circle; neither of two that are half of it apart is.
-fn precedes(a: u32, b: u32) -> bool {
-    (b.wrapping_sub(a) as i32) > 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rfc_1982_order_goes_round_the_circle() {
-        assert!(precedes(1, 2) && !precedes(2, 1) && !precedes(7, 7));
-        assert!(precedes(u32::MAX, 0) && !precedes(0, u32::MAX));
-        assert!(!precedes(0, 1 << 31) && !precedes(1 << 31, 0));
     }
 }

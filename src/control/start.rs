@@ -1,5 +1,6 @@
 //! From nothing to the first snapshot.
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
@@ -23,9 +24,10 @@ use super::sweep::Sweep;
 use super::watch::Watch;
 use super::{Current, LoadStatus, Options, StartError};
 use crate::config::model::ReloadUnit;
-use crate::config::{self, Loader, Model, Overrides};
+use crate::config::{self, Contents, Loader, Model, Overrides};
 use crate::geo::{self, DatabaseInfo, Places};
 use crate::health::{self, Checker, Store, Switches};
+use crate::secondary::{self, Follower, Restored};
 use crate::snapshot::Inputs;
 
 pub(super) const SERIALS: (&str, &str) = ("serials.json", "rhumb-serials-1");
@@ -49,8 +51,10 @@ pub(super) fn start(
     options: Options,
     mut loader: Loader,
     first: First,
+    kept: KeptContent,
 ) -> Result<(Arc<Shared>, mpsc::Sender<Request>), StartError> {
     let First { mut model, mut sources, digest, refused, awaited, last_load, mut notes } = first;
+    notes.extend(kept.faults);
     let store = Store::new(&model.server.state);
     last_good::deposit(&mut sources, store.directory());
     loader.adopt(&sources);
@@ -61,7 +65,7 @@ pub(super) fn start(
         notes.push(fault.to_string());
         Used::default()
     });
-    serial::settle(&mut model.zones, &[], &mut serials);
+    serial::settle(&mut model, &[], &mut serials);
     let mut switches = store.load_switches().unwrap_or_else(|fault| {
         notes.push(fault.to_string());
         Switches::default()
@@ -98,6 +102,8 @@ pub(super) fn start(
     let forced = snapshot.forced();
     let files = publisher::to_follow(&sources, &model.server.zones);
     let current = Current { generation: 1, inputs, sources, since: unix_now() };
+    let (sender, requests) = mpsc::channel();
+    let follower = follower(&options, &model, kept.restored, sender.clone());
     let facts = Facts { last_load, forced, switches: Arc::clone(&switches), databases, notes };
     let shared = Arc::new(Shared {
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
@@ -108,10 +114,10 @@ pub(super) fn start(
         listening: ArcSwap::default(),
         counters: Counters::default(),
         checker: Mutex::new(Some(checker)),
+        follower,
         started: unix_now(),
     });
 
-    let (sender, requests) = mpsc::channel();
     let mut publisher = Publisher {
         shared: Arc::clone(&shared),
         watch: watch(&shared, &sender),
@@ -120,6 +126,7 @@ pub(super) fn start(
         is_kept,
         read: files,
         requests,
+        backlog: VecDeque::new(),
         store,
         next_expiry: switches.next_expiry(),
         switches,
@@ -145,6 +152,35 @@ pub(super) fn start(
         .spawn(move || publisher.run())
         .map_err(|error| StartError::Other(format!("the system refuses a thread: {error}")))?;
     Ok((shared, sender))
+}
+
+/// What zones held beside their files when the server last ran.
+#[derive(Debug)]
+pub(super) struct KeptContent {
+    restored: Restored,
+    /// A line for each file that cannot be used.
+    faults: Vec<String>,
+}
+
+/// Reads the content of zones for the loads that follow. Where it is kept is known before the files are understood.
+pub(super) fn content(options: &Options, loader: &mut Loader) -> KeptContent {
+    let file = config::server_file(options.server_file.as_deref());
+    let state = last_good::state_directory(file.as_deref(), &options.overrides);
+    let (restored, faults) = secondary::Store::new(&state).restore(loader.contents_mut());
+    for fault in &faults {
+        tracing::error!("{fault}");
+    }
+    KeptContent { restored, faults }
+}
+
+fn follower(options: &Options, model: &Model, restored: Restored, sender: mpsc::Sender<Request>) -> Follower {
+    let following = secondary::Options {
+        store: secondary::Store::new(&model.server.state),
+        // After the publisher has gone nobody takes anything, and the offer's end is told by dropping it.
+        offer: Box::new(move |offer| drop(sender.send(Request::Offer(offer)))),
+        seed: RandomState::new().build_hasher().finish(),
+    };
+    Follower::start(&options.runtime, following, restored, model)
 }
 
 /// The files, or where they are faulty the last good configuration.
@@ -182,7 +218,9 @@ pub(super) fn first(options: &Options, loader: &mut Loader) -> Result<First, Sta
             return Ok(First { model, sources, digest, refused: Some(digest), awaited, last_load, notes: vec![note] });
         }
     }
-    let (model, kept) = kept.and_then(|kept| kept_form(&kept, &state, &options.overrides)).ok_or_else(refusal)?;
+    let contents = loader.contents();
+    let kept = kept.and_then(|kept| kept_form(&kept, &state, &options.overrides, contents));
+    let (model, kept) = kept.ok_or_else(refusal)?;
     tell(&lines);
     let note = format!("the files have errors: the last good configuration is served, kept in {}", state.display());
     tracing::error!("{note}");
@@ -217,12 +255,12 @@ fn without_databases(options: &Options, loader: &mut Loader) -> Option<Reading> 
     reading.model.is_some().then_some(reading)
 }
 
-fn kept_form(kept: &LastGood, state: &Path, overrides: &Overrides) -> Option<(Model, Sources)> {
+fn kept_form(kept: &LastGood, state: &Path, overrides: &Overrides, contents: &Contents) -> Option<(Model, Sources)> {
     // Another directory than the one that was asked for would be a surprise and no rescue.
     if overrides.zones.as_ref().is_some_and(|zones| *zones != kept.zones) {
         return None;
     }
-    match kept.load(state, overrides) {
+    match kept.load(state, overrides, contents) {
         Ok(loaded) => loaded.model.map(|model| (model, loaded.sources)),
         Err(error) => {
             tracing::error!("the last good configuration cannot be laid out: {error}");

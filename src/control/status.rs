@@ -20,6 +20,8 @@ pub struct Status {
     pub listening: Vec<String>,
     /// In the order of their files.
     pub zones: Vec<ZoneStatus>,
+    /// Zones that are transferred from a primary, by name.
+    pub secondaries: Vec<SecondaryStatus>,
     /// In the order of their files.
     pub endpoints: Vec<EndpointStatus>,
     /// By endpoint.
@@ -49,6 +51,25 @@ pub struct ZoneStatus {
     pub steered: usize,
     /// Where it was read.
     pub file: PathBuf,
+}
+
+/// One zone that is transferred from a primary. Times are in seconds since 1970 UTC.
+#[derive(Clone, Debug, Serialize)]
+pub struct SecondaryStatus {
+    /// The apex without its final dot.
+    pub apex: String,
+    /// The serial that is held; without one the zone is not served: it was not transferred yet, or has expired.
+    pub serial: Option<u32>,
+    /// The primary that was reached last.
+    pub primary: Option<String>,
+    /// When a primary last said that the zone is current.
+    pub last_check: Option<u64>,
+    /// Why the last attempt failed, if it did.
+    pub last_failure: Option<String>,
+    /// When that was.
+    pub failed: Option<u64>,
+    /// When the zone is no longer served unless a primary is reached.
+    pub expires: Option<u64>,
 }
 
 /// What answers do with an endpoint.

@@ -9,8 +9,10 @@ pub mod master;
 pub mod message;
 mod name;
 mod name_ref;
+pub(crate) mod rdata;
 mod records;
 mod rtype;
+mod sections;
 pub mod text;
 
 pub use lowered::Lowered;
@@ -19,3 +21,4 @@ pub use name::{Name, NameError};
 pub use name_ref::NameRef;
 pub use records::{OwnerRef, RdataRef, Records, RecordsBuilder, RecordsIndex, RrsetRef};
 pub use rtype::RecordType;
+pub use sections::{Entry, Sections, push_record};

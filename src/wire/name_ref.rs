@@ -34,6 +34,19 @@ impl<'a> NameRef<'a> {
         }
     }
 
+    /// The uncompressed name at the front of octets, and what follows it; `None`: there is no name.
+    pub fn split_front(octets: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let mut at = 0;
+        loop {
+            let length = usize::from(*octets.get(at)?);
+            at += 1 + length;
+            if length == 0 {
+                let (name, rest) = octets.split_at_checked(at)?;
+                return Some((Self::from_wire(name).ok()?, rest));
+            }
+        }
+    }
+
     /// The octets, root label included.
     pub fn as_wire(self) -> &'a [u8] {
         self.0

@@ -11,7 +11,7 @@ mod apl;
 mod dnssec;
 mod historic;
 mod keys;
-mod layout;
+pub(in crate::wire) mod layout;
 mod loc;
 mod period;
 mod read;
@@ -31,7 +31,8 @@ pub use period::parse_period;
 pub(crate) use read::{Reader, shown};
 pub(crate) use same::{is_same_data, one_form};
 use token::{Lexer, Token};
-use write::{Unwritten, Wire};
+use write::Wire;
+pub(in crate::wire) use write::{Unwritten, render};
 
 /// The longest record data (RFC 1035 section 3.2.1: RDLENGTH has 16 bits).
 const MAX_RDATA: usize = 65_535;

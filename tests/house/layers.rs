@@ -15,10 +15,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("health", &["config", "world", "wire"]),
     ("zone", &["config", "world", "wire"]),
     ("policy", &["geo", "config", "world", "wire"]),
+    ("secondary", &["config", "world", "wire"]),
     ("snapshot", &["policy", "zone", "health", "geo", "config", "world", "wire"]),
     ("answer", &["snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
     ("net", &["answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
-    ("control", &["answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
+    ("control", &["answer", "snapshot", "policy", "zone", "health", "secondary", "geo", "config", "world", "wire"]),
     (
         "transfer",
         &["control", "net", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"],

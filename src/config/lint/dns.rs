@@ -4,7 +4,6 @@
 use crate::config::code;
 use crate::config::findings::{Findings, Site};
 use crate::config::pack::{Placed, ZoneData};
-use crate::config::parse::split_front;
 use crate::wire::{NameRef, RecordType};
 
 /// Records that stand beside a CNAME in signed zones (RFC 4034 sections 3, 4).
@@ -72,7 +71,7 @@ fn targets(placed: Placed<'_>) -> impl Iterator<Item = (NameRef<'_>, usize)> {
         _ => 0,
     };
     let data = placed.rrset.rdata.iter().zip(placed.first..);
-    data.filter_map(move |(data, number)| Some((split_front(data.get(skip..)?)?.0, number)))
+    data.filter_map(move |(data, number)| Some((NameRef::split_front(data.get(skip..)?)?.0, number)))
 }
 
 /// A zone with what matters of each of its names.

@@ -13,6 +13,7 @@ mod spots;
 mod tests;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::findings::Site;
 use super::spec::SteeredSpec;
@@ -28,7 +29,7 @@ pub(crate) struct ZoneData {
     pub(crate) apex: Name,
     /// Where the zone is named.
     pub(crate) site: Site,
-    pub(crate) records: Records,
+    pub(crate) records: Arc<Records>,
     pub(crate) index: RecordsIndex,
     pub(crate) spots: Spots,
     /// Names that a route answers, in order and by name.
@@ -48,6 +49,21 @@ pub(crate) struct Placed<'z> {
 }
 
 impl ZoneData {
+    /// Of a zone that was put together, all of which is told to stand at one place.
+    pub(crate) fn of_one_place(apex: &Name, records: Arc<Records>, steered: Vec<SteeredSpec>, site: Site) -> Self {
+        Self {
+            apex: apex.clone(),
+            site,
+            index: RecordsIndex::of(&records),
+            records,
+            spots: Spots::all_at(site),
+            steered_names: steered.iter().map(|steered| steered.owner.clone()).collect(),
+            steered,
+            tainted: HashSet::new(),
+            partial: false,
+        }
+    }
+
     /// The number of a name that holds records.
     pub(crate) fn number(&self, name: NameRef<'_>) -> Option<usize> {
         self.index.find(&self.records, name)

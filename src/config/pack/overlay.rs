@@ -1,6 +1,7 @@
 //! A zone's TOML laid over its master file, if it has one.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::group::{Group, Ttl};
 use super::{Master, Placed, Spot, Spots, Writer, ZoneData};
@@ -29,6 +30,7 @@ pub(crate) fn together(
     };
     let Laid { steered, tainted, .. } = laid;
     let steered_names = steered.iter().map(|steered| steered.owner.clone()).collect();
+    let records = Arc::new(records);
     ZoneData { apex: apex.clone(), site, records, index, spots, steered, steered_names, tainted, partial }
 }
 

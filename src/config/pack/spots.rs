@@ -34,9 +34,16 @@ pub(crate) struct Spots {
     sets: HashMap<usize, Site>,
     toml: Option<FileId>,
     master: Option<Text>,
+    /// Where all of them are told to stand, if they have no places of their own.
+    one: Option<Site>,
 }
 
 impl Spots {
+    /// Of records that are written in no file.
+    pub(super) fn all_at(site: Site) -> Self {
+        Self { one: Some(site), ..Self::default() }
+    }
+
     /// Says which files the spots are of.
     pub(super) fn set_files(&mut self, toml: Option<FileId>, master: Option<Text>) {
         (self.toml, self.master) = (toml, master);
@@ -78,7 +85,7 @@ impl Spots {
 
     /// Where a record is written.
     pub(crate) fn record(&self, number: usize) -> Site {
-        self.site(self.data[number])
+        self.one.unwrap_or_else(|| self.site(self.data[number]))
     }
 
     /// Where the type of an RRset is written.

@@ -12,7 +12,7 @@ use crate::config::lint;
 use crate::config::model::Soa;
 use crate::config::pack::{self, Master};
 use crate::config::spec::{SoaSpec, Unit};
-use crate::wire::{Name, NameRef};
+use crate::wire::Name;
 
 /// A `.zone` file with no TOML beside it. Its zone is the owner of its SOA, else the file's name.
 pub(crate) fn plain_zone(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option<Unit> {
@@ -43,6 +43,7 @@ pub(crate) fn plain_zone(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> 
         soa: Soa::none(),
         is_serial_of_time: false,
         records: Arc::default(),
+        origin: None,
         steered: Vec::new(),
         endpoints: Vec::new(),
         checks: Vec::new(),
@@ -69,44 +70,5 @@ pub(super) fn read(cx: &mut Context<'_, '_>, text: &Text, origin: &Name, ttl: u3
 /// What a master file's SOA record says.
 pub(super) fn soa_of(master: &Master) -> Option<Soa> {
     let (data, ttl) = master.soa.as_ref()?;
-    read_soa(data, *ttl)
-}
-
-/// Uncompressed SOA data (RFC 1035 section 3.3.13).
-fn read_soa(rdata: &[u8], ttl: u32) -> Option<Soa> {
-    let (mname, rest) = split_name(rdata)?;
-    let (rname, rest) = split_name(rest)?;
-    let number = |index: usize| {
-        let bytes = rest.get(index * 4..index * 4 + 4)?;
-        Some(u32::from_be_bytes(bytes.try_into().ok()?))
-    };
-    Some(Soa {
-        ttl,
-        mname,
-        rname,
-        serial: number(0)?,
-        refresh: number(1)?,
-        retry: number(2)?,
-        expire: number(3)?,
-        minimum: number(4)?,
-    })
-}
-
-/// The name at the front of uncompressed data, and what follows it.
-pub(crate) fn split_name(rdata: &[u8]) -> Option<(Name, &[u8])> {
-    let (name, rest) = split_front(rdata)?;
-    Some((name.to_name(), rest))
-}
-
-/// As [`split_name`], borrowed.
-pub(crate) fn split_front(rdata: &[u8]) -> Option<(NameRef<'_>, &[u8])> {
-    let mut at = 0;
-    loop {
-        let length = usize::from(*rdata.get(at)?);
-        at += 1 + length;
-        if length == 0 {
-            let (name, rest) = rdata.split_at(at);
-            return Some((NameRef::from_wire(name).ok()?, rest));
-        }
-    }
+    Soa::read(data, *ttl)
 }

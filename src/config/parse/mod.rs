@@ -5,6 +5,7 @@
 
 mod check;
 mod endpoint;
+mod ground;
 mod latency;
 pub(crate) mod location;
 mod master;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub(crate) use master::{plain_zone, split_front};
+pub(crate) use master::plain_zone;
 pub(crate) use server::server;
 pub(crate) use zone::unit;
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::master::{self, split_name};
 use super::{Context, check, definition_name, endpoint, inner_path, location, records, route, toml};
+use super::{ground, master};
 use crate::config::code;
 use crate::config::files::Text;
 use crate::config::findings::{Findings, Site, Written};
@@ -13,7 +13,7 @@ use crate::config::pack::{self, ZoneData};
 use crate::config::spec::{PlaceSpec, SoaSpec, Unit};
 use crate::config::walk::{self, Fields};
 use crate::config::{keys, lint};
-use crate::wire::{Name, RecordType};
+use crate::wire::{Name, NameRef, RecordType};
 
 /// TTL of records that carry none, where the zone gives none either, in seconds.
 pub(super) const DEFAULT_TTL: u32 = 300;
@@ -25,7 +25,7 @@ const EXPIRE: u32 = 1_209_600;
 const MINIMUM: u32 = 60;
 
 /// Keys that mean nothing without a zone.
-const ZONE_ONLY: &[&str] = &["ttl", "import", "soa", "records"];
+const ZONE_ONLY: &[&str] = &["ttl", "import", "primary", "update", "soa", "records"];
 
 /// Reads one TOML file. `None` after a syntax error.
 pub(crate) fn unit(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option<Unit> {
@@ -67,6 +67,7 @@ pub(crate) fn unit(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option
         soa: Soa::none(),
         is_serial_of_time: false,
         records: Arc::default(),
+        origin: None,
         steered: Vec::new(),
         endpoints: Vec::new(),
         checks: Vec::new(),
@@ -75,7 +76,9 @@ pub(crate) fn unit(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option
     };
     let soa = soa(cx.findings, &fields, &origin);
     if !shared {
-        let mut partial = false;
+        unit.origin = ground::origin(cx.findings, &fields, &origin);
+        // The rest of a secondary zone is its primary's to say.
+        let mut partial = fields.key_site("primary").is_some();
         let mut master = None;
         if let Some(import) = fields.text("import") {
             let file = inner_path(cx, path, &import);
@@ -120,7 +123,7 @@ pub(super) fn finish(unit: &mut Unit, data: ZoneData, base: Option<Soa>, spec: &
     let apex = &data.apex;
     let first_ns = || {
         let ns = data.rrset(data.number(apex.view())?, RecordType::NS)?.rrset.rdata.first()?;
-        Some(split_name(ns)?.0)
+        Some(NameRef::split_front(ns)?.0.to_name())
     };
     unit.is_serial_of_time = spec.serial.is_none() && base.is_none();
     let base = base.unwrap_or_else(|| Soa {
@@ -143,7 +146,7 @@ pub(super) fn finish(unit: &mut Unit, data: ZoneData, base: Option<Soa>, spec: &
         expire: spec.expire.unwrap_or(base.expire),
         minimum: spec.minimum.unwrap_or(base.minimum),
     };
-    unit.records = Arc::new(data.records);
+    unit.records = data.records;
     unit.steered = data.steered;
 }
 

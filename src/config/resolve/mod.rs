@@ -13,6 +13,7 @@ mod zones;
 use std::sync::Arc;
 
 use super::code;
+use super::content::Held;
 use super::findings::{Findings, Site};
 use super::lint;
 use super::model::{
@@ -43,6 +44,7 @@ pub(crate) fn resolve(
     broken: &[Arc<String>],
     server: Server,
     latencies: Vec<LatencyRow>,
+    held: &mut Held<'_>,
 ) -> Model {
     twice(findings, units);
     let mut names = Names::collect(findings, units, broken);
@@ -69,10 +71,9 @@ pub(crate) fn resolve(
     for (endpoint, health) in endpoints.iter_mut().zip(healths) {
         endpoint.health = health;
     }
-    let mut model =
-        Model { server, zones: Vec::new(), endpoints, routes, checks, probes, latencies, unloaded: Vec::new() };
+    let mut model = Model { server, endpoints, routes, checks, probes, latencies, ..Model::default() };
     let sound = routes::check_shape(findings, &model, &sites);
-    let zones = zones::zones(findings, units, modified, &mut names, &mut model, &sites);
+    let zones = zones::zones(findings, units, modified, &mut names, &mut model, &sites, held);
     if sound {
         lint::steering(findings, &model, &sites, &zones);
     }

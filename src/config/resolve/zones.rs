@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::Sites;
 use super::names::{Kind, Names};
 use crate::config::code;
+use crate::config::content::Held;
 use crate::config::findings::{Findings, Site};
-use crate::config::model::{Model, RouteId, Soa, Steered, Zone};
-use crate::config::spec::{SteeredSpec, Unit};
+use crate::config::model::{Ground, Model, RouteId, Soa, Steered, Zone};
+use crate::config::spec::{OriginSpec, SteeredSpec, Unit};
 use crate::wire::Name;
 
 /// Reply TTL of steered names that say none, in seconds (G7).
@@ -40,23 +41,38 @@ pub(super) fn zones<'u>(
     names: &mut Names<'_>,
     model: &mut Model,
     sites: &Sites,
+    held: &mut Held<'_>,
 ) -> Vec<SteeredZone<'u>> {
     let mut all = Vec::new();
     for (index, (unit, &modified)) in units.iter().zip(modified).enumerate() {
-        let Some(zone) = &unit.zone else { continue };
+        let Some(named) = &unit.zone else { continue };
         let steered: Vec<_> =
             unit.steered.iter().filter_map(|spec| look_up(findings, spec, index, names, sites)).collect();
         let of_model =
             |data: &SteeredData<'_>| Steered { owner: data.spec.owner.clone(), route: data.route, ttl: data.ttl };
         let serial = if unit.is_serial_of_time { modified } else { unit.soa.serial };
-        model.zones.push(Arc::new(Zone {
-            apex: zone.value.clone(),
+        let zone = Zone {
+            apex: named.value.clone(),
             file: findings.path(unit.file).clone(),
             soa: Soa { serial, ..unit.soa.clone() },
             records: Arc::clone(&unit.records),
             steered: steered.iter().map(of_model).collect(),
-        }));
-        all.push(SteeredZone { apex: &zone.value, names: steered });
+        };
+        match &unit.origin {
+            None => model.zones.push(Arc::new(zone)),
+            Some(OriginSpec { origin, site, .. }) => {
+                let answered = zone.steered.iter().map(|steered| model.types_below(steered.route));
+                let answered = answered.map(|types| types.into_iter().collect()).collect();
+                let ground = Arc::new(Ground { zone, origin: origin.clone(), answered });
+                let routes: Vec<_> = steered.iter().map(|steered| steered.site).collect();
+                match held.complete(findings, &ground, *site, &routes) {
+                    Some(zone) => model.zones.push(Arc::new(zone)),
+                    None => model.unloaded.push(ground.zone.apex.clone()),
+                }
+                model.grounds.push(ground);
+            }
+        }
+        all.push(SteeredZone { apex: &named.value, names: steered });
     }
     all
 }

@@ -7,7 +7,7 @@ use Field::*;
 
 /// A part of a record's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub(in crate::wire) enum Field {
     /// Numbers of 8 to 64 bits.
     U8,
     U16,
@@ -69,28 +69,28 @@ pub(super) enum Field {
 }
 
 /// The data of one type.
-pub(super) struct Layout {
-    pub(super) rtype: RecordType,
-    pub(super) fields: &'static [Field],
+pub(in crate::wire) struct Layout {
+    pub(in crate::wire) rtype: RecordType,
+    pub(in crate::wire) fields: &'static [Field],
     takes: &'static str,
     example: &'static str,
 }
 
 impl Layout {
     /// The row of a type; `None` where only the generic form serves.
-    pub(super) fn of(rtype: RecordType) -> Option<&'static Self> {
+    pub(in crate::wire) fn of(rtype: RecordType) -> Option<&'static Self> {
         LAYOUTS.binary_search_by_key(&rtype, |layout| layout.rtype).ok().map(|found| &LAYOUTS[found])
     }
 
     /// Every row.
     #[cfg(test)]
-    pub(super) fn all() -> &'static [Self] {
+    pub(in crate::wire) fn all() -> &'static [Self] {
         LAYOUTS
     }
 
     /// What its text looks like.
     #[cfg(test)]
-    pub(super) fn example(&self) -> &'static str {
+    pub(in crate::wire) fn example(&self) -> &'static str {
         self.example
     }
 }

@@ -11,7 +11,7 @@ use domain::utils::{base16, base64};
 
 /// Why octets have no text of their type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unwritten {
+pub(in crate::wire) enum Unwritten {
     /// They are no data of the type.
     Malformed,
     /// They are, but no text reads back to them.
@@ -101,7 +101,7 @@ impl<'a> Wire<'a> {
 }
 
 /// Writes all octets by a row's fields, blanks between them.
-pub(super) fn render(layout: &Layout, rdata: &[u8]) -> Result<String, Unwritten> {
+pub(in crate::wire) fn render(layout: &Layout, rdata: &[u8]) -> Result<String, Unwritten> {
     let mut wire = Wire::new(rdata);
     let mut out = String::with_capacity(rdata.len() * 2);
     // Octets may lack a text and be malformed behind that: the latter is worse and must be told.

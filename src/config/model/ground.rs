@@ -1,0 +1,72 @@
+//! Zones that hold more than their files say: what is transferred from primaries, what updates have changed.
+
+use std::net::SocketAddr;
+
+use super::Zone;
+use crate::wire::{Name, NameRef, RecordType};
+
+/// A zone whose files are not all of it. What it holds beside them is its [`Content`](crate::config::Content), and
+/// [`complete`](crate::config::complete) puts the two together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ground {
+    /// What the files alone say. Of a secondary zone, that is what is laid over the primary's records, and the SOA
+    /// means nothing.
+    pub zone: Zone,
+    /// Where the rest comes from.
+    pub origin: Origin,
+    /// For each steered name, the types that its route answers, ascending.
+    pub answered: Vec<Vec<RecordType>>,
+}
+
+/// Where the content of a zone comes from that its files do not say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    /// From these servers, the first that answers (protocol 26).
+    Primaries(Vec<Primary>),
+    /// From those who may change it (protocol 27).
+    Updates(Vec<Grant>),
+}
+
+/// A server that a secondary zone is transferred from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Primary {
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// The TSIG key that queries to it are signed with, and its NOTIFY.
+    pub key: Option<Name>,
+}
+
+/// What the holder of a key may change in a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The TSIG key.
+    pub key: Name,
+    /// At and below these names; empty: in the whole zone.
+    pub names: Vec<Name>,
+    /// These types; empty: all.
+    pub types: Vec<RecordType>,
+}
+
+impl Ground {
+    /// The primaries of a secondary zone.
+    pub fn primaries(&self) -> Option<&[Primary]> {
+        match &self.origin {
+            Origin::Primaries(primaries) => Some(primaries),
+            Origin::Updates(_) => None,
+        }
+    }
+
+    /// The types that a steered name's route answers; `None` where no route answers the name.
+    pub fn answered(&self, name: NameRef<'_>) -> Option<&[RecordType]> {
+        let at = self.zone.steered.iter().position(|steered| name == steered.owner)?;
+        self.answered.get(at).map(|types| &types[..])
+    }
+}
+
+impl Grant {
+    /// Whether it covers records of a type at a name.
+    pub fn covers(&self, name: NameRef<'_>, rtype: RecordType) -> bool {
+        let at_name = self.names.is_empty() || self.names.iter().any(|granted| name.is_within(granted.view()));
+        at_name && (self.types.is_empty() || self.types.contains(&rtype))
+    }
+}

@@ -1,0 +1,425 @@
+//! All secondary zones of a model, a task each.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hasher;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use siphasher::sip::SipHasher24;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::client::{self, News};
+use super::incoming::Held;
+use super::store::{Kept, Store, unix_now};
+use super::timers::{expiry, refresh, retry};
+use crate::config::model::{Model, Primary};
+use crate::config::{Content, Contents};
+use crate::wire::{Name, NameRef};
+
+/// Primaries that are asked at a time.
+const AT_ONCE: usize = 16;
+/// From one question that a NOTIFY leads to, to the next.
+const BETWEEN_NOTIFIES: Duration = Duration::from_secs(1);
+
+/// New content of a zone, or the end of it, for whoever serves it.
+#[derive(Debug)]
+pub struct Offer {
+    /// The zone.
+    pub apex: Name,
+    /// `None`: it has expired.
+    pub content: Option<Arc<Content>>,
+    /// Whether it is taken: why not, in one clause.
+    pub reply: oneshot::Sender<Result<(), String>>,
+}
+
+/// What a [`Follower`] works with.
+pub struct Options {
+    /// Where zones are kept.
+    pub store: Store,
+    /// Takes what is offered; called from tasks, and must not wait.
+    pub offer: Box<dyn Fn(Offer) + Send + Sync>,
+    /// Decides the jitter; another one each start.
+    pub seed: u64,
+}
+
+/// Whether a NOTIFY is taken (RFC 1996).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notified {
+    /// The primary is asked at once.
+    Taken,
+    /// It comes from somebody else.
+    Refused,
+    /// There is no secondary zone of this name.
+    Unknown,
+}
+
+/// What is known of one secondary zone. Times are in seconds since 1970 UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Its apex.
+    pub apex: String,
+    /// The serial that is held; `None` if nothing is, or it has expired.
+    pub serial: Option<u32>,
+    /// When it was last known to be current.
+    pub checked: Option<u64>,
+    /// The primary that said so.
+    pub primary: Option<String>,
+    /// When it is no longer served, unless a primary is reached.
+    pub expires: Option<u64>,
+    /// What went wrong since then, and when.
+    pub failure: Option<(u64, String)>,
+}
+
+/// What was counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Primaries that were asked.
+    pub checks: u64,
+    /// Checks that failed.
+    pub failures: u64,
+    /// Transfers that were taken.
+    pub transfers: u64,
+    /// NOTIFY messages that were taken.
+    pub notifies: u64,
+    /// Zones that expired.
+    pub expired: u64,
+}
+
+#[derive(Default)]
+struct Tally {
+    checks: AtomicU64,
+    failures: AtomicU64,
+    transfers: AtomicU64,
+    notifies: AtomicU64,
+    expired: AtomicU64,
+}
+
+/// Follows the secondary zones of a model, until it is dropped.
+pub struct Follower {
+    runtime: Handle,
+    shared: Arc<Shared>,
+    zones: Mutex<BTreeMap<Name, Followed>>,
+}
+
+/// What all tasks share.
+struct Shared {
+    options: Options,
+    turns: Semaphore,
+    tally: Tally,
+    draws: AtomicU64,
+}
+
+/// One zone that is followed.
+struct Followed {
+    primaries: Vec<Primary>,
+    zone: Arc<Zone>,
+    task: AbortHandle,
+}
+
+/// One zone, as its task and others see it.
+struct Zone {
+    apex: Name,
+    state: Mutex<State>,
+    /// A primary says that there is news.
+    news: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    checked: Option<u64>,
+    primary: Option<usize>,
+    failure: Option<(u64, String)>,
+    failures: u32,
+    /// The primary that sent the last NOTIFY: it is asked first.
+    notifier: Option<usize>,
+}
+
+/// Zones that were on disk when the server started.
+#[derive(Debug, Default)]
+pub struct Restored(HashMap<Name, Kept>);
+
+impl Store {
+    /// Reads all zones that are kept and young enough to be served: their content goes into `contents`. A line for each
+    /// file that cannot be used.
+    pub fn restore(&self, contents: &mut Contents) -> (Restored, Vec<String>) {
+        let (kept, faults) = self.read_all();
+        let now = unix_now();
+        let young = kept.into_iter().filter(|kept| expiry(&kept.held.soa, kept.checked) > now);
+        let restored: HashMap<Name, Kept> = young.map(|kept| (kept.apex.clone(), kept)).collect();
+        for kept in restored.values() {
+            contents.insert(kept.apex.clone(), content(&kept.held));
+        }
+        (Restored(restored), faults)
+    }
+}
+
+fn content(held: &Held) -> Arc<Content> {
+    Arc::new(Content::Transferred { soa: held.soa.clone(), records: Arc::clone(&held.records) })
+}
+
+impl Follower {
+    /// Begins to follow on `runtime`, with what was `restored` from the disk. May be called from any thread.
+    pub fn start(runtime: &Handle, options: Options, restored: Restored, model: &Model) -> Self {
+        let shared =
+            Shared { draws: AtomicU64::new(0), turns: Semaphore::new(AT_ONCE), tally: Tally::default(), options };
+        let follower = Self { runtime: runtime.clone(), shared: Arc::new(shared), zones: Mutex::default() };
+        follower.follow(model, restored);
+        follower
+    }
+
+    /// Takes up a new model: zones whose primaries are as before go on, new ones begin at once, the others end. What a
+    /// zone held before its primaries changed stands until they say otherwise.
+    pub fn apply(&self, model: &Model) {
+        self.follow(model, Restored::default());
+    }
+
+    fn follow(&self, model: &Model, Restored(mut restored): Restored) {
+        let mut zones = lock(&self.zones);
+        let mut before = std::mem::take(&mut *zones);
+        for ground in &model.grounds {
+            let Some(primaries) = ground.primaries() else { continue };
+            let apex = ground.zone.apex.clone();
+            let known = before.remove(&apex);
+            if let Some(known) = known.as_ref().filter(|known| known.primaries == primaries) {
+                zones.insert(apex, known.again());
+                continue;
+            }
+            let mut state = State::default();
+            if let Some(known) = known {
+                known.task.abort();
+                let mut old = lock(&known.zone.state);
+                (state.held, state.checked) = (old.held.take(), old.checked);
+            } else if let Some(kept) = restored.remove(&apex) {
+                (state.held, state.checked) = (Some(kept.held), Some(kept.checked));
+            }
+            let zone = Arc::new(Zone { apex: apex.clone(), state: Mutex::new(state), news: Notify::new() });
+            let task = follow(Arc::clone(&self.shared), Arc::clone(&zone), primaries.to_vec());
+            let task = self.runtime.spawn(task).abort_handle();
+            zones.insert(apex, Followed { primaries: primaries.to_vec(), zone, task });
+        }
+        before.into_values().for_each(|gone| gone.task.abort());
+    }
+
+    /// A NOTIFY has come for a zone, from an address and perhaps signed with a key.
+    pub fn notified(&self, apex: NameRef<'_>, from: IpAddr, key: Option<&Name>) -> Notified {
+        let zones = lock(&self.zones);
+        let Some(followed) = zones.get(&apex.to_name()) else { return Notified::Unknown };
+        let is_theirs = |primary: &Primary| {
+            primary.address.ip().to_canonical() == from.to_canonical() || key.is_some() && primary.key.as_ref() == key
+        };
+        let Some(primary) = followed.primaries.iter().position(is_theirs) else { return Notified::Refused };
+        count(&self.shared.tally.notifies);
+        lock(&followed.zone.state).notifier = Some(primary);
+        followed.zone.news.notify_one();
+        Notified::Taken
+    }
+
+    /// Every zone, by name.
+    pub fn report(&self) -> Vec<Report> {
+        lock(&self.zones).values().map(Followed::report).collect()
+    }
+
+    /// What was counted since the start.
+    pub fn counts(&self) -> Counts {
+        let tally = &self.shared.tally;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Counts {
+            checks: read(&tally.checks),
+            failures: read(&tally.failures),
+            transfers: read(&tally.transfers),
+            notifies: read(&tally.notifies),
+            expired: read(&tally.expired),
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        lock(&self.zones).values().for_each(|zone| zone.task.abort());
+    }
+}
+
+impl Followed {
+    fn again(&self) -> Self {
+        Self { primaries: self.primaries.clone(), zone: Arc::clone(&self.zone), task: self.task.clone() }
+    }
+
+    fn report(&self) -> Report {
+        let state = lock(&self.zone.state);
+        let held = state.held.as_ref();
+        let primary = state.primary.and_then(|primary| self.primaries.get(primary));
+        Report {
+            apex: self.zone.apex.to_string().trim_end_matches('.').to_owned(),
+            serial: held.map(|held| held.soa.serial),
+            checked: state.checked,
+            primary: primary.map(|primary| primary.address.to_string()),
+            expires: held.zip(state.checked).map(|(held, checked)| expiry(&held.soa, checked)),
+            failure: state.failure.clone(),
+        }
+    }
+}
+
+/// Whoever panicked with it in their hands left it whole: single values are put in and taken out.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Shared {
+    /// Bits that nobody outside can tell before.
+    fn draw(&self) -> u64 {
+        let mut hasher = SipHasher24::new_with_keys(self.options.seed, 0x5eed);
+        hasher.write_u64(self.draws.fetch_add(1, Ordering::Relaxed));
+        hasher.finish()
+    }
+
+    /// Hands content over, and waits until it is served or refused.
+    async fn offer(&self, apex: &Name, content: Option<Arc<Content>>) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        (self.options.offer)(Offer { apex: apex.clone(), content, reply });
+        answer.await.unwrap_or_else(|_| Err("the server is stopping".into()))
+    }
+}
+
+/// Follows one zone for ever.
+async fn follow(shared: Arc<Shared>, zone: Arc<Zone>, primaries: Vec<Primary>) {
+    let mut wait = first_wait(&shared, &zone);
+    loop {
+        let due = Instant::now() + wait;
+        let is_notified = tokio::select! {
+            () = until_due(&shared, &zone, due) => false,
+            () = zone.news.notified() => true,
+        };
+        let is_good = check(&shared, &zone, &primaries).await;
+        wait = {
+            let state = lock(&zone.state);
+            let soa = state.held.as_ref().map(|held| &held.soa);
+            match soa {
+                Some(soa) if is_good => refresh(soa, shared.draw()),
+                _ => retry(soa, state.failures, shared.draw()),
+            }
+        };
+        if is_notified {
+            // What comes meanwhile is seen to after it.
+            sleep(BETWEEN_NOTIFIES.min(wait)).await;
+        }
+    }
+}
+
+/// A zone that was kept waits for the rest of its time; the others begin at once.
+fn first_wait(shared: &Shared, zone: &Zone) -> Duration {
+    let state = lock(&zone.state);
+    let Some((held, checked)) = state.held.as_ref().zip(state.checked) else { return Duration::ZERO };
+    let age = Duration::from_secs(unix_now().saturating_sub(checked));
+    refresh(&held.soa, shared.draw()).saturating_sub(age)
+}
+
+/// Waits; a zone that expires meanwhile is given up at that moment.
+async fn until_due(shared: &Shared, zone: &Zone, due: Instant) {
+    loop {
+        let expires = {
+            let state = lock(&zone.state);
+            state.held.as_ref().zip(state.checked).map(|(held, checked)| expiry(&held.soa, checked))
+        };
+        let Some(expires) = expires else { return sleep_until(due).await };
+        let left = Duration::from_secs(expires.saturating_sub(unix_now()));
+        if left.is_zero() {
+            expire(shared, zone).await;
+            continue;
+        }
+        // In steps of a minute at most, since the system's clock may be set.
+        let step = Instant::now() + left.min(Duration::from_secs(60));
+        if due <= step {
+            return sleep_until(due).await;
+        }
+        sleep_until(step).await;
+    }
+}
+
+async fn expire(shared: &Shared, zone: &Zone) {
+    let serial = lock(&zone.state).held.take().map(|held| held.soa.serial);
+    count(&shared.tally.expired);
+    tracing::error!(
+        "the secondary zone {} has expired with serial {}: it is answered with SERVFAIL until a primary is reached",
+        zone.apex,
+        serial.unwrap_or_default()
+    );
+    // A server that is stopping serves nothing.
+    let _ = shared.offer(&zone.apex, None).await;
+}
+
+/// Asks the primaries, the one that sent word first, until one has the zone; true: it is current now.
+async fn check(shared: &Shared, zone: &Zone, primaries: &[Primary]) -> bool {
+    let Ok(_turn) = shared.turns.acquire().await else { return false };
+    let (first, expired) = {
+        let mut state = lock(&zone.state);
+        let expires = state.held.as_ref().zip(state.checked).map(|(held, checked)| expiry(&held.soa, checked));
+        (state.notifier.take().or(state.primary).unwrap_or(0), expires.is_some_and(|expires| expires <= unix_now()))
+    };
+    if expired {
+        expire(shared, zone).await;
+    }
+    let mut why = Vec::new();
+    for number in 0..primaries.len() {
+        let at = (first + number) % primaries.len();
+        count(&shared.tally.checks);
+        match check_one(shared, zone, &primaries[at]).await {
+            Ok(()) => {
+                let mut state = lock(&zone.state);
+                (state.primary, state.failure, state.failures) = (Some(at), None, 0);
+                return true;
+            }
+            Err(fault) => {
+                count(&shared.tally.failures);
+                why.push(format!("{}: {fault}", primaries[at].address));
+            }
+        }
+    }
+    let why = why.join("; ");
+    let mut state = lock(&zone.state);
+    if state.failure.as_ref().is_none_or(|(_, before)| *before != why) {
+        tracing::warn!("the secondary zone {} was not brought up to date: {why}", zone.apex);
+    }
+    state.failure = Some((unix_now(), why));
+    state.failures = state.failures.saturating_add(1);
+    false
+}
+
+async fn check_one(shared: &Shared, zone: &Zone, primary: &Primary) -> Result<(), String> {
+    let held = lock(&zone.state).held.clone();
+    let news = client::ask(primary, primary.key.as_ref(), &zone.apex, held.as_ref(), || shared.draw()).await?;
+    let now = unix_now();
+    let store = shared.options.store.clone();
+    let apex = zone.apex.clone();
+    let new = match news {
+        News::Current => {
+            lock(&zone.state).checked = Some(now);
+            // Without it the zone is older after a restart than it is.
+            let _ = spawn_blocking(move || store.touch(&apex, now)).await;
+            return Ok(());
+        }
+        News::New(new) => new,
+    };
+    let new = spawn_blocking(move || new.finish()).await.map_err(|_| "the zone could not be put together")?;
+    shared.offer(&zone.apex, Some(content(&new))).await?;
+    count(&shared.tally.transfers);
+    tracing::info!("the secondary zone {} has serial {} from {}", zone.apex, new.soa.serial, primary.address);
+    {
+        let mut state = lock(&zone.state);
+        (state.held, state.checked) = (Some(new.clone()), Some(now));
+    }
+    let saved = spawn_blocking(move || store.save(&apex, &new, now)).await;
+    if let Ok(Err(error)) = saved {
+        tracing::warn!("the secondary zone {} is not on disk: {error}; a restart transfers it anew", zone.apex);
+    }
+    Ok(())
+}

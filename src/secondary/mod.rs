@@ -1,0 +1,27 @@
+//! Secondary zones: transferred from their primaries, kept on disk, watched by the timers of their SOA and by NOTIFY.
+//!
+//! In: the model (which zones, from where), the network, the state directory. Out: the content of zones as it changes
+//! ([`Offer`]), whether a NOTIFY is taken ([`Follower::notified`]), and what to show of all of it ([`Follower::report`]).
+//!
+//! Invariants: all or nothing: a transfer that is broken, half, out of its zone or faulty as a zone is not taken, and
+//! what was served goes on being served until it expires (RFC 1035 section 3.3.13); every step has an end, and how many
+//! transfers there are at a time does not depend on how many zones there are.
+//!
+//! `incoming`, `differences` and `gathered` are pure: messages to a zone's content; `timers` says when; `client` asks;
+//! `store` keeps; `follower` does it for all zones.
+
+mod client;
+mod differences;
+mod follower;
+mod gathered;
+mod incoming;
+mod signature;
+mod store;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+pub use follower::{Counts, Follower, Notified, Offer, Options, Report, Restored};
+pub use store::Store;
+pub(crate) use store::file_name;
