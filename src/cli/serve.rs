@@ -99,7 +99,7 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
 
     drop(waiting);
     let notes = bound.notes.clone();
-    let transfers = Arc::new(Transfers::new(control.snapshot()));
+    let transfers = Arc::new(Transfers::new(control.clone()));
     let engine = Engine::new(control.snapshot()).reporting_to(control.readers()).leaving_aside_to(transfers);
     let serving = bound.serve(engine, server.transport, Limits::default())?;
     control.listening_on(serving.addresses().iter().map(ToString::to_string).collect());

@@ -33,7 +33,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 pub use content::{Change, Changes, Content, Contents, LaidSet, complete, faults};
-pub(crate) use content::{rebuild, same};
+pub(crate) use content::{NameChanges, rebuild, same};
 pub use diagnostic::{Diagnostic, Severity};
 pub use loader::Loader;
 pub use model::Model;

@@ -22,6 +22,7 @@ mod serial;
 mod start;
 mod status;
 mod sweep;
+mod updates;
 mod watch;
 
 #[cfg(test)]
@@ -37,6 +38,8 @@ use arc_swap::ArcSwap;
 
 use crate::config::{Diagnostic, Loader, Model, Overrides, Progress, Source};
 use crate::snapshot::{Inputs, Readers, Snapshot};
+use crate::update::Update;
+use crate::wire::message::Rcode;
 use crate::wire::{Name, NameRef};
 
 pub use crate::secondary::Notified;
@@ -45,6 +48,8 @@ pub use status::{
     DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus, SecondaryStatus, Status,
     ZoneStatus,
 };
+use tokio::sync::oneshot;
+use updates::Asked;
 
 /// What [`Control::start`] needs to know.
 #[derive(Clone, Debug)]
@@ -318,6 +323,17 @@ impl Control {
     /// A NOTIFY has come for a zone (RFC 1996), from an address and perhaps signed with a key.
     pub fn notified(&self, apex: NameRef<'_>, from: IpAddr, key: Option<&Name>) -> Notified {
         self.shared.follower.notified(apex, from, key)
+    }
+
+    /// Changes a zone (RFC 2136): `update` is signed with `key`, and what it says is live and on disk when the answer is
+    /// NOERROR.
+    pub async fn update(&self, update: Update, key: Name) -> Rcode {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.publisher.0.send(Request::Update(Asked { update, key, reply }));
+        match sent {
+            Ok(()) => answer.await.unwrap_or(Rcode::ServFail),
+            Err(_) => Rcode::ServFail,
+        }
     }
 
     /// Adds numbers to the counters of [`Control::status`]: the transports' own.

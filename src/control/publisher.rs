@@ -16,6 +16,7 @@ use super::report::{Counters, Facts};
 use super::retired::Retired;
 use super::serial::Used;
 use super::sweep::Sweep;
+use super::updates::{Asked, Updated};
 use super::watch::{Interest, Watch, is_private};
 use super::{Current, DrainError, Drained, Options, ReloadError, Reloaded, Subject};
 use crate::config::model::EndpointId;
@@ -81,6 +82,8 @@ pub(super) enum Request {
     },
     /// A zone was transferred, or has expired.
     Offer(Offer),
+    /// A zone is to be changed (RFC 2136).
+    Update(Asked),
     /// Something that matters has changed on disk.
     FilesChanged,
     /// A verdict has changed.
@@ -127,6 +130,7 @@ pub(super) struct Publisher {
     /// Of what is served: see [`to_follow`].
     pub(super) read: Vec<PathBuf>,
     pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) updated: Updated,
     /// Requests that were looked at in search of others to be seen to together.
     pub(super) backlog: VecDeque<Request>,
     pub(super) watch: Option<Watch>,
@@ -196,6 +200,7 @@ impl Publisher {
                 let _ = reply.send(self.undrain(&subject));
             }
             Some(Request::Offer(offer)) => self.renew(offer),
+            Some(Request::Update(asked)) => self.update(asked),
             Some(Request::FilesChanged) => self.files.note(Instant::now()),
             Some(Request::VerdictsChanged) => self.verdicts.note(Instant::now()),
             #[cfg(test)]

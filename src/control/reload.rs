@@ -66,6 +66,7 @@ impl Publisher {
             }
         };
         serial::settle(&mut model, &current.inputs.model.zones, &mut self.serials);
+        serial::raise_updated(&mut model, &current.inputs.model.zones, &mut self.serials);
         diagnostics.extend(later(server, &model.server));
 
         let model = Arc::new(model);

@@ -36,6 +36,8 @@ pub(super) struct Counters {
     loads_refused: AtomicU64,
     failed_steps: AtomicU64,
     differing: AtomicU64,
+    updates_taken: AtomicU64,
+    updates_refused: AtomicU64,
     sources: Mutex<Vec<Source>>,
 }
 
@@ -62,12 +64,20 @@ impl Counters {
         self.differing.fetch_add(names, Ordering::Relaxed);
     }
 
+    /// An UPDATE was taken or not.
+    pub(super) fn updated(&self, is_taken: bool) {
+        let counter = if is_taken { &self.updates_taken } else { &self.updates_refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn read(&self) -> BTreeMap<String, u64> {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let own = [
             ("loads_taken", self.loads_taken.load(Ordering::Relaxed)),
             ("loads_refused", self.loads_refused.load(Ordering::Relaxed)),
             ("changes_failed", self.failed_steps.load(Ordering::Relaxed)),
+            ("updates_taken", self.updates_taken.load(Ordering::Relaxed)),
+            ("updates_refused", self.updates_refused.load(Ordering::Relaxed)),
             ("changes_missed", self.differing.load(Ordering::Relaxed)),
         ];
         let all = sources.iter().flat_map(|source| source()).chain(own);

@@ -37,3 +37,18 @@ pub(super) fn settle(model: &mut Model, before: &[Arc<Zone>], used: &mut Used) {
         }
     }
 }
+
+/// Zones that take updates have serials of their own: one whose files were edited has a later one than before, whatever
+/// the time of its files is.
+pub(super) fn raise_updated(model: &mut Model, before: &[Arc<Zone>], used: &mut Used) {
+    let updated = model.grounds.iter().filter(|ground| ground.primaries().is_none());
+    let updated: HashSet<&Name> = updated.map(|ground| &ground.zone.apex).collect();
+    for zone in model.zones.iter_mut().filter(|zone| updated.contains(&zone.apex)) {
+        let Some(known) = before.iter().find(|known| known.apex == zone.apex) else { continue };
+        if !Arc::ptr_eq(known, zone) && known.soa.serial == zone.soa.serial {
+            let serial = zone.soa.serial.wrapping_add(1).max(1);
+            Arc::make_mut(zone).soa.serial = serial;
+            used.insert(zone.apex.to_string(), serial);
+        }
+    }
+}

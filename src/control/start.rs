@@ -21,14 +21,16 @@ use super::report::{self, Counters, Facts};
 use super::retired::Retired;
 use super::serial::{self, Used};
 use super::sweep::Sweep;
+use super::updates::Updated;
 use super::watch::Watch;
 use super::{Current, LoadStatus, Options, StartError};
 use crate::config::model::ReloadUnit;
-use crate::config::{self, Contents, Loader, Model, Overrides};
+use crate::config::{self, Content, Contents, Loader, Model, Overrides};
 use crate::geo::{self, DatabaseInfo, Places};
 use crate::health::{self, Checker, Store, Switches};
 use crate::secondary::{self, Follower, Restored};
 use crate::snapshot::Inputs;
+use crate::update;
 
 pub(super) const SERIALS: (&str, &str) = ("serials.json", "rhumb-serials-1");
 
@@ -126,6 +128,7 @@ pub(super) fn start(
         is_kept,
         read: files,
         requests,
+        updated: Updated::new(model.server.state.clone()),
         backlog: VecDeque::new(),
         store,
         next_expiry: switches.next_expiry(),
@@ -166,7 +169,12 @@ pub(super) struct KeptContent {
 pub(super) fn content(options: &Options, loader: &mut Loader) -> KeptContent {
     let file = config::server_file(options.server_file.as_deref());
     let state = last_good::state_directory(file.as_deref(), &options.overrides);
-    let (restored, faults) = secondary::Store::new(&state).restore(loader.contents_mut());
+    let (restored, mut faults) = secondary::Store::new(&state).restore(loader.contents_mut());
+    let (updated, damaged) = update::restore(&state);
+    faults.extend(damaged);
+    for (apex, changes) in updated {
+        loader.contents_mut().insert(apex, Arc::new(Content::Updated(changes)));
+    }
     for fault in &faults {
         tracing::error!("{fault}");
     }

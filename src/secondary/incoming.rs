@@ -10,6 +10,7 @@ use super::differences::Differences;
 use super::gathered::Gathered;
 use crate::config::model::{Soa, precedes};
 use crate::wire::message::{CLASS_IN, flag};
+use crate::wire::rdata::is_sound;
 use crate::wire::{Entry, Name, RecordType, Records, Sections};
 
 /// Octets of all messages of one transfer.
@@ -182,7 +183,7 @@ impl Incoming {
                 return stray("is not at the apex");
             }
             Some(Soa::read(&entry.rdata, entry.ttl).ok_or(MALFORMED)?)
-        } else if entry.rdata.is_empty() && entry.rtype != RecordType::APL && entry.rtype != RecordType::NULL {
+        } else if entry.rdata.is_empty() && !is_sound(entry.rtype, &[]) {
             return stray("has no data");
         } else {
             None

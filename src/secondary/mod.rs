@@ -24,4 +24,3 @@ mod tests;
 
 pub use follower::{Counts, Follower, Notified, Offer, Options, Report, Restored};
 pub use store::Store;
-pub(crate) use store::file_name;

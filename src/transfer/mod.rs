@@ -13,8 +13,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::answer::{self, Peer};
+use crate::control::{Control, Notified};
 use crate::net::{Aside, Replies};
 use crate::snapshot::Snapshot;
+use crate::wire::NameRef;
 use crate::wire::message::{Rcode, opcode};
 
 use request::Request;
@@ -23,17 +25,33 @@ use request::Request;
 #[derive(Debug)]
 pub struct Transfers {
     snapshot: Arc<ArcSwap<Snapshot>>,
+    control: Control,
 }
 
 impl Transfers {
-    /// Over the pointer that the publisher swaps.
-    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>) -> Self {
-        Self { snapshot }
+    /// Over the running state.
+    pub fn new(control: Control) -> Self {
+        Self { snapshot: control.snapshot(), control }
     }
 
-    /// NOTIFY (RFC 1996): of our zones nobody else has any news.
-    fn notified(&self, snapshot: &Snapshot, request: &Request) -> Rcode {
-        if request.is_apex(snapshot) { Rcode::Refused } else { Rcode::NotAuth }
+    /// NOTIFY (RFC 1996): of secondary zones their primaries have news.
+    fn notified(&self, request: &Request, peer: Peer) -> Rcode {
+        let Ok(apex) = NameRef::from_wire(request.query.name.whole()) else { return Rcode::FormErr };
+        match self.control.notified(apex, peer.address, None) {
+            Notified::Taken => Rcode::NoError,
+            Notified::Refused | Notified::Unknown => Rcode::Refused,
+        }
+    }
+
+    /// The reply to what [`Aside::at_once`] leaves, where it is due at once all the same.
+    fn later(&self, buffer: &mut [u8], len: usize, peer: Peer) -> Option<usize> {
+        let seed = self.snapshot.load().plan.table.seed();
+        let request = Request::read(&buffer[..len], seed).ok()?;
+        let rcode = match request.opcode {
+            opcode::NOTIFY => self.notified(&request, peer),
+            _ => return None,
+        };
+        reply::write(buffer, &request, rcode)
     }
 
     /// UPDATE (RFC 2136).
@@ -52,7 +70,8 @@ impl Aside for Transfers {
         };
         let rcode = match request.opcode {
             opcode::NOTIFY | opcode::UPDATE if request.fault().is_some() => request.fault()?,
-            opcode::NOTIFY => self.notified(&snapshot, &request),
+            opcode::NOTIFY if request.is_zone(&snapshot) => return None,
+            opcode::NOTIFY => Rcode::NotAuth,
             opcode::UPDATE => self.updated(&snapshot, &request),
             _ => return answer::alone(&snapshot, buffer, len, peer, 0),
         };
@@ -62,7 +81,7 @@ impl Aside for Transfers {
     async fn answer(&self, mut message: Vec<u8>, peer: Peer, replies: &mut dyn Replies) -> io::Result<()> {
         let len = message.len();
         message.resize(usize::from(u16::MAX), 0);
-        match self.at_once(&mut message, len, peer) {
+        match self.at_once(&mut message, len, peer).or_else(|| self.later(&mut message, len, peer)) {
             Some(len) => replies.send(&message[..len]).await,
             None => Ok(()),
         }

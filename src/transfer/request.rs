@@ -46,6 +46,11 @@ impl Request {
         }
     }
 
+    /// Whether its question names a zone of ours, served or not.
+    pub(super) fn is_zone(&self, snapshot: &Snapshot) -> bool {
+        snapshot.plan.table.exact(&self.query.name).is_some_and(|node| node.is_apex() || node.is_unloaded())
+    }
+
     /// Whether its question names a zone that is served here.
     pub(super) fn is_apex(&self, snapshot: &Snapshot) -> bool {
         snapshot.plan.table.exact(&self.query.name).is_some_and(|node| node.is_apex())

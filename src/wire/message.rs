@@ -24,10 +24,16 @@ pub enum Rcode {
     NotImp = 4,
     /// Refused.
     Refused = 5,
-    /// A name that is too long would come of a DNAME (RFC 6672 section 2.2).
+    /// A name exists that should not (RFC 2136), or one that is too long would come of a DNAME (RFC 6672 section 2.2).
     YxDomain = 6,
+    /// An RRset exists that should not (RFC 2136).
+    YxRrset = 7,
+    /// An RRset does not exist that should (RFC 2136).
+    NxRrset = 8,
     /// Not authoritative for the zone (RFC 2136), or not signed as it has to be (RFC 8945).
     NotAuth = 9,
+    /// A name is not in the zone (RFC 2136).
+    NotZone = 10,
     /// A version of EDNS that is not spoken here.
     BadVers = 16,
 }

@@ -4,6 +4,7 @@
 //! Nothing that a query runs through allocates; nothing here reads a clock or does I/O.
 
 pub mod edns;
+mod file_name;
 mod lowered;
 pub mod master;
 pub mod message;
@@ -15,6 +16,7 @@ mod rtype;
 mod sections;
 pub mod text;
 
+pub(crate) use file_name::file_name;
 pub use lowered::Lowered;
 pub(crate) use name::MAX_NAME;
 pub use name::{Name, NameError};

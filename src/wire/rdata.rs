@@ -68,6 +68,12 @@ pub(crate) fn expand(rtype: RecordType, message: &[u8], mut at: usize, end: usiz
     (at == end && (is_plain || render(layout, &out[start..]) != Err(Unwritten::Malformed))).then_some(())
 }
 
+/// Whether uncompressed data is data of its type.
+pub(crate) fn is_sound(rtype: RecordType, rdata: &[u8]) -> bool {
+    let mut out = Vec::with_capacity(rdata.len());
+    expand(rtype, rdata, 0, rdata.len(), &mut out).is_some()
+}
+
 /// Data in which the case of names does not tell two records apart (RFC 2136 section 1.1.1, RFC 4034 section 6.2).
 pub(crate) fn without_case(rtype: RecordType, rdata: &[u8]) -> Cow<'_, [u8]> {
     let fields = Layout::of(rtype).map_or(&[][..], |layout| layout.fields);

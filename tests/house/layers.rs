@@ -16,10 +16,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("zone", &["config", "world", "wire"]),
     ("policy", &["geo", "config", "world", "wire"]),
     ("secondary", &["config", "world", "wire"]),
+    ("update", &["config", "world", "wire"]),
     ("snapshot", &["policy", "zone", "health", "geo", "config", "world", "wire"]),
     ("answer", &["snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
     ("net", &["answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
-    ("control", &["answer", "snapshot", "policy", "zone", "health", "secondary", "geo", "config", "world", "wire"]),
+    (
+        "control",
+        &["answer", "snapshot", "policy", "zone", "health", "secondary", "update", "geo", "config", "world", "wire"],
+    ),
     (
         "transfer",
         &["control", "net", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"],

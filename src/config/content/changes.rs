@@ -166,6 +166,29 @@ impl Changes {
         }
     }
 
+    /// What updates have said of the SOA.
+    pub(crate) fn of_soa(&self) -> (Option<Soa>, Option<u32>) {
+        (self.soa.clone(), self.serial)
+    }
+
+    /// Says what updates have said of the SOA, whatever was before.
+    pub(crate) fn set_soa(&mut self, (soa, serial): (Option<Soa>, Option<u32>)) {
+        (self.soa, self.serial) = (soa, serial);
+    }
+
+    /// What was changed of a name.
+    pub(crate) fn of_name(&self, name: &Name) -> Option<&NameChanges> {
+        self.names.get(&name.canonical())
+    }
+
+    /// Says what was changed of a name, whatever was before.
+    pub(crate) fn set_name(&mut self, name: &Name, changes: Option<NameChanges>) {
+        match changes {
+            Some(changes) => self.names.insert(name.canonical(), changes),
+            None => self.names.remove(&name.canonical()),
+        };
+    }
+
     /// Names that were changed, by the owner in lower case.
     pub(super) fn names(&self) -> &BTreeMap<Box<[u8]>, NameChanges> {
         &self.names
@@ -213,7 +236,7 @@ impl NameChanges {
 
 impl<'a> LaidSet<'a> {
     /// As it is below.
-    pub(super) fn of(rrset: RrsetRef<'a>) -> Self {
+    pub(crate) fn of(rrset: RrsetRef<'a>) -> Self {
         Self { rtype: rrset.rtype, ttl: rrset.ttl, data: rrset.rdata.iter().collect() }
     }
 }

@@ -21,6 +21,7 @@ use super::spec::SteeredSpec;
 use crate::wire::rdata::without_case;
 use crate::wire::{Name, NameRef, RecordType, Records, RecordsBuilder, RrsetRef};
 
+pub(crate) use changes::NameChanges;
 pub use changes::{Change, Changes, LaidSet};
 pub(crate) use held::{Held, Laid};
 

@@ -1,1 +1,170 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use super::*;
+use crate::config::model::{Grant, Primary, RouteId, Steered};
+
+fn name(text: &str) -> Name {
+    Name::absolute(text).unwrap()
+}
+
+/// `owner TYPE octets` of each record.
+fn shown(records: &Records) -> Vec<String> {
+    let line = |set: RrsetRef<'_>| {
+        let data: Vec<_> = set.rdata.iter().map(|data| format!("{data:?}")).collect();
+        format!("{} {} {} {}", set.owner, set.ttl, set.rtype, data.join(" "))
+    };
+    records.iter().map(line).collect()
+}
+
+fn ground(records: RecordsBuilder, steered: &[(&str, &[RecordType])], is_secondary: bool) -> Ground {
+    let origin = if is_secondary {
+        Origin::Primaries(vec![Primary { address: ([192, 0, 2, 1], 53).into(), key: None }])
+    } else {
+        Origin::Updates(vec![Grant { key: name("k"), names: Vec::new(), types: Vec::new() }])
+    };
+    let zone = Zone {
+        apex: name("example.com"),
+        file: "example.com.toml".into(),
+        soa: Soa { serial: 5, ..Soa::none() },
+        records: records.finish().into(),
+        steered: steered.iter().map(|(owner, _)| Steered { owner: name(owner), route: RouteId(0), ttl: 30 }).collect(),
+    };
+    Ground { zone, origin, answered: steered.iter().map(|(_, types)| types.to_vec()).collect() }
+}
+
+fn transferred() -> Content {
+    let records = RecordsBuilder::new()
+        .with(&name("example.com"), RecordType::NS, 300, &[name("ns.example.net").as_wire()])
+        .with(&name("Www.example.com"), RecordType::A, 60, &[[1; 4]])
+        .with(&name("Www.example.com"), RecordType::TXT, 60, &[[0]])
+        .with(&name("Www.example.com"), RecordType::AAAA, 60, &[[1; 16]])
+        .with(&name("alias.example.com"), RecordType::CNAME, 60, &[name("www.example.com").as_wire()])
+        .with(&name("other.example.com"), RecordType::A, 60, &[[2; 4]]);
+    Content::Transferred { soa: Soa { serial: 9, ..Soa::none() }, records: records.finish().into() }
+}
+
+#[test]
+fn p26_routes_take_the_place_of_a_primarys_addresses_and_leave_all_else() {
+    let own = RecordsBuilder::new().with(&name("other.example.com"), RecordType::A, 5, &[[2; 4], [3; 4]]).with(
+        &name("new.example.com"),
+        RecordType::TXT,
+        5,
+        &[[0]],
+    );
+    let steered: [(&str, &[RecordType]); 2] =
+        [("www.example.com", &[RecordType::A]), ("alias.example.com", &[RecordType::A, RecordType::AAAA])];
+    let zone = complete(&ground(own, &steered, true), Some(&transferred())).unwrap();
+    assert_eq!(
+        shown(&zone.records),
+        [
+            "example.com. 300 NS [2, 110, 115, 7, 101, 120, 97, 109, 112, 108, 101, 3, 110, 101, 116, 0]",
+            "Www.example.com. 60 TXT [0]",
+            "other.example.com. 5 A [2, 2, 2, 2] [3, 3, 3, 3]",
+            "new.example.com. 5 TXT [0]",
+        ]
+    );
+    assert_eq!((zone.soa.serial, zone.steered.len()), (9, 2));
+    assert!(faults(&zone).is_empty());
+    let all = complete(
+        &ground(RecordsBuilder::new(), &[("www.example.com", &[RecordType::CNAME])], true),
+        Some(&transferred()),
+    );
+    assert!(!shown(&all.unwrap().records).iter().any(|line| line.starts_with("Www")), "a CNAME stands alone");
+}
+
+#[test]
+fn p26_nothing_laid_over_shares_the_primarys_records_and_nothing_transferred_is_nothing_served() {
+    let plain = ground(RecordsBuilder::new(), &[], true);
+    let content = transferred();
+    let Content::Transferred { records, .. } = &content else { unreachable!() };
+    assert!(Arc::ptr_eq(records, &complete(&plain, Some(&content)).unwrap().records));
+    assert_eq!(complete(&plain, None), None);
+    assert_eq!(complete(&plain, Some(&Content::Updated(Changes::default()))), None);
+}
+
+#[test]
+fn p26_a_zone_that_is_faulty_as_a_whole_says_why() {
+    let records = RecordsBuilder::new()
+        .with(&name("www.example.com"), RecordType::CNAME, 60, &[name("a.").as_wire()])
+        .with(&name("www.example.com"), RecordType::A, 60, &[[2; 4]]);
+    let content = Content::Transferred { soa: Soa::none(), records: records.finish().into() };
+    let faults = faults(&complete(&ground(RecordsBuilder::new(), &[], true), Some(&content)).unwrap());
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.contains("CNAME beside other data")), "{faults:?}");
+}
+
+fn add(owner: &str, rtype: RecordType, ttl: u32, rdata: &[u8]) -> Change {
+    Change::Add { owner: name(owner), rtype, ttl, rdata: rdata.into() }
+}
+
+fn remove(owner: &str, rtype: RecordType, rdata: &[u8], hides: bool) -> Change {
+    Change::Remove { owner: name(owner), rtype, rdata: rdata.into(), hides }
+}
+
+fn files() -> RecordsBuilder {
+    RecordsBuilder::new()
+        .with(&name("example.com"), RecordType::NS, 300, &[name("ns.example.net").as_wire()])
+        .with(&name("a.example.com"), RecordType::A, 60, &[[1; 4], [2; 4]])
+        .with(&name("b.example.com"), RecordType::TXT, 60, &[[0]])
+}
+
+fn lines(changes: &Changes, ground: &Ground) -> Vec<String> {
+    shown(&complete(ground, Some(&Content::Updated(changes.clone()))).unwrap().records)[1..].to_vec()
+}
+
+#[test]
+fn p27_changes_are_laid_over_the_files_record_by_record() {
+    let mut changes = Changes::default();
+    for change in [
+        add("A.example.com", RecordType::A, 9, &[3; 4]),
+        remove("a.example.com", RecordType::A, &[1; 4], true),
+        Change::Clear { owner: name("b.example.com"), rtype: RecordType::TXT, hides: true },
+        add("c.example.com", RecordType::TXT, 7, &[1, 65]),
+        Change::Serial(8),
+    ] {
+        changes.apply(&change);
+    }
+    let expected = ["a.example.com. 9 A [2, 2, 2, 2] [3, 3, 3, 3]", "c.example.com. 7 TXT [1, 65]"];
+    let ground = ground(files(), &[], false);
+    assert_eq!(lines(&changes, &ground), expected);
+    let zone = complete(&ground, Some(&Content::Updated(changes.clone()))).unwrap();
+    assert_eq!(zone.soa.serial, 8);
+    // The files say something else later on: what was not touched follows.
+    let edited = files().with(&name("d.example.com"), RecordType::A, 60, &[[7; 4]]);
+    assert_eq!(lines(&changes, &self::ground(edited, &[], false)).last().unwrap(), "c.example.com. 7 TXT [1, 65]");
+    // The steps that it comes to make the same of nothing.
+    let mut again = Changes::default();
+    changes.steps().iter().for_each(|step| again.apply(step));
+    assert_eq!(again, changes);
+}
+
+#[test]
+fn p27_what_is_added_and_taken_away_again_leaves_no_trace() {
+    let mut changes = Changes::default();
+    changes.apply(&add("t.example.com", RecordType::TXT, 60, &[1, 65]));
+    changes.apply(&remove("T.example.com", RecordType::TXT, &[1, 65], false));
+    assert!(changes.is_empty());
+    changes.apply(&remove("a.example.com", RecordType::A, &[1; 4], true));
+    changes.apply(&add("a.example.com", RecordType::A, 60, &[1; 4]));
+    let ground = ground(files(), &[], false);
+    assert_eq!(lines(&changes, &ground)[0], "a.example.com. 60 A [1, 1, 1, 1] [2, 2, 2, 2]");
+}
+
+#[test]
+fn p27_changes_of_a_name_that_came_to_be_steered_mean_nothing() {
+    let mut changes = Changes::default();
+    changes.apply(&add("a.example.com", RecordType::TXT, 60, &[0]));
+    let ground = ground(files(), &[("a.example.com", &[RecordType::AAAA])], false);
+    assert_eq!(lines(&changes, &ground)[0], "a.example.com. 60 A [1, 1, 1, 1] [2, 2, 2, 2]");
+    assert!(!lines(&changes, &ground)[1].contains("a.example.com"));
+}
+
+#[test]
+fn p27_the_serial_is_the_later_of_files_and_updates() {
+    let soa = |serial| Soa { serial, ..Soa::none() };
+    let mut changes = Changes::default();
+    changes.apply(&Change::Serial(7));
+    assert_eq!(changes.soa_over(&soa(5)).serial, 7);
+    assert_eq!(changes.soa_over(&soa(8)).serial, 8);
+    assert_eq!(changes.soa_over(&soa(u32::MAX)).serial, 7, "round the circle");
+}

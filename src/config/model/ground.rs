@@ -66,7 +66,11 @@ impl Ground {
 impl Grant {
     /// Whether it covers records of a type at a name.
     pub fn covers(&self, name: NameRef<'_>, rtype: RecordType) -> bool {
-        let at_name = self.names.is_empty() || self.names.iter().any(|granted| name.is_within(granted.view()));
-        at_name && (self.types.is_empty() || self.types.contains(&rtype))
+        self.covers_name(name) && (self.types.is_empty() || self.types.contains(&rtype))
+    }
+
+    /// Whether it covers some records at a name.
+    pub fn covers_name(&self, name: NameRef<'_>) -> bool {
+        self.names.is_empty() || self.names.iter().any(|granted| name.is_within(granted.view()))
     }
 }

@@ -118,12 +118,13 @@ fn inner_name(findings: &mut Findings, text: &Written<String>, zone: &Name) -> O
 }
 
 fn record_type(findings: &mut Findings, text: &Written<String>) -> Option<RecordType> {
-    let found = text.value.parse().ok().filter(|rtype: &RecordType| !rtype.is_meta());
+    let is_stored = |name: &str| name.parse().is_ok_and(|rtype: RecordType| !rtype.is_meta());
+    let found = text.value.parse().ok().filter(|_| is_stored(&text.value));
     if found.is_none() {
         findings
             .error(text.site, code::UNKNOWN_VALUE, format!("`{}` is no record type", text.value))
             .label("expected such as `TXT` or `TYPE731`")
-            .maybe_help(did_you_mean(&text.value, RecordType::mnemonics()));
+            .maybe_help(did_you_mean(&text.value, RecordType::mnemonics().filter(|name| is_stored(name))));
     }
     found
 }

@@ -1,0 +1,368 @@
+//! RFC 2136 section 3 against a plain model of it, and the journal after crashes.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::message::{CLASS_ANY, CLASS_NONE};
+use super::*;
+use crate::config::model::{Grant, Ground, Origin, RouteId, Soa, Steered, Zone};
+use crate::config::{Change, Changes, Content, complete};
+use crate::wire::message::{CLASS_IN, Rcode};
+use crate::wire::{Name, RecordType, RecordsBuilder};
+
+fn name(text: &str) -> Name {
+    Name::absolute(text).unwrap()
+}
+
+fn grant(names: &[&str], types: &[RecordType]) -> Grant {
+    Grant { key: name("key"), names: names.iter().map(|text| name(text)).collect(), types: types.to_vec() }
+}
+
+/// `example.com` with an NS, `a` and `b` with an A, `s` with a route for A, `c` a CNAME.
+fn ground(grants: Vec<Grant>) -> Arc<Ground> {
+    let records = RecordsBuilder::new()
+        .with(&name("example.com"), RecordType::NS, 300, &[name("ns.example.net").as_wire()])
+        .with(&name("n0.example.com"), RecordType::A, 60, &[[0; 4]])
+        .with(&name("n1.example.com"), RecordType::A, 60, &[[0; 4], [1; 4]])
+        .with(&name("n1.example.com"), RecordType::TXT, 60, &[[0]])
+        .with(&name("n2.example.com"), RecordType::CNAME, 60, &[name("x").as_wire()]);
+    Arc::new(Ground {
+        zone: Zone {
+            apex: name("example.com"),
+            file: "example.com.toml".into(),
+            soa: Soa { serial: 5, ..Soa::none() },
+            records: records.finish().into(),
+            steered: vec![Steered { owner: name("s.example.com"), route: RouteId(0), ttl: 30 }],
+        },
+        origin: Origin::Updates(grants),
+        answered: vec![vec![RecordType::A]],
+    })
+}
+
+fn view() -> View {
+    let ground = ground(vec![grant(&[], &[])]);
+    let soa = ground.zone.soa.clone();
+    View::new(ground, Changes::default(), soa)
+}
+
+fn row(owner: &str, rtype: RecordType, class: u16, ttl: u32, rdata: &[u8]) -> Row {
+    Row { owner: name(owner), rtype, class, ttl, rdata: rdata.into() }
+}
+
+fn update(prerequisites: Vec<Row>, changes: Vec<Row>) -> Update {
+    Update { zone: name("example.com"), prerequisites, changes }
+}
+
+fn judged(view: &mut View, prerequisites: Vec<Row>, changes: Vec<Row>) -> Result<usize, Rcode> {
+    judge(view, &update(prerequisites, changes), &name("KEY")).map(|steps| steps.len())
+}
+
+const A: RecordType = RecordType::A;
+const TXT: RecordType = RecordType::TXT;
+const ANY: RecordType = RecordType::ANY;
+
+#[test]
+fn p27_each_prerequisite_has_its_own_code() {
+    for (prerequisite, expected) in [
+        (row("n0.example.com", ANY, CLASS_ANY, 0, &[]), Ok(0)),
+        (row("x.example.com", ANY, CLASS_ANY, 0, &[]), Err(Rcode::NxDomain)),
+        (row("n0.example.com", A, CLASS_ANY, 0, &[]), Ok(0)),
+        (row("n0.example.com", TXT, CLASS_ANY, 0, &[]), Err(Rcode::NxRrset)),
+        (row("x.example.com", ANY, CLASS_NONE, 0, &[]), Ok(0)),
+        (row("n0.example.com", ANY, CLASS_NONE, 0, &[]), Err(Rcode::YxDomain)),
+        (row("n0.example.com", TXT, CLASS_NONE, 0, &[]), Ok(0)),
+        (row("n0.example.com", A, CLASS_NONE, 0, &[]), Err(Rcode::YxRrset)),
+        (row("n0.example.com", A, CLASS_IN, 0, &[0; 4]), Ok(0)),
+        (row("n0.example.com", A, CLASS_IN, 0, &[9; 4]), Err(Rcode::NxRrset)),
+        (row("n1.example.com", A, CLASS_IN, 0, &[0; 4]), Err(Rcode::NxRrset)),
+        (row("s.example.com", A, CLASS_NONE, 0, &[]), Err(Rcode::YxRrset)),
+        (row("s.example.com", ANY, CLASS_ANY, 0, &[]), Ok(0)),
+        (row("example.com", RecordType::SOA, CLASS_ANY, 0, &[]), Ok(0)),
+        (row("n0.example.org", ANY, CLASS_ANY, 0, &[]), Err(Rcode::NotZone)),
+        (row("n0.example.com", A, CLASS_ANY, 1, &[]), Err(Rcode::FormErr)),
+        (row("n0.example.com", A, CLASS_ANY, 0, &[0; 4]), Err(Rcode::FormErr)),
+        (row("n0.example.com", ANY, CLASS_NONE, 0, &[0; 4]), Err(Rcode::FormErr)),
+        (row("n0.example.com", ANY, CLASS_IN, 0, &[]), Err(Rcode::FormErr)),
+        (row("n0.example.com", A, 3, 0, &[0; 4]), Err(Rcode::FormErr)),
+    ] {
+        assert_eq!(judged(&mut view(), vec![prerequisite.clone()], vec![]), expected, "{prerequisite:?}");
+    }
+}
+
+#[test]
+fn p27_each_fault_of_a_change_has_its_own_code_and_nothing_of_the_update_is_done() {
+    let good = row("new.example.com", A, CLASS_IN, 60, &[7; 4]);
+    let soa = Soa { serial: 99, ..Soa::none() };
+    let soa = row("example.com", RecordType::SOA, CLASS_IN, 60, &soa.rdata());
+    for (change, expected) in [
+        (row("new.example.org", A, CLASS_IN, 60, &[7; 4]), Rcode::NotZone),
+        (row("new.example.com", ANY, CLASS_IN, 60, &[]), Rcode::FormErr),
+        (row("new.example.com", RecordType::AXFR, CLASS_ANY, 0, &[]), Rcode::FormErr),
+        (row("new.example.com", ANY, CLASS_NONE, 0, &[]), Rcode::FormErr),
+        (row("new.example.com", A, CLASS_ANY, 0, &[7; 4]), Rcode::FormErr),
+        (row("new.example.com", A, CLASS_ANY, 1, &[]), Rcode::FormErr),
+        (row("new.example.com", A, CLASS_NONE, 1, &[7; 4]), Rcode::FormErr),
+        (row("new.example.com", A, CLASS_IN, 60, &[]), Rcode::FormErr),
+        (row("new.example.com", A, 3, 60, &[7; 4]), Rcode::FormErr),
+        (row("S.example.com", TXT, CLASS_IN, 60, &[0]), Rcode::Refused),
+        (row("s.example.com", ANY, CLASS_ANY, 0, &[]), Rcode::Refused),
+        (row("*.example.com", RecordType::NS, CLASS_IN, 60, name("x").as_wire()), Rcode::Refused),
+        (row("big.example.com", RecordType(731), CLASS_IN, 60, &[0; 60_001]), Rcode::Refused),
+    ] {
+        let mut view = view();
+        if expected == Rcode::Refused && change.rtype == RecordType(731) {
+            // Too much together, not each alone.
+            let half = row("big.example.com", RecordType(731), CLASS_IN, 60, &[1; 30_000]);
+            let outcome = judged(&mut view, vec![], vec![soa.clone(), good.clone(), half, change]);
+            assert_eq!(outcome, Err(expected));
+        } else {
+            assert_eq!(
+                judged(&mut view, vec![], vec![soa.clone(), good.clone(), change.clone()]),
+                Err(expected),
+                "{change:?}"
+            );
+        }
+        assert!(view.changes().is_empty());
+        assert_eq!(view.soa().serial, 5);
+    }
+}
+
+#[test]
+fn p27_a_key_changes_what_it_was_granted_and_no_more() {
+    let acme = || grant(&["_acme-challenge.example.com"], &[TXT]);
+    let with = |grants: Vec<Grant>, change: Row| {
+        let ground = ground(grants);
+        let soa = ground.zone.soa.clone();
+        judged(&mut View::new(ground, Changes::default(), soa), vec![], vec![change])
+    };
+    let txt = |owner: &str| row(owner, TXT, CLASS_IN, 60, &[1, 65]);
+    assert_eq!(with(vec![acme()], txt("_acme-challenge.example.com")), Ok(2));
+    assert_eq!(with(vec![acme()], txt("www._ACME-challenge.example.com")), Ok(2));
+    assert_eq!(with(vec![acme()], txt("example.com")), Err(Rcode::Refused));
+    assert_eq!(with(vec![acme()], row("_acme-challenge.example.com", A, CLASS_IN, 60, &[1; 4])), Err(Rcode::Refused));
+    assert_eq!(with(vec![acme()], row("n1.example.com", ANY, CLASS_ANY, 0, &[])), Err(Rcode::Refused));
+    assert_eq!(
+        with(vec![grant(&[], &[TXT])], row("n1.example.com", ANY, CLASS_ANY, 0, &[])),
+        Err(Rcode::Refused),
+        "an A too"
+    );
+    assert_eq!(with(vec![acme(), grant(&[], &[])], row("n1.example.com", ANY, CLASS_ANY, 0, &[])), Ok(3));
+    let stranger = Grant { key: name("other"), names: Vec::new(), types: Vec::new() };
+    assert_eq!(with(vec![stranger], txt("x.example.com")), Err(Rcode::Refused));
+}
+
+#[test]
+fn p27_the_apex_keeps_its_soa_and_a_name_server_and_the_serial_grows() {
+    let mut view = view();
+    let apex = |rtype, class, rdata: &[u8]| row("example.com", rtype, class, 0, rdata);
+    let ns = name("ns.example.net");
+    assert_eq!(judged(&mut view, vec![], vec![apex(RecordType::NS, CLASS_NONE, ns.as_wire())]), Ok(0));
+    assert_eq!(judged(&mut view, vec![], vec![apex(RecordType::NS, CLASS_ANY, &[])]), Ok(0));
+    assert_eq!(judged(&mut view, vec![], vec![apex(RecordType::SOA, CLASS_ANY, &[])]), Ok(0));
+    assert_eq!(judged(&mut view, vec![], vec![apex(TXT, CLASS_IN, &[0]), apex(ANY, CLASS_ANY, &[])]), Ok(3));
+    assert_eq!(view.soa().serial, 6);
+    let soa = |serial| Soa { serial, minimum: 7, ..Soa::none() }.rdata();
+    assert_eq!(judged(&mut view, vec![], vec![apex(RecordType::SOA, CLASS_IN, &soa(6))]), Ok(0), "not later");
+    assert_eq!(judged(&mut view, vec![], vec![apex(RecordType::SOA, CLASS_IN, &soa(100))]), Ok(1));
+    assert_eq!((view.soa().serial, view.soa().minimum), (100, 7));
+    assert_eq!(judged(&mut view, vec![], vec![row("n0.example.com", A, CLASS_IN, 60, &[0; 4])]), Ok(0), "it is there");
+    assert_eq!(view.soa().serial, 100, "nothing was changed");
+    assert_eq!(judged(&mut view, vec![], vec![row("n0.example.com", A, CLASS_IN, 61, &[0; 4])]), Ok(2), "another TTL");
+    assert_eq!(view.soa().serial, 101);
+}
+
+/// Type to TTL and data.
+type Sets = BTreeMap<u16, (u32, Vec<Vec<u8>>)>;
+
+/// Names to what they hold: RFC 2136 section 3.4.2.7 word by word, knowing nothing of layers.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Plain(BTreeMap<String, Sets>);
+
+impl Plain {
+    fn of(zone: &Zone) -> Self {
+        let mut plain = Self::default();
+        for set in zone.records.iter() {
+            let mut data: Vec<Vec<u8>> = set.rdata.iter().map(<[u8]>::to_vec).collect();
+            data.sort();
+            plain.0.entry(set.owner.to_string()).or_default().insert(set.rtype.0, (set.ttl, data));
+        }
+        plain
+    }
+
+    fn take(&mut self, row: &Row) {
+        let apex = row.owner == name("example.com");
+        let owner = row.owner.to_string();
+        let sets = self.0.entry(owner.clone()).or_default();
+        match row.class {
+            CLASS_IN => {
+                let other = sets.keys().any(|&held| (held == 5) != (row.rtype.0 == 5));
+                if !(other || apex && row.rtype.0 == 5) {
+                    let (ttl, data) = sets.entry(row.rtype.0).or_default();
+                    if row.rtype.0 == 5 {
+                        data.clear();
+                    }
+                    *ttl = row.ttl;
+                    if !data.contains(&row.rdata.to_vec()) {
+                        data.push(row.rdata.to_vec());
+                        data.sort();
+                    }
+                }
+            }
+            CLASS_ANY if row.rtype == ANY => sets.retain(|&held, _| apex && held == 2),
+            CLASS_ANY => {
+                if !(apex && row.rtype.0 == 2) {
+                    sets.remove(&row.rtype.0);
+                }
+            }
+            _ => {
+                if let Some((_, data)) = sets.get_mut(&row.rtype.0)
+                    && !(apex && row.rtype.0 == 2 && data.len() == 1)
+                {
+                    data.retain(|held| **held != *row.rdata);
+                }
+                sets.retain(|_, (_, data)| !data.is_empty());
+            }
+        }
+        if self.0.get(&owner).is_some_and(BTreeMap::is_empty) {
+            self.0.remove(&owner);
+        }
+    }
+}
+
+fn any_row() -> impl Strategy<Value = Row> {
+    let owner = proptest::sample::select(vec![
+        "example.com",
+        "n0.example.com",
+        "n1.example.com",
+        "n2.example.com",
+        "new.example.com",
+    ]);
+    let rtype = proptest::sample::select(vec![A, TXT, RecordType::NS, RecordType::CNAME]);
+    (owner, rtype, 0u8..4, 0u8..3, 60u32..62).prop_map(|(owner, rtype, kind, octet, ttl)| {
+        let data = match rtype {
+            A => vec![octet; 4],
+            TXT => vec![1, octet],
+            _ => vec![1, b'a' + octet, 0],
+        };
+        match kind {
+            0 => row(owner, rtype, CLASS_IN, ttl, &data),
+            1 => row(owner, rtype, CLASS_NONE, 0, &data),
+            2 => row(owner, rtype, CLASS_ANY, 0, &[]),
+            _ => row(owner, ANY, CLASS_ANY, 0, &[]),
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn p27_updates_make_of_a_zone_what_the_rfc_says(
+        updates in proptest::collection::vec(proptest::collection::vec(any_row(), 1..5), 1..8),
+    ) {
+        let mut view = view();
+        let mut plain = Plain::of(&view.ground().zone);
+        let mut all = Changes::default();
+        let mut serial = view.soa().serial;
+        for changes in updates {
+            let before = plain.clone();
+            changes.iter().for_each(|row| plain.take(row));
+            let steps = judge(&mut view, &update(vec![], changes.clone()), &name("key")).unwrap();
+            prop_assert_eq!(steps.is_empty(), view.soa().serial == serial, "the serial grows with each change");
+            prop_assert!(!steps.is_empty() || before == plain);
+            serial = view.soa().serial;
+            steps.iter().for_each(|step| all.apply(step));
+            prop_assert_eq!(&all, view.changes());
+            // Beside other things it shows what the layers come to.
+            let zone = complete(view.ground(), Some(&Content::Updated(all.clone()))).unwrap();
+            prop_assert_eq!(Plain::of(&zone), plain.clone(), "after {:?}", changes);
+            prop_assert_eq!(zone.soa.serial, serial);
+            // The journal written anew says the same.
+            let mut again = Changes::default();
+            all.steps().iter().for_each(|step| again.apply(step));
+            prop_assert_eq!(&again, &all);
+        }
+    }
+}
+
+fn step(octet: u8) -> Vec<Change> {
+    let add = Change::Add { owner: name("t.example.com"), rtype: TXT, ttl: 60, rdata: Box::from([1, octet]) };
+    vec![add, Change::Serial(u32::from(octet))]
+}
+
+fn of(steps: impl IntoIterator<Item = Vec<Change>>) -> Changes {
+    let mut changes = Changes::default();
+    steps.into_iter().flatten().for_each(|step| changes.apply(&step));
+    changes
+}
+
+#[test]
+fn p27_a_journal_with_a_torn_tail_says_what_was_whole_and_goes_on_there() {
+    let state = tempfile::tempdir().unwrap();
+    let apex = name("example.com");
+    let mut journal = Journal::open(state.path(), &apex).unwrap();
+    let mut ends = Vec::new();
+    let path = state.path().join("updates/example.com.journal");
+    for octet in 1..=3 {
+        journal.append(&[step(octet)], &of((1..=octet).map(step))).unwrap();
+        ends.push(fs::metadata(&path).unwrap().len() as usize);
+    }
+    let whole = fs::read(&path).unwrap();
+    for cut in ends[0]..=whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let entries = ends.iter().filter(|&&end| end <= cut).count() as u8;
+        let (all, faults) = restore(state.path());
+        assert!(faults.is_empty(), "{faults:?}");
+        assert_eq!(all[&apex], of((1..=entries).map(step)), "cut at {cut}");
+        // What follows is not lost behind the rest of what was torn.
+        let mut journal = Journal::open(state.path(), &apex).unwrap();
+        journal.append(&[step(9)], &of((1..=entries).chain([9]).map(step))).unwrap();
+        assert_eq!(restore(state.path()).0[&apex], of((1..=entries).chain([9]).map(step)), "cut at {cut}");
+    }
+}
+
+#[test]
+fn p27_a_journal_that_was_damaged_in_its_middle_is_told_of_and_not_written_over() {
+    let state = tempfile::tempdir().unwrap();
+    let apex = name("example.com");
+    let mut journal = Journal::open(state.path(), &apex).unwrap();
+    (1..=3).for_each(|octet| journal.append(&[step(octet)], &of((1..=octet).map(step))).unwrap());
+    let path = state.path().join("updates/example.com.journal");
+    let mut damaged = fs::read(&path).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    fs::write(&path, &damaged).unwrap();
+    let (all, faults) = restore(state.path());
+    assert_eq!((all[&apex].clone(), faults.len()), (of([step(1)]), 1));
+    assert!(Journal::open(state.path(), &apex).is_err());
+    assert_eq!(fs::read(&path).unwrap(), damaged);
+    fs::write(&path, "something else\n").unwrap();
+    assert!(restore(state.path()).0.is_empty() && Journal::open(state.path(), &apex).is_err());
+}
+
+#[test]
+fn p27_a_journal_that_has_grown_is_written_anew_and_says_the_same() {
+    let state = tempfile::tempdir().unwrap();
+    let apex = name("example.com");
+    let mut journal = Journal::open(state.path(), &apex).unwrap();
+    let mut all = Changes::default();
+    let mut largest = 0;
+    let path = state.path().join("updates/example.com.journal");
+    let long = |octet: u8| -> Box<[u8]> { [&[200][..], &[octet; 200]].concat().into() };
+    for turn in 0..600u32 {
+        let (owner, octet) = (name("t.example.com"), turn as u8);
+        let steps = vec![
+            Change::Add { owner: owner.clone(), rtype: TXT, ttl: 60, rdata: long(octet) },
+            Change::Remove { owner, rtype: TXT, rdata: long(octet.wrapping_sub(1)), hides: false },
+            Change::Serial(turn),
+        ];
+        steps.iter().for_each(|step| all.apply(step));
+        journal.append(&[steps], &all).unwrap();
+        largest = largest.max(fs::metadata(&path).unwrap().len());
+    }
+    assert!(largest > 60_000 && largest <= 1 << 16, "{largest}");
+    assert_eq!(restore(state.path()).0[&apex], all);
+}
