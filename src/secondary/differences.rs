@@ -27,8 +27,11 @@ pub(super) struct Differences {
 #[derive(Debug)]
 struct Changed {
     owner: Name,
-    sets: Vec<(RecordType, u32, Vec<Box<[u8]>>)>,
+    sets: Vec<Set>,
 }
+
+/// An RRset: type, TTL, data.
+type Set = (RecordType, u32, Vec<Box<[u8]>>);
 
 impl Differences {
     /// From here on what `held` says of old is taken away.

@@ -34,7 +34,7 @@ impl Soa {
     pub fn read(rdata: &[u8], ttl: u32) -> Option<Self> {
         let (mname, rest) = NameRef::split_front(rdata)?;
         let (rname, rest) = NameRef::split_front(rest)?;
-        let &[numbers @ ..] = rest.first_chunk::<20>()?;
+        let numbers = rest.first_chunk::<20>()?;
         let number = |index: usize| {
             let at = index * 4;
             u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]])
