@@ -13,7 +13,6 @@ mod connection;
 mod demo;
 mod explain;
 mod failure;
-mod live;
 mod manual;
 mod offline;
 mod output;

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::arena::{Chunk, chunk_of};
-use super::companions::Companions;
 use super::ready::ReadyRef;
 use super::record::{Cut, Record};
 use crate::wire::{Lowered, Name, RecordType};
@@ -233,18 +232,13 @@ impl<'a> Node<'a> {
         if self.is_alias() { self.first_rrset() } else { None }
     }
 
-    /// The RRset of a type, if it goes alone.
+    /// The RRset of a type.
     #[inline]
     pub fn rrset(&self, rtype: RecordType) -> Option<ReadyRef<'a>> {
         self.record.rrset(|found| found == rtype)
     }
 
-    /// The RRset of a type, any for ANY, if addresses go along with it (protocol 13), and those.
-    pub fn accompanied(&self, rtype: RecordType) -> Option<(ReadyRef<'a>, Companions<'a>)> {
-        self.record.accompanied(|found| found == rtype || rtype == RecordType::ANY)
-    }
-
-    /// Any RRset that goes alone.
+    /// Any RRset.
     #[inline]
     pub fn first_rrset(&self) -> Option<ReadyRef<'a>> {
         self.record.rrset(|_| true)

@@ -6,7 +6,6 @@ use std::ops::Range;
 use super::Spot;
 use crate::config::findings::Site;
 use crate::wire::RecordType;
-use crate::wire::text::{is_same_data, one_form};
 
 /// From so many records on, a set remembers them all instead of looking through them for each new one.
 const MANY: usize = 64;
@@ -17,7 +16,7 @@ pub(super) struct Group {
     sets: Vec<Set>,
     data: Vec<Data>,
     octets: Vec<u8>,
-    /// Records of sets that have many, in the form that all their spellings share.
+    /// Records of sets that have many.
     seen: HashSet<(RecordType, Box<[u8]>)>,
 }
 
@@ -137,20 +136,20 @@ impl Group {
     fn is_known(&self, number: usize, data: &[u8]) -> bool {
         let Set { rtype, count, .. } = self.sets[number];
         if count < MANY {
-            return self.data(number).any(|(known, _)| is_same_data(rtype, known, data));
+            return self.data(number).any(|(known, _)| known == data);
         }
-        self.seen.contains(&(rtype, one_form(rtype, data).into()))
+        self.seen.contains(&(rtype, Box::from(data)))
     }
 
     /// Sees to it that the record that was added last is known.
     fn remember(&mut self, number: usize) {
         let Set { rtype, count, .. } = self.sets[number];
         if count == MANY {
-            let all: Vec<_> = self.data(number).map(|(data, _)| (rtype, one_form(rtype, data).into())).collect();
+            let all: Vec<_> = self.data(number).map(|(data, _)| (rtype, Box::from(data))).collect();
             self.seen.extend(all);
         } else if count > MANY {
-            let last = self.data.last().map(|data| &self.octets[data.octets.clone()]);
-            self.seen.extend(last.map(|last| (rtype, one_form(rtype, last).into())));
+            let last = self.data.last().map(|data| Box::from(&self.octets[data.octets.clone()]));
+            self.seen.extend(last.map(|last| (rtype, last)));
         }
     }
 }
