@@ -8,8 +8,11 @@
     reason = "a test that cannot go on should say so and stop"
 )]
 
+mod corpus;
 mod harness;
 mod house;
+#[path = "../fuzz/src/judges/mod.rs"]
+mod judges;
 mod peers;
 mod plain;
 mod properties;

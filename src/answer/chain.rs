@@ -2,7 +2,7 @@
 
 use super::reply::{Full, Reply, Section};
 use super::resolve::{Ending, Next, RECORD_FIXED, Resolution};
-use crate::snapshot::ReadyRef;
+use crate::snapshot::{ReadyRef, Turn};
 use crate::wire::message::{HEADER, Rcode};
 use crate::wire::{Lowered, RecordType};
 
@@ -69,7 +69,7 @@ impl<'a> Resolution<'a> {
                 Link::Redirect(dname, owner_len) => {
                     let kept = octets - owner_len;
                     if !trail.has_line(line) {
-                        reply.push(Section::Answer, dname, owner + kept, 0)?;
+                        reply.push(Section::Answer, dname, owner + kept, Turn::NONE)?;
                     }
                     at = reply.position();
                     if !reply.push_redirected(owner, kept, dname)? {

@@ -254,7 +254,7 @@ fn lead(snapshot: &Snapshot, owner: &Name, rtype: RecordType) -> Option<(Option<
     match node.cname() {
         Some(cname) if rtype != RecordType::CNAME => Some((None, Name::from_wire(cname.first_data()).ok())),
         Some(_) => None,
-        None if node.rrset(rtype).is_some() => None,
+        None if node.rrset(rtype).is_some() || node.accompanied(rtype).is_some() => None,
         None if rtype == RecordType::ANY && node.first_rrset().is_some() => None,
         None => Some((node.steer(), None)),
     }

@@ -1,7 +1,7 @@
 //! A reply under construction, in the caller's buffer.
 
 use super::resolve::RECORD_FIXED;
-use crate::snapshot::{ReadyRef, Records};
+use crate::snapshot::{ReadyRef, Records, Turn};
 use crate::wire::edns::{Ecs, Edns, OUR_PAYLOAD, option};
 use crate::wire::message::{HEADER, Query, Rcode, flag};
 use crate::wire::{MAX_NAME, RecordType};
@@ -114,7 +114,7 @@ impl<'a> Reply<'a> {
 
     /// Appends an RRset whose owner stands at `owner` in the message; whole or not at all.
     #[inline(always)]
-    pub(super) fn push(&mut self, section: Section, ready: ReadyRef<'_>, owner: usize, turn: u32) -> Result<(), Full> {
+    pub(super) fn push(&mut self, section: Section, ready: ReadyRef<'_>, owner: usize, turn: Turn) -> Result<(), Full> {
         let pointer = 0xc000 | owner as u16;
         let written = ready.write(pointer, turn, &mut self.out[self.len..self.room]).ok_or(Full)?;
         self.len += written;
@@ -154,6 +154,19 @@ impl<'a> Reply<'a> {
         place.copy_from_slice(records.octets);
         self.len = end;
         self.counts[section as usize] += records.count;
+        Ok(())
+    }
+
+    /// Appends an RRset whose owner is written out; whole or not at all.
+    pub(super) fn push_named(
+        &mut self,
+        section: Section,
+        ready: ReadyRef<'_>,
+        owner: &[u8],
+        turn: Turn,
+    ) -> Result<(), Full> {
+        self.len += ready.write_named(owner, turn, &mut self.out[self.len..self.room]).ok_or(Full)?;
+        self.counts[section as usize] += ready.taken();
         Ok(())
     }
 

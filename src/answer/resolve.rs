@@ -3,12 +3,15 @@
 use super::chain::Link;
 use super::client::Client;
 use super::reply::{Full, Reply, Section};
-use crate::snapshot::{Cut, Node, ReadyRef, Snapshot};
+use crate::snapshot::{Companion, Companions, Cut, Node, ReadyRef, Snapshot, Turn};
 use crate::wire::message::{HEADER, Rcode};
 use crate::wire::{Lowered, RecordType};
 
 /// Octets of a record before its data when the owner is a pointer.
 pub(super) const RECORD_FIXED: usize = 12;
+
+/// What goes along in the additional section.
+const ADDRESSES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
 
 /// How answering one question ended.
 #[derive(Clone, Copy, Debug)]
@@ -56,11 +59,12 @@ impl<'a> Resolution<'a> {
         Self { snapshot, qtype, client, draw }
     }
 
-    /// The part of 2^32 at which RRsets begin their rotation. The picks of W10's and M1's kind take the draw from the top;
-    /// rotation takes bits that they hardly see.
+    /// Where RRsets begin their rotation. The picks of W10's and M1's kind take the draw from the top; rotation takes bits
+    /// that they hardly see.
     #[inline(always)]
-    pub(super) fn turn(&self) -> u32 {
-        (self.draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+    pub(super) fn turn(&self) -> Turn {
+        let part = (self.draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+        Turn { part, is_fixed: !self.snapshot.inputs.model.server.rotate }
     }
 
     /// What nearly all queries come to: the name exists, nothing rare stands there, and it has what is asked for. `None`:
@@ -107,7 +111,7 @@ impl<'a> Resolution<'a> {
         }
         if let Some(cut) = node.cut().filter(|_| !asks_parent) {
             // Behind a chain as well: its records are ours, what it leads to is the delegated zone's (RFC 1034 section 4.3.2).
-            referral(node, &cut, name, owner, reply)?;
+            self.referral(node, &cut, name, owner, reply)?;
             return done(Rcode::NoError);
         }
         reply.authoritative();
@@ -122,6 +126,14 @@ impl<'a> Resolution<'a> {
                 return done(Rcode::NxDomain);
             }
         };
+        if let Some((ready, companions)) = source.accompanied(self.qtype) {
+            reply.push(Section::Answer, ready, owner, self.turn())?;
+            // One RRset is enough for ANY (RFC 8482).
+            if self.qtype != RecordType::ANY {
+                self.accompany(source, owner, companions, reply);
+            }
+            return done(Rcode::NoError);
+        }
         match self.find(source) {
             Found::Records(ready, scope) => {
                 reply.widen_scope(scope);
@@ -151,7 +163,37 @@ impl<'a> Resolution<'a> {
     ) -> Result<(), Full> {
         let negative = node.negative();
         let soa = if by_policy { negative.by_policy } else { negative.soa };
-        reply.push(Section::Authority, soa, owner + name.octets() - negative.apex_len, 0)
+        reply.push(Section::Authority, soa, owner + name.octets() - negative.apex_len, Turn::NONE)
+    }
+
+    /// Addresses that are useful beside what was answered for the name at `owner`, as far as there is room: they are never
+    /// worth truncating for (protocol 13).
+    fn accompany(&self, source: Node<'a>, owner: usize, companions: Companions<'a>, reply: &mut Reply<'_>) {
+        for companion in companions {
+            // What does not fit is left out; a smaller one behind it may.
+            let _ = match companion {
+                Companion::Fixed(records) => reply.push_records(Section::Additional, &records),
+                Companion::Steered(number, name) => ADDRESSES.into_iter().try_for_each(|rtype| {
+                    let ready = self.steered_for_anyone(number, rtype);
+                    ready.map_or(Ok(()), |ready| reply.push_named(Section::Additional, ready, name, self.turn()))
+                }),
+                Companion::Own => ADDRESSES.into_iter().try_for_each(|rtype| {
+                    let steered = || self.steered_for_anyone(source.steer()?, rtype);
+                    let ready = source.rrset(rtype).or_else(steered);
+                    ready.map_or(Ok(()), |ready| reply.push(Section::Additional, ready, owner, self.turn()))
+                }),
+            };
+        }
+    }
+
+    /// What a steered name has of a type, where everybody is answered alike.
+    fn steered_for_anyone(&self, number: usize, rtype: RecordType) -> Option<ReadyRef<'a>> {
+        let steer = &self.snapshot.plan.steers[number];
+        if steer.region_count() > 1 {
+            return None;
+        }
+        let answers = &self.snapshot.steered[number];
+        answers.pick_for_anyone(answers.of_type(rtype)?.choice(0), self.draw)
     }
 
     #[inline(always)]
@@ -213,14 +255,21 @@ impl<'a> Resolution<'a> {
             Some(ready) => Found::Records(ready, scope),
         }
     }
-}
 
-/// NS of the cut in authority, addresses of its servers in additional (protocol 12).
-fn referral(node: Node<'_>, cut: &Cut<'_>, name: &Lowered, owner: usize, reply: &mut Reply<'_>) -> Result<(), Full> {
-    let cut_owner = owner + name.octets() - node.name_len();
-    reply.push(Section::Authority, cut.ns, cut_owner, 0)?;
-    reply.push_records(Section::Additional, &cut.in_domain)?;
-    // Addresses that others can tell as well are left out rather than truncating for them.
-    let _ = reply.push_records(Section::Additional, &cut.sibling);
-    Ok(())
+    /// NS of the cut in authority, addresses of its servers in additional (protocol 12).
+    fn referral(
+        &self,
+        node: Node<'a>,
+        cut: &Cut<'a>,
+        name: &Lowered,
+        owner: usize,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Full> {
+        let cut_owner = owner + name.octets() - node.name_len();
+        reply.push(Section::Authority, cut.ns, cut_owner, Turn::NONE)?;
+        reply.push_records(Section::Additional, &cut.in_domain)?;
+        // Addresses that others can tell as well are left out rather than truncating for them.
+        self.accompany(node, owner, cut.sibling, reply);
+        Ok(())
+    }
 }

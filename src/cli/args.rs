@@ -1,6 +1,7 @@
 //! Every command and flag, once: parsing, `--help`, shell completions and man pages are all made from these types.
 
 mod bench;
+mod check;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use bench::{Answer, Bench, Echo, LoadArgs, Measured};
+pub use check::{Check, LiveArgs};
 
 use crate::answer::Asker;
 use crate::config::{self, Overrides};
@@ -25,12 +27,13 @@ const TOP_AFTER_HELP: &str = "\
 Examples:
   rhumb serve --demo                         serve ./zones and the endpoints of the example
   rhumb check                                every fault of ./rhumb.toml and its zones
+  rhumb check --live example.com             what the world sees of a zone
   rhumb explain www.example.com --client 81.2.69.0/24
   rhumb drain frankfurt --for 30m --reason 'disk swap'
 
 Exit codes:
   0  done (warnings included)
-  1  refused or faulty: errors in the configuration, or the server said no
+  1  refused or faulty: errors in the configuration or in what the world sees, or the server said no
   2  the command line is wrong
   3  explain: the served answer and the reasons differ (a fault in rhumb; please report it)
   4  no server answers at the admin address";
@@ -176,25 +179,6 @@ pub struct Serve {
     /// Also run the endpoints of the example, one small HTTP server a region
     #[arg(long)]
     pub demo: bool,
-}
-
-const CHECK_AFTER_HELP: &str = "\
-A directory is read as zones. A server file brings its own zones. For a single zone file the directory around it is
-read too, since it may use shared files, but only faults that touch the file are shown.
-
-Exits 1 on errors and 0 on warnings.
-
-Examples:
-  rhumb check
-  rhumb check zones/example.com.toml
-  rhumb check --format json /etc/rhumb/rhumb.toml";
-
-/// `rhumb check`.
-#[derive(Args, Clone, Debug, Default)]
-#[command(after_help = CHECK_AFTER_HELP)]
-pub struct Check {
-    /// A directory of zones, one zone file, or a server file; by default what `serve` would read
-    pub path: Option<PathBuf>,
 }
 
 const EXPLAIN_AFTER_HELP: &str = "\

@@ -1,4 +1,4 @@
-//! `rhumb check`: everything is read as `serve` would read it, and every fault is printed.
+//! `rhumb check`: everything is read as `serve` would read it, and every fault is printed; or the world is asked.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Outcome;
 use super::args::{Check, Global};
 use super::offline::{self, Target};
 use super::output::{Output, Tone};
 use super::waiting::Waiting;
-use crate::config::{self, Diagnostic, Loaded, Loader, Overrides, Progress, Severity};
+use super::{Failure, Outcome, live};
+use crate::config::{self, Diagnostic, Loaded, Loader, Model, Overrides, Progress, Severity, code};
 
 /// Prints the faults of a server file, a directory of zones, one zone file, or of what `serve` would read.
 pub(crate) fn run(global: &Global, output: &Output, check: &Check) -> anyhow::Result<Outcome> {
@@ -23,6 +23,11 @@ pub(crate) fn run(global: &Global, output: &Output, check: &Check) -> anyhow::Re
     let progress = Arc::new(Progress::default());
     let waiting = Waiting::for_load(&progress);
     let mut loaded = Loader::new(progress).load(target.server_file.as_deref(), &overrides, &HashMap::new());
+    if let Some(zone) = &check.live.zone {
+        drop(waiting);
+        let model = if is_absent(&loaded, global, check) { None } else { Some(whole(loaded, output)?) };
+        return live::run(output, zone, &check.live, model.as_ref());
+    }
     let zones = loaded.model.as_ref().map(|model| model.zones.len());
     if let Some(model) = loaded.model.take() {
         // Only what loads can be compiled, and only what compiles can be served.
@@ -43,6 +48,25 @@ pub(crate) fn run(global: &Global, output: &Output, check: &Check) -> anyhow::Re
         output.text(&text(&loaded, output, errors, warnings, zones))?;
     }
     Ok(if errors == 0 { Outcome::Done } else { Outcome::Faulty })
+}
+
+/// Whether there is no configuration, and none was named: the world can be asked without.
+fn is_absent(loaded: &Loaded, global: &Global, check: &Check) -> bool {
+    let absent = [code::NO_ZONES_DIRECTORY, code::NO_ZONES];
+    let mut errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).peekable();
+    let is_named = check.path.is_some() || global.config.is_some();
+    !is_named && errors.peek().is_some() && errors.all(|error| absent.contains(&error.code))
+}
+
+/// The model of a load without errors.
+fn whole(loaded: Loaded, output: &Output) -> Result<Model, Failure> {
+    let Loaded { model, diagnostics, sources, .. } = loaded;
+    model.ok_or_else(|| {
+        let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
+        Failure::new("the configuration has errors, so that the world cannot be compared with it")
+            .details(config::render_each(errors, &sources, output.is_stderr_coloured()))
+            .help("mend it first: `rhumb check` shows warnings as well")
+    })
 }
 
 /// Whether a fault stands in a file, is related to something there, or stands in no file at all.
@@ -87,7 +111,7 @@ mod tests {
 
     fn outcome(path: &Path) -> anyhow::Result<Outcome> {
         let global = Global { format: super::super::args::Format::Json, ..Global::default() };
-        run(&global, &Output::new(&global), &Check { path: Some(path.to_owned()) })
+        run(&global, &Output::new(&global), &Check { path: Some(path.to_owned()), ..Check::default() })
     }
 
     const GOOD: &str = "zone = \"a.example\"\n[records]\n\"@\" = { NS = \"ns.other.example.\" }\n";

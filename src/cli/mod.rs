@@ -13,6 +13,7 @@ mod connection;
 mod demo;
 mod explain;
 mod failure;
+mod live;
 mod manual;
 mod offline;
 mod output;

@@ -1,6 +1,7 @@
 //! One line on a terminal while something takes long: redrawn in place, gone at the end, never in a file or a pipe.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +30,14 @@ impl Waiting {
     /// For the server's answer.
     pub(crate) fn for_server() -> Self {
         Self::saying(|since| format!("waiting for the server: {} s", since.as_secs()))
+    }
+
+    /// For replies of name servers to questions that are counted.
+    pub(crate) fn for_replies(asked: &Arc<AtomicUsize>) -> Self {
+        let asked = Arc::clone(asked);
+        Self::saying(move |since| {
+            format!("{} questions asked, {} s", grouped(asked.load(Ordering::Relaxed)), since.as_secs())
+        })
     }
 
     fn saying(say: impl Fn(Duration) -> String + Send + 'static) -> Self {

@@ -177,8 +177,20 @@ impl Findings {
         let rank = |site: Site| (ranks.get(site.file.0 as usize).copied(), site.start, site.end);
         list.sort_by_key(|(site, _)| site.map(rank));
         list.dedup();
-        (list.into_iter().map(|(_, diagnostic)| diagnostic).collect(), paths)
+        (list.into_iter().map(|(_, diagnostic)| printable(diagnostic)).collect(), paths)
     }
+}
+
+/// What was read is repeated in faults, and files may hold anything: a line of a log stays one line, and a terminal is
+/// told nothing but text.
+fn printable(mut diagnostic: Diagnostic) -> Diagnostic {
+    let Diagnostic { message, label, help, related, .. } = &mut diagnostic;
+    let texts = [message, label].into_iter().chain(help).chain(related.iter_mut().map(|(_, _, text)| text));
+    for text in texts.filter(|text| text.contains(char::is_control)) {
+        let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        *text = text.chars().map(escaped).collect();
+    }
+    diagnostic
 }
 
 impl Found<'_> {

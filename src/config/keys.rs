@@ -390,6 +390,12 @@ pub(crate) static SERVER: Section = Section {
             Kind::Text("text"),
             "What NSID answers (RFC 5001), 1 to 128 octets; `id.server` and other questions of class CH are refused.",
         ),
+        key(
+            "rotate",
+            Kind::Bool,
+            "Whether the records of an answer change places from query to query; `false` keeps the order of the file, for tests.",
+        )
+        .default("true"),
         key("depth", Kind::Integer(1, 16), "Candidates of a latency or geoproximity route that make a region.")
             .default("4"),
         key("listen", Kind::Section(&LISTEN), "Where to listen."),

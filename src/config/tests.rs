@@ -12,6 +12,7 @@ mod lowering;
 mod mutated;
 mod schema;
 mod sources;
+mod types;
 
 /// A directory with files, loaded without a server file unless there is a `rhumb.toml`.
 fn load_files(files: &[(&str, &str)]) -> (tempfile::TempDir, Loaded) {

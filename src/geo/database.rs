@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::complete::{complete, fill, map, settle};
@@ -160,6 +160,22 @@ pub fn load(databases: &[PathBuf]) -> Result<(Places, Vec<DatabaseInfo>), GeoErr
     Ok((map(places.unwrap_or_default(), settle), infos))
 }
 
+/// What one database alone says, not completed by any other.
+///
+/// # Errors
+/// It cannot be read or is corrupt.
+pub fn read(path: &Path) -> Result<(Places, DatabaseInfo), GeoError> {
+    mmdb::read(path).map(|Layer { info, places }| (places, info))
+}
+
+/// As [`read`], of the /24 or /56 around one address, by a look-up of that address and nothing else.
+///
+/// # Errors
+/// The file cannot be read, or is corrupt where the address leads.
+pub fn read_one(path: &Path, address: IpAddr) -> Result<Place, GeoError> {
+    mmdb::read_one(path, address)
+}
+
 /// The world as the embedded database alone knows it.
 ///
 /// # Errors
@@ -204,7 +220,7 @@ pub fn describe(databases: &[PathBuf], address: IpAddr) -> Result<(Place, Vec<(F
         place = filled;
     };
     for path in databases {
-        take(&mmdb::read_one(path, address)?, Origin::Database(path.clone()));
+        take(&read_one(path, address)?, Origin::Database(path.clone()));
     }
     let world = embedded::read()?.places;
     take(world.place(world.lookup(address)), Origin::Embedded);

@@ -29,7 +29,7 @@ mod tree;
 mod tests;
 
 pub use columns::{ColumnsError, Countries};
-pub use database::{DatabaseInfo, Field, Fields, Origin, STALE_AFTER, describe, load, world};
+pub use database::{DatabaseInfo, Field, Fields, Origin, STALE_AFTER, describe, load, read, read_one, world};
 pub use error::GeoError;
 pub(crate) use hash::FastMap;
 pub use listed::{Listed, NetId};

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use super::arena::{Chunk, Run, Writer, chunk_of, line_in};
+use super::companions;
 use super::record::{Draft, Head};
 use crate::config::model::{Soa, Zone};
 use crate::geo::parallel;
 use crate::wire::{RecordType, RrsetRef};
-use crate::zone::{Names, Standing, Within};
+use crate::zone::{Host, Names, Standing, Within};
 
 /// The longest TTL of a NODATA that a policy makes, in seconds (E6).
 const POLICY_NODATA_TTL: u32 = 10;
@@ -218,24 +219,43 @@ impl<'m> Worker<'m> {
         self.rrsets.clear();
         self.rrsets.extend(standing.rrsets());
         self.rrsets.sort_by_key(|rrset| rrset.rtype);
+        let mut accompanied = Vec::new();
         if self.rrsets.iter().any(|rrset| rrset.rtype == RecordType::CNAME) {
             self.rrsets.retain(|rrset| rrset.rtype == RecordType::CNAME);
-        } else if standing.is_apex {
-            let soa = &task.zone.soa;
-            let behind = self.rrsets.partition_point(|rrset| rrset.rtype < RecordType::SOA);
-            for rrset in self.rrsets.drain(..behind) {
+        } else {
+            // Most names have none of these, and then nothing is allocated.
+            let hosts = self.rrsets.iter().map(|rrset| names.hosts(standing, rrset)).enumerate();
+            accompanied.extend(hosts.filter(|(_, hosts)| !hosts.is_empty()));
+        }
+        let mut soa = standing.is_apex.then_some(&task.zone.soa);
+        let mut push_soa = |draft: &mut Draft| {
+            if let Some(soa) = soa.take() {
+                draft.rrset(RecordType::SOA, soa.ttl, [&soa_data(soa)[..]].into_iter());
+            }
+        };
+        for (at, rrset) in self.rrsets.iter().enumerate() {
+            if rrset.rtype > RecordType::SOA {
+                push_soa(&mut self.draft);
+            }
+            if accompanied.iter().all(|(other, _)| *other != at) {
                 self.draft.rrset(rrset.rtype, rrset.ttl, rrset.rdata.iter());
             }
-            self.draft.rrset(RecordType::SOA, soa.ttl, [&soa_data(soa)[..]].into_iter());
         }
-        for rrset in &self.rrsets {
-            self.draft.rrset(rrset.rtype, rrset.ttl, rrset.rdata.iter());
-        }
+        push_soa(&mut self.draft);
         self.draft.group();
+        if !accompanied.is_empty() {
+            self.draft.accompanied(accompanied.len());
+            for (at, hosts) in &accompanied {
+                let rrset = &self.rrsets[*at];
+                self.draft.rrset(rrset.rtype, rrset.ttl, rrset.rdata.iter());
+                self.draft.companions(|octets| hosts.iter().for_each(|host| write_host(octets, task, host)));
+            }
+            self.draft.group();
+        }
         if let Some(cut) = names.cut(standing) {
             self.draft.rrset(RecordType::NS, cut.ns.ttl, cut.ns.rdata.iter());
             self.draft.glue(&cut.in_domain);
-            self.draft.glue(&cut.sibling);
+            self.draft.companions(|octets| cut.sibling.iter().for_each(|rrset| companions::write_rrset(octets, rrset)));
             self.draft.group();
         }
         self.writer.push(self.draft.record())
@@ -244,6 +264,20 @@ impl<'m> Worker<'m> {
     fn finish(mut self) -> Part {
         self.part.chunks = self.writer.finish();
         self.part
+    }
+}
+
+/// Writes what goes along of one host.
+fn write_host(octets: &mut Vec<u8>, task: &Task<'_>, host: &Host<'_>) {
+    match host {
+        Host::Own => companions::write_own(octets),
+        Host::Other { addresses, steered } => {
+            addresses.iter().for_each(|rrset| companions::write_rrset(octets, rrset));
+            if let Some(at) = *steered {
+                let name = task.zone.steered[at].owner.as_wire();
+                companions::write_steered(octets, task.steers[at], name);
+            }
+        }
     }
 }
 

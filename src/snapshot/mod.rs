@@ -11,6 +11,7 @@
 mod arena;
 mod builder;
 mod classes;
+mod companions;
 mod compile;
 mod layout;
 mod list;
@@ -34,12 +35,13 @@ use crate::config::model::{EndpointId, Model};
 use crate::geo::Places;
 use crate::health::Verdicts;
 
+pub use companions::{Companion, Companions};
 pub use compile::{CompileError, compile};
 pub use list::SteeredList;
 pub use listeners::Listeners;
 pub use plan::{Plan, Steer};
 pub use readers::{Reader, Readers};
-pub use ready::{Ready, ReadyRef, Records};
+pub use ready::{Ready, ReadyRef, Records, Turn};
 pub use recheck::Place;
 pub use record::Cut;
 pub use steered::{Asking, Choice, SteeredAnswers, SteeredType};

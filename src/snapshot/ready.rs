@@ -19,6 +19,20 @@ pub struct Ready {
     stride: u16,
 }
 
+/// In which order the records of an RRset go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The part of 2^32 at which the ring of records is entered.
+    pub part: u32,
+    /// Whether records that were picked keep the order of the file (protocol 16).
+    pub is_fixed: bool,
+}
+
+impl Turn {
+    /// From the first record on.
+    pub const NONE: Self = Self { part: 0, is_fixed: true };
+}
+
 /// An RRset to be sent, wherever its octets are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadyRef<'a> {
@@ -66,10 +80,9 @@ impl<'a> ReadyRef<'a> {
         self.take
     }
 
-    /// Copies the window that begins at the `turn`-th part of 2^32 of the ring; `None` when it does not fit. Returns
-    /// the octets written.
+    /// Copies the window of the ring that begins at `turn`; `None` when it does not fit. Returns the octets written.
     #[inline]
-    pub fn write(&self, owner: u16, turn: u32, out: &mut [u8]) -> Option<usize> {
+    pub fn write(&self, owner: u16, turn: Turn, out: &mut [u8]) -> Option<usize> {
         let len = if self.count == 1 {
             // One record is most of what is asked, and most of these are of one address.
             let place = out.get_mut(..self.octets.len())?;
@@ -93,19 +106,41 @@ impl<'a> ReadyRef<'a> {
     }
 
     #[inline(never)]
-    fn write_window(&self, turn: u32, out: &mut [u8]) -> Option<usize> {
-        let all = usize::from(self.count);
-        let first = ((u64::from(turn) * all as u64) >> 32) as usize;
-        let end = first + usize::from(self.take);
-        let from = self.start(first);
-        let (head, tail) = if end <= all {
-            (&self.octets[from..self.start(end)], &[][..])
-        } else {
-            (&self.octets[from..], &self.octets[..self.start(end - all)])
-        };
+    fn write_window(&self, turn: Turn, out: &mut [u8]) -> Option<usize> {
+        let (head, tail) = self.window(turn);
         out.get_mut(..head.len())?.copy_from_slice(head);
         out.get_mut(head.len()..head.len() + tail.len())?.copy_from_slice(tail);
         Some(head.len() + tail.len())
+    }
+
+    /// Copies the window with the owner written out before each record; otherwise as [`Self::write`].
+    pub fn write_named(&self, owner: &[u8], turn: Turn, out: &mut [u8]) -> Option<usize> {
+        let (head, tail) = self.window(turn);
+        let mut at = 0;
+        for mut records in [head, tail] {
+            while !records.is_empty() {
+                let (record, rest) = records.split_at(record_len(records));
+                for part in [owner, &record[TO_QUESTION.len()..]] {
+                    out.get_mut(at..at + part.len())?.copy_from_slice(part);
+                    at += part.len();
+                }
+                records = rest;
+            }
+        }
+        Some(at)
+    }
+
+    /// The two runs of records that the window is made of.
+    fn window(&self, turn: Turn) -> (&'a [u8], &'a [u8]) {
+        let all = usize::from(self.count);
+        let first = ((u64::from(turn.part) * all as u64) >> 32) as usize;
+        let end = first + usize::from(self.take);
+        let from = self.start(first);
+        if end <= all {
+            return (&self.octets[from..self.start(end)], &[]);
+        }
+        let (head, tail) = (&self.octets[from..], &self.octets[..self.start(end - all)]);
+        if turn.is_fixed { (tail, head) } else { (head, tail) }
     }
 
     /// Where a record begins, or where the last one ends.
@@ -156,7 +191,11 @@ mod tests {
     use super::*;
 
     /// The last octet of each record of the window that `turn` begins.
-    fn window(lengths: &[usize], take: usize, turn: u32) -> Vec<u8> {
+    fn window(lengths: &[usize], take: usize, part: u32) -> Vec<u8> {
+        turned(lengths, take, Turn { part, is_fixed: false })
+    }
+
+    fn turned(lengths: &[usize], take: usize, turn: Turn) -> Vec<u8> {
         let data: Vec<Box<[u8]>> =
             lengths.iter().enumerate().map(|(at, &len)| vec![at as u8; len].into_boxed_slice()).collect();
         let ready = Ready::new(RecordType::TXT, 60, &data, take);
@@ -182,5 +221,30 @@ mod tests {
             assert_eq!(window(&lengths, 2, u32::MAX), [3, 0]);
         }
         assert_eq!(window(&[7], 1, u32::MAX), [0]);
+    }
+
+    #[test]
+    fn p16_in_a_fixed_order_the_same_records_are_picked_and_go_as_in_the_file() {
+        for lengths in [[4, 4, 4, 4], [1, 2, 3, 300]] {
+            for part in [0, 1 << 30, 1 << 31, 3 << 30, u32::MAX] {
+                let fixed = Turn { part, is_fixed: true };
+                assert_eq!(turned(&lengths, 4, fixed), [0, 1, 2, 3]);
+                let mut picked = window(&lengths, 3, part);
+                picked.sort_unstable();
+                assert_eq!(turned(&lengths, 3, fixed), picked);
+            }
+        }
+    }
+
+    #[test]
+    fn p13_records_with_their_owner_written_out_are_whole_or_not_there() {
+        let data: Vec<Box<[u8]>> = vec![vec![1; 4].into(), vec![2; 4].into()];
+        let ready = Ready::new(RecordType::A, 60, &data, 2);
+        let mut out = [0; 64];
+        let owner = b"\x01a\x00";
+        let len = ready.view().write_named(owner, Turn::NONE, &mut out).unwrap_or_default();
+        assert_eq!(len, 2 * (owner.len() + 14));
+        assert_eq!((&out[..3], out[16], &out[17..20], out[33]), (&owner[..], 1, &owner[..], 2));
+        assert_eq!(ready.view().write_named(owner, Turn::NONE, &mut out[..33]), None);
     }
 }

@@ -4,9 +4,11 @@
 //! Layout, numbers in little endian: zone u32, steered name u32, line of the child `*` u32 (each `NONE` where there is
 //! none), octets of the name u8, flags u8, RRsets u16; the name in lower case; for each RRset type u16, records u16,
 //! stride u16, octets u32; then each RRset's finished octets in the same order. A CNAME stands alone; other RRsets go up
-//! by type. At a cut three more of the same form follow, not counted among the RRsets: NS, then two kinds of glue, whose
-//! records have owners of their own.
+//! by type. At a cut three more of the same form follow, not counted among the RRsets: NS; the glue that must go along,
+//! whose records have owners of their own; other glue, as [`Companions`]. RRsets that addresses go along with are not counted either: they follow behind their
+//! number u16, each with its [`Companions`] in a further entry, and so cost those nothing that are alone.
 
+use super::companions::Companions;
 use super::ready::{ReadyRef, Records, TO_QUESTION, write_fixed};
 use crate::wire::{Lowered, RecordType, RrsetRef};
 
@@ -28,6 +30,8 @@ const IS_APEX: u8 = 4;
 const IS_CUT: u8 = 8;
 /// A flag: a DNAME stands here.
 const IS_REDIRECT: u8 = 16;
+/// A flag: behind the RRsets follow some that addresses go along with.
+const IS_ACCOMPANIED: u8 = 32;
 
 /// What a record says beside its RRsets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,6 +107,20 @@ impl Draft {
         self.entry(RecordType(0), count, 0, start);
     }
 
+    /// Begins so many RRsets that addresses go along with: each is [added](Self::rrset), and then what
+    /// [accompanies](Self::companions) it. At no cut.
+    pub(super) fn accompanied(&mut self, count: usize) {
+        self.record[13] |= IS_ACCOMPANIED;
+        self.record.extend_from_slice(&(count as u16).to_le_bytes());
+    }
+
+    /// What goes along with the RRset before, as `write` writes it.
+    pub(super) fn companions(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.octets.len();
+        write(&mut self.octets);
+        self.entry(RecordType(0), 0, 0, start);
+    }
+
     fn entry(&mut self, rtype: RecordType, count: u16, stride: u16, start: usize) {
         self.entries.extend_from_slice(&rtype.0.to_le_bytes());
         self.entries.extend_from_slice(&count.to_le_bytes());
@@ -145,8 +163,8 @@ pub struct Cut<'a> {
     pub ns: ReadyRef<'a>,
     /// All of it, or truncation (RFC 9471).
     pub in_domain: Records<'a>,
-    /// When it fits.
-    pub sibling: Records<'a>,
+    /// As much of it as fits.
+    pub sibling: Companions<'a>,
 }
 
 impl<'a> Record<'a> {
@@ -209,7 +227,7 @@ impl<'a> Record<'a> {
     /// No apex, no delegation, no DNAME, no child `*`.
     #[inline]
     pub(super) fn is_common(self) -> bool {
-        self.flags() & !IS_ALIAS == 0 && self.wildcard().is_none()
+        self.flags() & !(IS_ALIAS | IS_ACCOMPANIED) == 0 && self.wildcard().is_none()
     }
 
     #[inline]
@@ -251,6 +269,23 @@ impl<'a> Record<'a> {
         Rrsets::new(self.rest.get(self.name_len()..)?, count.into())
     }
 
+    /// The first RRset that `wanted` takes among those that addresses go along with, and what that is.
+    pub(super) fn accompanied(self, wanted: impl Fn(RecordType) -> bool) -> Option<(ReadyRef<'a>, Companions<'a>)> {
+        if self.flags() & IS_ACCOMPANIED == 0 {
+            return None;
+        }
+        let mut counted = self.rrsets()?;
+        counted.by_ref().for_each(drop);
+        let (count, group) = counted.octets.split_first_chunk()?;
+        let mut group = Rrsets::new(group, 2 * usize::from(u16::from_le_bytes(*count)))?;
+        loop {
+            let (rrset, companions) = (group.next()?, group.next()?);
+            if wanted(rrset.rtype) {
+                return Some((rrset, Companions(companions.octets)));
+            }
+        }
+    }
+
     /// The delegation that begins here.
     pub(super) fn cut(self) -> Option<Cut<'a>> {
         if self.flags() & IS_CUT == 0 {
@@ -260,8 +295,8 @@ impl<'a> Record<'a> {
         counted.by_ref().for_each(drop);
         let mut extra = Rrsets::new(counted.octets, 3)?;
         let (ns, in_domain, sibling) = (extra.next()?, extra.next()?, extra.next()?);
-        let records = |glue: ReadyRef<'a>| Records { octets: glue.octets, count: glue.count };
-        Some(Cut { ns, in_domain: records(in_domain), sibling: records(sibling) })
+        let in_domain = Records { octets: in_domain.octets, count: in_domain.count };
+        Some(Cut { ns, in_domain, sibling: Companions(sibling.octets) })
     }
 
     /// The SOA of negative answers, and the same for those that a policy makes: the two RRsets of a zone's own record.

@@ -158,12 +158,17 @@ impl SteeredAnswers {
         match choice.0 & KIND {
             VARIANT => Some(self.variants.get((choice.0 & !KIND) as usize)),
             NODATA => None,
-            _ => self.draw(choice, draw, client.address()),
+            _ => self.draw(choice, draw, Some(client.address())),
         }
     }
 
+    /// As [`Self::pick`], for whoever asks; `None` also where the client has a say in it (W10).
+    pub fn pick_for_anyone(&self, choice: Choice, draw: u64) -> Option<ReadyRef<'_>> {
+        self.draw(choice, draw, None)
+    }
+
     #[inline(never)]
-    fn draw(&self, mut choice: Choice, draw: u64, client: IpAddr) -> Option<ReadyRef<'_>> {
+    fn draw(&self, mut choice: Choice, draw: u64, client: Option<IpAddr>) -> Option<ReadyRef<'_>> {
         loop {
             let at = (choice.0 & !KIND) as usize;
             match choice.0 & KIND {
@@ -176,7 +181,7 @@ impl SteeredAnswers {
                 STICKY => {
                     let Sticky { salt, members } = &self.sticky[at];
                     let named = members.iter().map(|(name, weight, _)| (name.as_str(), *weight));
-                    choice = members[sticky::pick(salt, named, Network::of(client))].2;
+                    choice = members[sticky::pick(salt, named, Network::of(client?))].2;
                 }
                 _ => return None,
             }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::arena::{Chunk, chunk_of};
+use super::companions::Companions;
 use super::ready::ReadyRef;
 use super::record::{Cut, Record};
 use crate::wire::{Lowered, Name, RecordType};
@@ -232,13 +233,18 @@ impl<'a> Node<'a> {
         if self.is_alias() { self.first_rrset() } else { None }
     }
 
-    /// The RRset of a type.
+    /// The RRset of a type, if it goes alone.
     #[inline]
     pub fn rrset(&self, rtype: RecordType) -> Option<ReadyRef<'a>> {
         self.record.rrset(|found| found == rtype)
     }
 
-    /// Any RRset.
+    /// The RRset of a type, any for ANY, if addresses go along with it (protocol 13), and those.
+    pub fn accompanied(&self, rtype: RecordType) -> Option<(ReadyRef<'a>, Companions<'a>)> {
+        self.record.accompanied(|found| found == rtype || rtype == RecordType::ANY)
+    }
+
+    /// Any RRset that goes alone.
     #[inline]
     pub fn first_rrset(&self) -> Option<ReadyRef<'a>> {
         self.record.rrset(|_| true)

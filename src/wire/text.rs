@@ -3,17 +3,19 @@
 //! In comes one record's data as it stands in a zone's TOML or in a master file, out goes uncompressed wire form, and
 //! the other way round. Each type is one row of the table in `layout`: the fields that its data is made of and what to
 //! tell someone who wrote something else. `read` and `write` go through a row's fields; shapes that need more than one
-//! line have files of their own (`svcb`, `loc`, `apl`, `keys`, `dnssec`).
+//! line have files of their own (`svcb`, `loc`, `apl`, `keys`, `dnssec`, `historic`).
 //!
 //! Invariant: what [`format_rdata`] writes, [`parse_rdata`] reads back to the same octets.
 
 mod apl;
 mod dnssec;
+mod historic;
 mod keys;
 pub(in crate::wire) mod layout;
 mod loc;
 mod period;
 mod read;
+mod same;
 mod svcb;
 pub(crate) mod token;
 mod write;
@@ -27,6 +29,7 @@ use super::{Name, RecordType};
 use layout::Layout;
 pub use period::parse_period;
 pub(crate) use read::{Reader, shown};
+pub(crate) use same::{is_same_data, one_form};
 use token::{Lexer, Token};
 use write::Wire;
 pub(in crate::wire) use write::{Unwritten, render};
@@ -145,6 +148,12 @@ pub fn format_rdata(rtype: RecordType, rdata: &[u8]) -> String {
         let hex = domain::utils::base16::encode_string(rdata);
         if hex.is_empty() { "\\# 0".to_owned() } else { format!("\\# {} {hex}", rdata.len()) }
     })
+}
+
+/// Every type that has a text form here, with data in it.
+#[cfg(test)]
+pub(crate) fn examples() -> impl Iterator<Item = (RecordType, &'static str)> {
+    Layout::all().iter().map(|layout| (layout.rtype, layout.example()))
 }
 
 /// The host that the data points at: of CNAME, DNAME, NS, PTR, MX, SRV, SVCB and HTTPS. `None` for other types and for

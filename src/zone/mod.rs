@@ -8,4 +8,4 @@ mod index;
 mod names;
 
 pub use index::{Index, tag};
-pub use names::{Cut, Names, Standing, Within};
+pub use names::{Cut, Host, Names, Standing, Within};

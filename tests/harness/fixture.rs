@@ -41,6 +41,11 @@ pub fn load(zone: &str) -> Loaded {
     load_files("", &[("example.com.toml", zone)])
 }
 
+/// Loads one file of the zones directory.
+pub fn load_file(name: &str, text: &str) -> Loaded {
+    load_files("", &[(name, text)])
+}
+
 /// Loads a shared file and a zone file.
 pub fn shared_and_zone(shared: &str, zone: &str) -> Loaded {
     load_files("", &[("shared.toml", shared), ("example.com.toml", zone)])

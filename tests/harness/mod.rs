@@ -11,6 +11,6 @@ mod reply;
 
 pub use ask::Ask;
 pub use draws::Draws;
-pub use fixture::{Fixture, Setup, assert_error, assert_loads, assert_warning, load, shared_and_zone, zone};
+pub use fixture::{Fixture, Setup, assert_error, assert_loads, assert_warning, load, load_file, shared_and_zone, zone};
 pub use geography::{in_country, in_subdivision, paint, with_asn};
 pub use reply::Reply;

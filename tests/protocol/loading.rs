@@ -1,8 +1,9 @@
 //! Item 14: what a load refuses and what it only says.
 
+use rhumb::config::Severity;
 use rhumb::wire::RecordType;
 
-use crate::harness::{Ask, Setup, assert_error, assert_warning, load, zone};
+use crate::harness::{Ask, Setup, assert_error, assert_warning, load, load_file, zone};
 
 #[test]
 fn p14_cname_with_other_data_or_twice_or_at_the_apex_is_an_error() {
@@ -47,6 +48,40 @@ fn p14_what_is_unwise_is_a_warning() {
 fn p14_duplicates_go() {
     let fixture = Setup::new("a = { A = [\"192.0.2.1\", \"192.0.2.2\", \"192.0.2.1\"] }", "").build();
     assert_eq!(fixture.ask(&Ask::a("a.example.com.")).sorted(), ["192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
+fn p14_a_name_in_two_spellings_is_a_duplicate_too() {
+    let records = "a = { MX = [\"10 Mail\", \"10 mail\", \"20 mail\"] }\nb = { TXT = [\"x\", \"X\"] }";
+    let fixture = Setup::new(records, "").build();
+    assert_eq!(fixture.ask(&Ask::of("a.example.com.", RecordType::MX)).answer.len(), 2);
+    assert_eq!(fixture.ask(&Ask::of("b.example.com.", RecordType::TXT)).answer.len(), 2);
+}
+
+#[test]
+fn p14_a_master_file_is_judged_line_by_line() {
+    let master = "$TTL 300\n@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n@ CNAME www\nwww A 192.0.2.1\n\
+                  www CNAME a\ntwo CNAME a\ntwo CNAME b\n* NS ns.example.net.\nx.example.net. A 192.0.2.2\n";
+    let loaded = load_file("example.com.zone", master);
+    assert!(loaded.model.is_none());
+    let errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+    let mut told: Vec<_> = errors
+        .map(|error| {
+            assert!(error.file.as_ref().is_some_and(|file| file.ends_with("zones/example.com.zone")), "{error:?}");
+            (1 + master[..error.span.clone().expect("a place").start].matches('\n').count(), error.code)
+        })
+        .collect();
+    told.sort_unstable();
+    let expected =
+        [(4, "cname-at-apex"), (6, "cname-beside-data"), (8, "cname-twice"), (9, "wildcard-ns"), (10, "out-of-zone")];
+    assert_eq!(told, expected);
+    for (master, code) in [
+        ("@ 60 NS ns.example.net.\n", "no-soa"),
+        ("@ 60 SOA ns.example.net. h 1 2 3 4 5\nwww 60 A 192.0.2.1\n", "no-ns"),
+    ] {
+        let loaded = load_file("example.com.zone", master);
+        assert!(loaded.model.is_none() && loaded.diagnostics.iter().any(|found| found.code == code), "{loaded:?}");
+    }
 }
 
 #[test]

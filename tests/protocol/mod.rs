@@ -2,6 +2,7 @@
 //!
 //! Comes in: queries well-formed and not. Goes out: nothing. Invariant: each reply has been read by two parsers.
 
+mod additional;
 mod data;
 mod edns;
 mod loading;

@@ -68,6 +68,31 @@ fn p16_the_order_of_an_rrset_rotates() {
 }
 
 #[test]
+fn p16_a_fixed_order_can_be_asked_for() {
+    let fixture = Setup::new(super::RECORDS, super::ROUTES).server("rotate = false").build();
+    let mut draws = Draws::new(16);
+    for _ in 0..50 {
+        let reply = fixture.ask(&Ask::a("many.example.com.").draw(draws.bits()));
+        assert_eq!(reply.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(), reply.sorted());
+    }
+}
+
+#[test]
+fn p16_what_a_window_holds_is_drawn_in_a_fixed_order_too() {
+    let rest = "[endpoints.p]\nA = [\"192.0.2.1\", \"192.0.2.2\", \"192.0.2.3\"]\n\
+                [routes.web]\npolicy = \"multivalue\"\nmax_answers = 2\nto = [\"p\"]\n";
+    let fixture = Setup::new("www = { route = \"web\" }", rest).server("rotate = false").build();
+    let mut draws = Draws::new(16);
+    let mut seen = BTreeSet::new();
+    for _ in 0..100 {
+        let reply = fixture.ask(&Ask::a("www.example.com.").draw(draws.bits()));
+        assert_eq!(reply.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(), reply.sorted());
+        seen.insert(reply.sorted());
+    }
+    assert_eq!(seen.len(), 3, "every pair of neighbours");
+}
+
+#[test]
 fn p7_a_reply_that_fits_to_the_octet_is_not_truncated() {
     // Header 12, question 21, record 12 + 1 + 255 + …: the text is cut so that 1,232 octets are left with this option.
     for (subnet, option) in [(Some("203.0.114.0/24"), 11), (Some("2001:4860::/56"), 15), (None, 0usize)] {

@@ -83,6 +83,32 @@ fn p9_any_depth_and_the_nearest_wildcard() {
 }
 
 #[test]
+fn p9_an_asterisk_elsewhere_in_a_name_is_a_label_as_any_other() {
+    let records = "\"*.*.d\" = { A = \"192.0.2.1\" }\n\"x.*.e\" = { A = \"192.0.2.3\" }";
+    let fixture = Setup::new(records, "").build();
+    // `*.d` exists as an empty non-terminal, and is the wildcard of `d`.
+    for nodata in ["*.d.example.com.", "y.d.example.com.", "z.y.d.example.com.", "*.e.example.com.", "y.e.example.com."]
+    {
+        fixture.ask(&Ask::a(nodata)).assert_nodata();
+    }
+    assert_eq!(fixture.ask(&Ask::a("y.*.d.example.com.")).only(), "192.0.2.1");
+    fixture.ask(&Ask::a("y.*.e.example.com.")).assert_nxdomain();
+}
+
+#[test]
+fn p9_a_wildcard_does_not_reach_below_a_cut() {
+    let records =
+        "\"*\" = { A = \"192.0.2.1\", TXT = \"x\" }\nlab = { NS = \"ns.example.net.\" }\nhost = { MX = \"0 .\" }";
+    let fixture = Setup::new(records, "").build();
+    let reply = fixture.ask(&Ask::a("any.lab.example.com."));
+    assert_eq!((reply.aa, reply.answer.len(), reply.authority[0].rtype), (false, 0, RecordType::NS));
+    fixture.ask(&Ask::a("host.example.com.")).assert_nodata();
+    fixture.ask(&Ask::a("below.host.example.com.")).assert_nxdomain();
+    let reply = fixture.ask(&Ask::of("Any.Example.com.", RecordType::ANY));
+    assert_eq!((reply.answer.len(), reply.answer[0].owner.to_string()), (1, "Any.Example.com.".into()));
+}
+
+#[test]
 fn p9_a_wildcard_may_be_steered() {
     let rest = "[endpoints.p]\nA = \"192.0.2.1\"\n[routes.web]\npolicy = \"simple\"\nto = [{ endpoint = \"p\" }]";
     let fixture = Setup::new("\"*.w\" = { route = \"web\" }\n\"x.w\" = { TXT = \"x\" }", rest).build();

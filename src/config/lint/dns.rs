@@ -321,12 +321,21 @@ impl<'z> Judge<'z> {
         Some(steered.routes.first()?.0.site)
     }
 
+    /// The name whose records answer for this one: itself, or the wildcard beside it.
+    fn answering(&self, name: NameRef<'_>) -> Option<usize> {
+        if self.zone.exists(name) {
+            return self.zone.number(name);
+        }
+        let star = [b"\x01*", name.parent()?.as_wire()].concat();
+        self.zone.number(NameRef::trusted(&star))
+    }
+
     /// Loops of CNAMEs inside the zone, each told once.
     fn cname_loops(&self, findings: &mut Findings) {
         let zone = self.zone;
         let next = |number: usize| {
             let (target, record) = targets(zone.rrset(number, RecordType::CNAME)?).next()?;
-            Some((zone.number(target)?, record))
+            Some((self.answering(target)?, record))
         };
         let mut done = vec![false; self.facts.len()];
         for start in self.numbers(CNAME) {

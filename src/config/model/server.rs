@@ -48,6 +48,8 @@ pub struct Server {
     pub reload: ReloadUnit,
     /// Candidates of a latency or geoproximity node that make a region (architecture: Region); 1 to 16.
     pub depth: usize,
+    /// Whether the records of an RRset change places from answer to answer (protocol 16).
+    pub rotate: bool,
     /// Configured text for NSID and `id.server`, if any.
     pub identity: Option<String>,
 }
@@ -75,6 +77,7 @@ impl Default for Server {
             limits: Limits::default(),
             reload: ReloadUnit::All,
             depth: 4,
+            rotate: true,
             identity: None,
         }
     }

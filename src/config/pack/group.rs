@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::Spot;
 use crate::config::findings::Site;
 use crate::wire::RecordType;
+use crate::wire::text::{is_same_data, one_form};
 
 /// From so many records on, a set remembers them all instead of looking through them for each new one.
 const MANY: usize = 64;
@@ -16,7 +17,7 @@ pub(super) struct Group {
     sets: Vec<Set>,
     data: Vec<Data>,
     octets: Vec<u8>,
-    /// Records of sets that have many.
+    /// Records of sets that have many, in the form that all their spellings share.
     seen: HashSet<(RecordType, Box<[u8]>)>,
 }
 
@@ -136,20 +137,20 @@ impl Group {
     fn is_known(&self, number: usize, data: &[u8]) -> bool {
         let Set { rtype, count, .. } = self.sets[number];
         if count < MANY {
-            return self.data(number).any(|(known, _)| known == data);
+            return self.data(number).any(|(known, _)| is_same_data(rtype, known, data));
         }
-        self.seen.contains(&(rtype, Box::from(data)))
+        self.seen.contains(&(rtype, one_form(rtype, data).into()))
     }
 
     /// Sees to it that the record that was added last is known.
     fn remember(&mut self, number: usize) {
         let Set { rtype, count, .. } = self.sets[number];
         if count == MANY {
-            let all: Vec<_> = self.data(number).map(|(data, _)| (rtype, Box::from(data))).collect();
+            let all: Vec<_> = self.data(number).map(|(data, _)| (rtype, one_form(rtype, data).into())).collect();
             self.seen.extend(all);
         } else if count > MANY {
-            let last = self.data.last().map(|data| Box::from(&self.octets[data.octets.clone()]));
-            self.seen.extend(last.map(|last| (rtype, last)));
+            let last = self.data.last().map(|data| &self.octets[data.octets.clone()]);
+            self.seen.extend(last.map(|last| (rtype, one_form(rtype, last).into())));
         }
     }
 }

@@ -40,6 +40,9 @@ pub(crate) fn server(
     if let Some(pin) = fields.flag("pin_workers") {
         server.pin_workers = pin.value;
     }
+    if let Some(rotate) = fields.flag("rotate") {
+        server.rotate = rotate.value;
+    }
     if let Some(depth) = fields.integer("depth") {
         server.depth = depth.value as usize;
     }

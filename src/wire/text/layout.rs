@@ -58,6 +58,14 @@ pub(in crate::wire) enum Field {
     Relay,
     /// The parameters of SVCB and HTTPS.
     Params,
+    /// Of WKS: all after the address.
+    Services,
+    /// Of NXT: types below 128.
+    Bits,
+    /// Of A6: all of it.
+    Suffix,
+    /// Of ATMA: all of it.
+    Atm,
 }
 
 /// The data of one type.
@@ -167,6 +175,7 @@ static LAYOUTS: &[Layout] = &[
     row(RecordType::MB, &[Name], A_HOST, "mail"),
     row(RecordType::MG, &[Name], "a mailbox", "alice"),
     row(RecordType::MR, &[Name], "a mailbox", "alice"),
+    row(RecordType::WKS, &[Ipv4, Services], "an address, a protocol and services", "192.0.2.1 TCP smtp 443"),
     row(RecordType::PTR, &[Name], A_HOST, "www.example.com."),
     row(RecordType::HINFO, &[Text, Text], "a CPU and an operating system", "\"ARM64\" \"Linux\""),
     row(RecordType::MINFO, &[Name, Name], "two mailboxes", "owner errors"),
@@ -190,9 +199,11 @@ static LAYOUTS: &[Layout] = &[
         "latitude, longitude, altitude and perhaps size and precisions",
         "52 22 23.000 N 4 53 32.000 E -2.00m 1m 10000m 10m",
     ),
+    row(RecordType::NXT, &[Name, Bits], "the next name and types", "host A MX NXT"),
     row(RecordType::EID, &[Hex], "hex", "0a0b0c"),
     row(RecordType::NIMLOC, &[Hex], "hex", "0a0b0c"),
     row(RecordType::SRV, &[U16, U16, U16, Name], "a priority, a weight, a port and a host", "0 5 5060 sip"),
+    row(RecordType::ATMA, &[Atm], "`+` and digits, or 20 octets of hex", "+61.2.0000.0000"),
     row(
         RecordType::NAPTR,
         &[U16, U16, Text, Text, Text, Name],
@@ -206,8 +217,14 @@ static LAYOUTS: &[Layout] = &[
         "a certificate type, a key tag, an algorithm and base64",
         "PKIX 0 0 aGVsbG8=",
     ),
+    row(
+        RecordType::A6,
+        &[Suffix],
+        "bits of the prefix, the rest of an IPv6 address and a name for the prefix",
+        "64 ::1234:5678:9abc:def0 subnet",
+    ),
     row(RecordType::DNAME, &[Name], "a name", "other.example."),
-    row(RecordType::SINK, &[U8, U8, Base64], "a coding, a subcoding and base64", "1 0 aGVsbG8="),
+    row(RecordType::SINK, &[U8, U8, U8, Base64], "a meaning, a coding, a subcoding and base64", "8 1 0 aGVsbG8="),
     row(RecordType::APL, &[Apl], "networks", "1:192.0.2.0/24 !2:2001:db8::/32"),
     row(RecordType::DS, DIGEST, A_DIGEST, A_SAMPLE_DIGEST),
     row(
@@ -247,7 +264,7 @@ static LAYOUTS: &[Layout] = &[
         "2 200100107b1a74df365639cc39f1d578 AwEAAbdxyhNuSutc5EMzxTs9LBPCIkOFH8cI rvs",
     ),
     row(RecordType::NINFO, &[Texts], STRINGS, "\"a text\""),
-    row(RecordType::RKEY, KEY, A_KEY, A_SAMPLE_KEY),
+    row(RecordType::RKEY, KEY, A_KEY, "0 3 13 aGVsbG8="),
     row(RecordType::TALINK, &[Name, Name], "two names", "a.example. b.example."),
     row(RecordType::CDS, DIGEST, A_DIGEST, A_SAMPLE_DIGEST),
     row(RecordType::CDNSKEY, KEY, A_KEY, A_SAMPLE_KEY),
@@ -257,7 +274,7 @@ static LAYOUTS: &[Layout] = &[
         RecordType::ZONEMD,
         &[U32, U8, U8, Hex],
         "a serial, a scheme, a hash type and a digest in hex",
-        "2018031500 1 1 62e6cf51b02e54b9b5f967d547ce43136792901f",
+        "2018031500 1 1 62e6cf51b02e54b9b5f967d547ce43136792901f9f88e637493daaf401c92c279dd10f0edb1c56f8080211f8480ee306",
     ),
     row(RecordType::SVCB, SERVICE, A_SERVICE, "1 svc alpn=h2,h3 port=8443"),
     row(RecordType::HTTPS, SERVICE, A_SERVICE, "1 . alpn=h2,h3 ipv4hint=192.0.2.1"),

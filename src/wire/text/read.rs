@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::super::{Name, RecordType};
 use super::layout::{Field, Layout};
 use super::token::unescape;
-use super::{MAX_TEXT, TextError, Token, apl, dnssec, keys, loc, parse_period, svcb};
+use super::{MAX_TEXT, TextError, Token, apl, dnssec, historic, keys, loc, parse_period, svcb};
 use domain::utils::{base16, base64};
 
 /// How much of a token a message shows, in characters.
@@ -83,6 +83,10 @@ fn read(field: Field, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), 
         Field::Gateway => keys::read_gateway(reader, out)?,
         Field::Relay => keys::read_relay(reader, out)?,
         Field::Params => svcb::read(reader, out)?,
+        Field::Services => historic::read_services(reader, out)?,
+        Field::Bits => historic::read_bits(reader, out)?,
+        Field::Suffix => historic::read_suffix(reader, out)?,
+        Field::Atm => historic::read_atm(reader, out)?,
     }
     Ok(())
 }

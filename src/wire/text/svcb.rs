@@ -1,4 +1,4 @@
-//! Parameters of SVCB and HTTPS (RFC 9460 sections 2.1, 2.2, 7, 8 and appendix A).
+//! Parameters of SVCB and HTTPS (RFC 9460 sections 2.1, 2.2, 7, 8 and appendix A; `docpath` is of RFC 9953).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -18,9 +18,11 @@ const IPV6HINT: u16 = 6;
 const DOHPATH: u16 = 7;
 const OHTTP: u16 = 8;
 const GROUPS: u16 = 9;
+const DOCPATH: u16 = 10;
+const PVD: u16 = 11;
 
 /// The keys that have a form of their own (IANA "DNS SVCB Service Parameter Keys"); others are written `key667`.
-const KEYS: [(u16, &str); 10] = [
+const KEYS: [(u16, &str); 12] = [
     (MANDATORY, "mandatory"),
     (ALPN, "alpn"),
     (NO_DEFAULT_ALPN, "no-default-alpn"),
@@ -31,6 +33,8 @@ const KEYS: [(u16, &str); 10] = [
     (DOHPATH, "dohpath"),
     (OHTTP, "ohttp"),
     (GROUPS, "tls-supported-groups"),
+    (DOCPATH, "docpath"),
+    (PVD, "pvd"),
 ];
 
 fn key_number(text: &str) -> Option<u16> {
@@ -109,12 +113,13 @@ fn form(key: u16) -> &'static str {
     match key {
         MANDATORY => "it lists keys, as in `mandatory=alpn,port`",
         ALPN => "it lists protocols, as in `alpn=h2,h3`",
-        NO_DEFAULT_ALPN | OHTTP => "it takes none",
+        NO_DEFAULT_ALPN | OHTTP | PVD => "it takes none",
         PORT => "it is a number up to 65535, as in `port=8443`",
         IPV4HINT => "it lists IPv4 addresses, as in `ipv4hint=192.0.2.1,192.0.2.2`",
         ECH => "it is base64",
         IPV6HINT => "it lists IPv6 addresses, as in `ipv6hint=2001:db8::1`",
         DOHPATH => "it is a path, as in `dohpath=/dns-query{?dns}`",
+        DOCPATH => "it lists the segments of a path, as in `docpath=dns,query`, none for the root",
         GROUPS => "it lists numbers, as in `tls-supported-groups=29,23`",
         _ => "it is text",
     }
@@ -131,7 +136,8 @@ fn value(key: u16, text: &[u8]) -> Option<Vec<u8>> {
             keys.sort_unstable();
             out.extend(keys.iter().flat_map(|key| key.to_be_bytes()));
         }
-        ALPN => {
+        DOCPATH if text.is_empty() => {}
+        ALPN | DOCPATH => {
             for id in list(text)? {
                 if id.is_empty() || id.len() > MAX_TEXT {
                     return None;
@@ -185,16 +191,16 @@ fn is_sound(key: u16, value: &[u8]) -> bool {
             let (keys, rest) = value.as_chunks::<2>();
             !keys.is_empty() && rest.is_empty() && keys[0] != [0, 0] && keys.is_sorted_by(|a, b| a < b)
         }
-        ALPN => {
+        ALPN | DOCPATH => {
             let mut wire = Wire::new(value);
             while !wire.is_empty() {
                 if wire.counted().map_or(true, <[u8]>::is_empty) {
                     return false;
                 }
             }
-            !value.is_empty()
+            key == DOCPATH || !value.is_empty()
         }
-        NO_DEFAULT_ALPN | OHTTP => value.is_empty(),
+        NO_DEFAULT_ALPN | OHTTP | PVD => value.is_empty(),
         PORT => value.len() == 2,
         IPV4HINT => !value.is_empty() && value.len().is_multiple_of(4),
         IPV6HINT => !value.is_empty() && value.len().is_multiple_of(16),
@@ -263,7 +269,7 @@ fn write_value(key: u16, value: &[u8], out: &mut String) {
             out.push_str(&joined(addresses.map(|octets| Ipv6Addr::from(*octets).to_string()).collect()));
         }
         ECH => out.push_str(&base64::encode_string(value)),
-        ALPN => {
+        ALPN | DOCPATH => {
             let mut text = Vec::new();
             let mut ids = Wire::new(value);
             while let Ok(id) = ids.counted() {

@@ -13,6 +13,8 @@ use proptest::prelude::*;
 use super::layout::{Field, Layout};
 use super::*;
 
+mod oracles;
+
 fn origin() -> Name {
     Name::absolute("example.com.").unwrap()
 }
@@ -93,7 +95,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("OPENPGPKEY", "aGVsbG8=", "68656c6c6f"),
     ("DHCID", "aGVsbG8=", "68656c6c6f"),
     ("CSYNC", "66 3 A NS AAAA", "00000042 0003 0004 60000008"),
-    ("ZONEMD", "2018031500 1 1 62e6cf51", "7848b78c 01 01 62e6cf51"),
+    ("ZONEMD", "2018031500 1 240 62e6cf51b02e54b9b5f967d5", "7848b78c 01 f0 62e6cf51b02e54b9b5f967d5"),
     ("LOC", "42 21 54 N 71 06 18 W -24m 30m", "00 33 16 13 89172dd0 70be15f0 00988d20"),
     ("LOC", "0 N 0 E 0", "00 12 16 13 80000000 80000000 00989680"),
     ("LOC", "42 21 43.952 N 71 5 6.344 W -24m 1m 200m 0.05m", "00 12 24 50 89170690 70bf2dd8 00988d20"),
@@ -117,6 +119,14 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("HIP", "2 2001 aGVsbG8= rvs", "02 02 0005 2001 68656c6c6f 03727673 ~"),
     ("NSAP", "0x47.0005.80", "47000580"),
     ("DSYNC", "CDS NOTIFY 5300 s", "003b 01 14b4 0173 ~"),
+    ("WKS", "192.0.2.1 TCP smtp echo 39", "c0000201 06 0100004001"),
+    ("WKS", "192.0.2.1 17", "c0000201 11"),
+    ("NXT", "host A MX NXT", "04686f7374 ~ 40010002"),
+    ("A6", "0 2001:db8::1", "00 20010db8000000000000000000000001"),
+    ("A6", "60 ::f:1:2:3:4 subnet", "3c 0f0001000200030004 067375626e6574 ~"),
+    ("A6", "128 host", "80 04686f7374 ~"),
+    ("ATMA", "+61.2.0000", "01 363132 30303030"),
+    ("ATMA", "39246f.00e7c9c031200010001234.5678.00020030", "00 39246f00e7c9c031200010001234567800020030"),
     ("HTTPS", "0 foo.example.com.", "0000 03666f6f ~"),
     ("TYPE731", "\\# 6 abcd (ef 01 23 45)", "abcdef012345"),
     ("TYPE62347", "\\# 0", ""),
@@ -311,7 +321,14 @@ fn data_that_no_type_takes_is_refused() {
         ("TXT", "\"a\" k=\"v w\""),
         ("URI", "10 1"),
         ("NID", "1 2:3:4"),
-        ("WKS", "192.0.2.1 6 25"),
+        ("WKS", "192.0.2.1 6 nonsense"),
+        ("WKS", "192.0.2.1 256"),
+        ("NXT", "host TYPE128"),
+        ("A6", "129 ::1 x"),
+        ("A6", "64 ::1"),
+        ("A6", "0 ::1 x"),
+        ("ATMA", "+61a"),
+        ("ATMA", "4700"),
     ];
     for (kind, text) in wrong {
         assert!(parse(kind, text).is_err(), "{kind} {text}");
@@ -343,6 +360,8 @@ fn p15_services_with_faulty_parameters_are_refused() {
         "1 foo \"alpn=h2\"",
         "1 foo key1=h2",
         "1 foo ech=!",
+        "1 foo docpath=a,,b",
+        "1 foo pvd=1",
     ];
     for text in wrong {
         assert!(parse("SVCB", text).is_err(), "{text}");
@@ -471,6 +490,40 @@ impl Tape<'_> {
                 self.end(kind, out);
                 out.extend(self.take(some - 1));
             }
+            Field::Services => {
+                out.push(self.next());
+                let mut bits = self.take(some - 1);
+                bits.push(1);
+                out.extend(bits);
+            }
+            Field::Bits => {
+                let mut bits = self.take(some % 15);
+                bits.push(1);
+                bits[0] &= 0x7f;
+                out.extend(bits);
+            }
+            Field::Suffix => {
+                let prefix = self.next() % 129;
+                out.push(prefix);
+                let octets = usize::from(128 - prefix).div_ceil(8);
+                let mut suffix = self.take(octets);
+                if let Some(first) = suffix.first_mut() {
+                    *first &= 0xff >> (prefix % 8);
+                }
+                out.extend(suffix);
+                if prefix > 0 {
+                    self.name(out);
+                }
+            }
+            Field::Atm => {
+                if some > 15 {
+                    out.push(1);
+                    out.extend(self.take(some).iter().map(|octet| b'0' + octet % 10));
+                } else {
+                    out.push(0);
+                    out.extend(self.take(20));
+                }
+            }
             Field::Relay => {
                 let kind = self.next() % 4;
                 out.push(kind | (self.next() & 0x80));
@@ -491,6 +544,10 @@ impl Tape<'_> {
                 param(3, self.take(2));
                 param(4, self.take(4 * (some % 3 + 1)));
                 param(6, self.take(16 * (some % 2 + 1)));
+                let mut path = Vec::new();
+                (0..some % 3).for_each(|_| self.counted(1, &mut path));
+                param(10, path);
+                param(11, Vec::new());
                 param(600, self.take(some - 1));
             }
         }

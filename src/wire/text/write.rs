@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::super::{Name, RecordType};
 use super::layout::{Field, Layout};
 use super::token::quote;
-use super::{apl, dnssec, keys, loc, svcb};
+use super::{apl, dnssec, historic, keys, loc, svcb};
 use domain::utils::{base16, base64};
 
 /// Why octets have no text of their type.
@@ -28,6 +28,11 @@ impl<'a> Wire<'a> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How many octets are left.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Takes so many octets.
@@ -173,6 +178,10 @@ fn write(field: Field, wire: &mut Wire<'_>, out: &mut String) -> Result<(), Unwr
         Field::Gateway => keys::write_gateway(wire, out)?,
         Field::Relay => keys::write_relay(wire, out)?,
         Field::Params => svcb::write(wire, out)?,
+        Field::Services => historic::write_services(wire, out)?,
+        Field::Bits => historic::write_bits(wire, out)?,
+        Field::Suffix => historic::write_suffix(wire, out)?,
+        Field::Atm => historic::write_atm(wire, out)?,
     }
     Ok(())
 }

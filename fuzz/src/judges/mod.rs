@@ -1,0 +1,35 @@
+//! What must hold of any input, one file a kind of input.
+//!
+//! Comes in: octets from anywhere. Goes out: nothing; a judge panics where a rule is broken. Invariant: a judge says what
+//! the rules say in words of its own or of a foreign parser, and asks the code under test for nothing but its outcome.
+
+mod database;
+mod ecs;
+mod engine;
+mod message;
+mod plain;
+mod served;
+mod toml;
+mod zone_text;
+
+pub use database::database;
+pub use ecs::ecs;
+pub use engine::engine;
+pub use message::message;
+pub use toml::{server_toml, zone_toml};
+pub use zone_text::{rdata, zone_text};
+
+/// A fuzz target's name, the directory of its seeds, and its judge.
+pub type Target = (&'static str, &'static str, fn(&[u8]));
+
+/// Every fuzz target.
+pub const TARGETS: [Target; 8] = [
+    ("message", "messages", message),
+    ("engine", "messages", engine),
+    ("ecs", "ecs", ecs),
+    ("zone_text", "zone_text", zone_text),
+    ("rdata", "rdata", rdata),
+    ("zone_toml", "zone_toml", zone_toml),
+    ("server_toml", "server_toml", server_toml),
+    ("database", "database", database),
+];

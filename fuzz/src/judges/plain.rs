@@ -1,0 +1,189 @@
+//! A query read in the plainest way, with memory for everything: what the engine's reader is compared with.
+
+use rhumb::wire::Name;
+
+/// What a datagram is by the rules of messages (protocol 2 to 4, 17).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plain {
+    /// No reply.
+    Nothing,
+    /// An opcode other than QUERY.
+    Opcode(u8),
+    /// No question, or more than one, or one that cannot be read; whether a well-formed OPT stands alone behind no
+    /// question, as a client without a server cookie may send it (RFC 7873 section 5.4).
+    NoQuestion { opt_alone: bool },
+    /// A question and what stands behind it.
+    Question(Box<Asked>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub name: Name,
+    pub qtype: u16,
+    pub qclass: u16,
+    /// Where the question ends.
+    pub end: usize,
+    /// The first OPT, if one was found before the first fault.
+    pub opt: Option<Opt>,
+    /// Whether the records behind the question are whole and the OPT is where it may be.
+    pub well_formed: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opt {
+    pub payload: u16,
+    pub version: u8,
+    pub dnssec_ok: bool,
+    /// `None`: one of them runs over.
+    pub options: Option<Vec<(u16, Vec<u8>)>>,
+}
+
+impl Opt {
+    /// The data of the first option with this code.
+    pub fn option(&self, code: u16) -> Option<&[u8]> {
+        let options = self.options.as_ref()?;
+        options.iter().find(|(other, _)| *other == code).map(|(_, data)| &data[..])
+    }
+}
+
+/// Octets that are taken from the front.
+struct Octets<'a>(&'a [u8]);
+
+impl<'a> Octets<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        Some(self.take(1)?[0])
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        Some(u16::from_be_bytes(self.take(2)?.try_into().ok()?))
+    }
+
+    /// Whether the name that ends here is the root; pointers are left where they are.
+    fn skip_name(&mut self) -> Option<bool> {
+        let mut is_root = true;
+        loop {
+            match self.u8()? {
+                0 => return Some(is_root),
+                length @ 1..=63 => self.take(length.into()).map(drop)?,
+                0xc0..=0xff => return self.u8().map(|_| false),
+                _ => return None,
+            }
+            is_root = false;
+        }
+    }
+
+    fn question_name(&mut self) -> Option<Name> {
+        let start = self.0;
+        let mut length = 0;
+        loop {
+            let label = self.u8()?;
+            length += 1 + usize::from(label);
+            if label == 0 {
+                return Name::from_wire(&start[..length]).ok();
+            }
+            if label > 63 || length > 254 {
+                return None;
+            }
+            self.take(label.into())?;
+        }
+    }
+}
+
+/// Reads a datagram.
+pub fn read(message: &[u8]) -> Plain {
+    let mut rest = Octets(message);
+    let Some(header) = rest.take(12) else { return Plain::Nothing };
+    if header[2] & 0x80 != 0 {
+        return Plain::Nothing;
+    }
+    let opcode = header[2] >> 3 & 0xf;
+    if opcode != 0 {
+        return Plain::Opcode(opcode);
+    }
+    let counts: Vec<u16> = header[4..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+    if counts[0] == 0 {
+        let (opt, well_formed) = records(rest, &counts[1..]);
+        return Plain::NoQuestion { opt_alone: well_formed && opt.is_some() && counts[1..] == [0, 0, 1] };
+    }
+    let question = |rest: &mut Octets<'_>| Some((rest.question_name()?, rest.u16()?, rest.u16()?));
+    let Some((name, qtype, qclass)) = question(&mut rest).filter(|_| counts[0] == 1) else {
+        return Plain::NoQuestion { opt_alone: false };
+    };
+    let end = message.len() - rest.0.len();
+    let (opt, well_formed) = records(rest, &counts[1..]);
+    Plain::Question(Box::new(Asked { name, qtype, qclass, end, opt, well_formed }))
+}
+
+/// The first OPT of the sections, and whether all of them are whole.
+fn records(mut rest: Octets<'_>, counts: &[u16]) -> (Option<Opt>, bool) {
+    let mut found = None;
+    for (section, &count) in counts.iter().enumerate() {
+        for _ in 0..count {
+            if record(&mut rest, section, &mut found).is_none() {
+                return (found, false);
+            }
+        }
+    }
+    (found, true)
+}
+
+fn record(rest: &mut Octets<'_>, section: usize, found: &mut Option<Opt>) -> Option<()> {
+    let is_root = rest.skip_name()?;
+    let (rtype, class) = (rest.u16()?, rest.u16()?);
+    let ttl = rest.take(4)?;
+    let length = rest.u16()?;
+    let data = rest.take(length.into())?;
+    if rtype != 41 {
+        return Some(());
+    }
+    let is_first = found.is_none();
+    let opt = Opt { payload: class, version: ttl[1], dnssec_ok: ttl[2] & 0x80 != 0, options: None };
+    let opt = found.get_or_insert(opt);
+    if !is_root || section != 2 || !is_first {
+        return None;
+    }
+    // Nobody knows the form of options above version 0.
+    opt.options = if opt.version == 0 { Some(options(data)?) } else { Some(Vec::new()) };
+    // E3: a client subnet that is malformed makes the message so, the second one as well as the first.
+    let mut subnets = opt.options.iter().flatten().filter(|(code, _)| *code == 8);
+    if !subnets.all(|(_, data)| subnet(data).is_some()) {
+        opt.options = None;
+        return None;
+    }
+    Some(())
+}
+
+fn options(data: &[u8]) -> Option<Vec<(u16, Vec<u8>)>> {
+    let mut rest = Octets(data);
+    let mut options = Vec::new();
+    while !rest.0.is_empty() {
+        let (code, length) = (rest.u16()?, rest.u16()?);
+        options.push((code, rest.take(length.into())?.to_vec()));
+    }
+    Some(options)
+}
+
+/// Family, source prefix length and address of a query's client subnet option (RFC 7871 section 6); `None` is
+/// malformed.
+pub fn subnet(data: &[u8]) -> Option<(u16, u8, Vec<u8>)> {
+    let mut rest = Octets(data);
+    let (family, source, scope) = (rest.u16()?, rest.u8()?, rest.u8()?);
+    let longest = match family {
+        0 => 0,
+        1 => 32,
+        2 => 128,
+        _ => return None,
+    };
+    let address = rest.0.to_vec();
+    let is_well_formed = scope == 0 && source <= longest && address.len() == usize::from(source).div_ceil(8);
+    // Bits behind the prefix are zero.
+    let spare = address.len() * 8 - if is_well_formed { usize::from(source) } else { 0 };
+    let is_clean = address.last().is_none_or(|last| spare >= 8 || last.trailing_zeros() as usize >= spare);
+    (is_well_formed && is_clean).then_some((family, source, address))
+}

@@ -1,0 +1,262 @@
+//! What the world says of a zone, gathered.
+//!
+//! Comes in: the zone, and what the configuration says of it. Goes out: [`Facts`]. First the parent's servers are asked
+//! for their delegation, then every server at every address that anybody gives for it; what the servers themselves name
+//! is asked in a second round. Nothing is judged here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::exchange::{Asker, Data, Form, Question, Reply, Silence};
+use super::walk::{Delegation, Host, Step, Walker, addresses_in, step};
+use crate::wire::{Name, RecordType};
+
+/// The port of every server of a zone.
+const PORT: u16 = 53;
+/// Response codes of servers that do not understand EDNS.
+const FORMERR: u16 = 1;
+const NOTIMP: u16 = 4;
+
+/// Addresses by the names of servers.
+pub(super) type Addresses = BTreeMap<Name, BTreeSet<IpAddr>>;
+
+/// What the configuration says of the zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Configured {
+    pub(super) servers: BTreeSet<Name>,
+    /// Of the servers whose names lie in a zone of the configuration.
+    pub(super) addresses: Addresses,
+    /// Whether answers depend on who asks.
+    pub(super) steers: bool,
+}
+
+/// What a server of the parent says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Delegation(Delegation),
+    /// It serves the zone itself, so that its delegation cannot be seen.
+    Serves,
+    /// There is no such zone, with the response code.
+    Nothing(u16),
+    Silent(Silence),
+}
+
+/// What a server says of the zone over UDP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spoken {
+    pub(super) rcode: u16,
+    pub(super) authoritative: bool,
+    pub(super) serial: Option<u32>,
+    /// Whether a client subnet was echoed.
+    pub(super) subnet: bool,
+    /// Whether it answers when it is asked with EDNS.
+    pub(super) edns: bool,
+    pub(super) took: Duration,
+}
+
+impl Spoken {
+    /// Whether it serves the zone.
+    pub(super) fn serves(&self) -> bool {
+        self.rcode == 0 && self.authoritative && self.serial.is_some()
+    }
+}
+
+/// One server at one address.
+#[derive(Clone, Debug)]
+pub(super) struct Probed {
+    pub(super) name: Name,
+    pub(super) address: IpAddr,
+    pub(super) udp: Result<Spoken, Silence>,
+    pub(super) tcp: Result<Duration, Silence>,
+    /// The zone's servers as it names them; empty if it does not serve the zone.
+    pub(super) servers: BTreeSet<Name>,
+}
+
+impl Probed {
+    pub(super) fn serves(&self) -> bool {
+        self.udp.as_ref().is_ok_and(Spoken::serves)
+    }
+}
+
+/// Everything that was found out.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) zone: Name,
+    pub(super) parent: Name,
+    pub(super) parents: Vec<(Host, Said)>,
+    pub(super) configured: Option<Configured>,
+    pub(super) probed: Vec<Probed>,
+    /// Addresses that those who know say the servers have: the zone itself for names in it, else the walk.
+    pub(super) known: Addresses,
+}
+
+impl Facts {
+    /// What the parent's servers delegate, all together.
+    pub(super) fn delegated(&self) -> Delegation {
+        let mut all = Delegation::default();
+        for (_, said) in &self.parents {
+            if let Said::Delegation(one) = said {
+                all.servers.extend(one.servers.iter().cloned());
+                for (name, addresses) in &one.glue {
+                    all.glue.entry(name.clone()).or_default().extend(addresses);
+                }
+            }
+        }
+        all
+    }
+
+    /// The servers that those who serve the zone name.
+    pub(super) fn served(&self) -> BTreeSet<Name> {
+        self.probed.iter().flat_map(|probed| probed.servers.iter().cloned()).collect()
+    }
+}
+
+/// Asks the world.
+///
+/// # Errors
+/// The walk from the root does not reach the zone's parent.
+pub(super) async fn survey(
+    zone: &Name,
+    configured: Option<Configured>,
+    asker: &Arc<Asker>,
+    walker: &Walker,
+) -> Result<Facts, String> {
+    let parent = walker.parent(zone).await?;
+    let parents = ask_parents(zone, &parent.zone, parent.hosts, asker).await;
+    let mut facts = Facts {
+        zone: zone.clone(),
+        parent: parent.zone,
+        parents,
+        configured,
+        probed: Vec::new(),
+        known: BTreeMap::new(),
+    };
+
+    let mut names = facts.delegated().servers;
+    names.extend(facts.configured.iter().flat_map(|configured| configured.servers.iter().cloned()));
+    // What the servers name is new in the second round, and the addresses that they give in the third.
+    for _ in 0..3 {
+        look_up(&mut facts, &names, asker, walker).await;
+        let before = facts.probed.len();
+        probe(&mut facts, &names, asker).await;
+        let served = facts.served();
+        if facts.probed.len() == before && served.is_subset(&names) {
+            break;
+        }
+        names.extend(served);
+    }
+    facts.probed.sort_by(|a, b| (&a.name, a.address).cmp(&(&b.name, b.address)));
+    Ok(facts)
+}
+
+async fn ask_parents(zone: &Name, parent: &Name, hosts: Vec<Host>, asker: &Arc<Asker>) -> Vec<(Host, Said)> {
+    let mut asked = JoinSet::new();
+    for host in hosts {
+        let (asker, parent) = (Arc::clone(asker), parent.clone());
+        let question = Question { name: zone.clone(), rtype: RecordType::NS };
+        asked.spawn(async move {
+            let said = match asker.ask(host.address, &question).await {
+                Err(silence) => Said::Silent(silence),
+                Ok(reply) => match step(&reply, &question, &parent) {
+                    Step::Referral(owner, delegation) if owner == question.name => Said::Delegation(delegation),
+                    Step::Answer if !reply.answer.is_empty() => Said::Serves,
+                    Step::Referral(..) | Step::Answer | Step::Useless => Said::Nothing(reply.rcode),
+                },
+            };
+            (host, said)
+        });
+    }
+    let mut parents = asked.join_all().await;
+    parents.sort_by(|(a, _), (b, _)| a.cmp(b));
+    parents
+}
+
+/// Finds the addresses of servers that are not known yet.
+async fn look_up(facts: &mut Facts, names: &BTreeSet<Name>, asker: &Arc<Asker>, walker: &Walker) {
+    let within: Vec<SocketAddr> = facts
+        .probed
+        .iter()
+        .filter(|probed| probed.serves())
+        .map(|probed| SocketAddr::new(probed.address, PORT))
+        .collect();
+    for name in names {
+        if facts.known.get(name).is_some_and(|known| !known.is_empty()) {
+            continue;
+        }
+        let mut found = BTreeSet::new();
+        if !name.is_within(&facts.zone) {
+            found = walker.look_up(name).await;
+        } else if let Some(&server) = within.first() {
+            for rtype in [RecordType::A, RecordType::AAAA] {
+                if let Ok(reply) = asker.ask(server, &Question { name: name.clone(), rtype }).await {
+                    found.extend(addresses_in(&reply, name));
+                }
+            }
+        }
+        facts.known.insert(name.clone(), found);
+    }
+}
+
+/// Asks every server at every address that has not been asked.
+async fn probe(facts: &mut Facts, names: &BTreeSet<Name>, asker: &Arc<Asker>) {
+    let glue = facts.delegated().glue;
+    let configured = facts.configured.as_ref().map(|configured| &configured.addresses);
+    let mut asked = JoinSet::new();
+    for name in names {
+        let sources = [Some(&facts.known), Some(&glue), configured];
+        let addresses: BTreeSet<IpAddr> =
+            sources.into_iter().flatten().filter_map(|source| source.get(name)).flatten().copied().collect();
+        for address in addresses {
+            if !facts.probed.iter().any(|probed| probed.name == *name && probed.address == address) {
+                asked.spawn(probe_one(facts.zone.clone(), name.clone(), address, Arc::clone(asker)));
+            }
+        }
+    }
+    facts.probed.extend(asked.join_all().await);
+}
+
+async fn probe_one(zone: Name, name: Name, address: IpAddr, asker: Arc<Asker>) -> Probed {
+    let to = SocketAddr::new(address, PORT);
+    let question = |rtype| Question { name: zone.clone(), rtype };
+    let (soa, ns) = (question(RecordType::SOA), question(RecordType::NS));
+    let (udp, tcp) = tokio::join!(over_udp(&asker, to, &soa), asker.tcp(to, &soa));
+    let mut servers = BTreeSet::new();
+    if udp.as_ref().is_ok_and(Spoken::serves)
+        && let Ok(reply) = asker.ask(to, &ns).await
+    {
+        servers.extend(reply.answer.iter().filter_map(|record| match &record.data {
+            Data::Server(server) if record.owner == zone => Some(server.clone()),
+            _ => None,
+        }));
+    }
+    Probed { name, address, udp, tcp: tcp.map(|reply| reply.took), servers }
+}
+
+/// With a client subnet, and plainly if that gets nothing: servers of before EDNS, and walls before servers.
+async fn over_udp(asker: &Asker, to: SocketAddr, soa: &Question) -> Result<Spoken, Silence> {
+    let spoken = |reply: &Reply, edns| Spoken {
+        rcode: reply.rcode,
+        authoritative: reply.authoritative,
+        serial: reply.answer.iter().find_map(|record| match record.data {
+            Data::Serial(serial) if record.owner == soa.name => Some(serial),
+            _ => None,
+        }),
+        subnet: reply.subnet,
+        edns,
+        took: reply.took,
+    };
+    let with = asker.udp(to, soa, Form::Subnet).await;
+    match &with {
+        Ok(reply) if ![FORMERR, NOTIMP].contains(&reply.rcode) => return Ok(spoken(reply, true)),
+        Err(Silence::NoRoute) => return Err(Silence::NoRoute),
+        _ => {}
+    }
+    match asker.udp(to, soa, Form::Plain).await {
+        Ok(reply) => Ok(spoken(&reply, false)),
+        Err(silence) => Err(silence),
+    }
+}
