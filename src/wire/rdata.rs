@@ -135,9 +135,17 @@ fn extent(field: Field, rest: &[u8]) -> Option<Extent> {
         }
         Field::Salt | Field::Hash | Field::Tag => Some(Extent { count: counted(0)?, is_plain: false }),
         Field::Tail | Field::Hex | Field::Base64 | Field::DashBase64 | Field::Nsap => plain(rest.len()),
-        Field::Types | Field::Apl | Field::Loc | Field::Hip | Field::Gateway | Field::Relay | Field::Params => {
-            Some(Extent { count: rest.len(), is_plain: false })
-        }
+        Field::Types
+        | Field::Apl
+        | Field::Loc
+        | Field::Hip
+        | Field::Gateway
+        | Field::Relay
+        | Field::Params
+        | Field::Services
+        | Field::Bits
+        | Field::Suffix
+        | Field::Atm => Some(Extent { count: rest.len(), is_plain: false }),
         // The caller reads names itself: they may be compressed.
         Field::Name => None,
     }
