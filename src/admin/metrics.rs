@@ -81,6 +81,10 @@ pub(super) fn render(status: &Status, differences: u64, now: SystemTime) -> Stri
             }
         }
     }
+    text.family("certificate_end_time_seconds", "gauge", "When the certificate of encrypted transports ends.");
+    if let Some(ends) = status.certificate.as_ref().and_then(|certificate| certificate.ends) {
+        text.sample("certificate_end_time_seconds", &[], ends);
+    }
     text.family("forced_names", "gauge", "Steered names that some clients get from drained endpoints only.");
     text.sample("forced_names", &[], status.forced.len());
     text.family("geo_database_age_seconds", "gauge", "Since the database was built.");
@@ -147,6 +151,7 @@ mod tests {
             "rhumb_endpoint_drained{endpoint=\"example.com/paris\"} 0",
             "rhumb_probe_up{endpoint=\"example.com/frankfurt\",check=\"example.com/http\",subject=\"127.0.0.1\"} 0",
             "rhumb_probe_certificate_days{endpoint=\"example.com/paris\",check=\"example.com/http\",subject=\"127.0.0.1\"} 12",
+            "rhumb_certificate_end_time_seconds 2000009000",
             "rhumb_geo_database_age_seconds{file=\"city.mmdb\"} 100",
             "rhumb_secondary_serial{zone=\"example.net\"} 7",
             "rhumb_secondary_last_check_seconds{zone=\"example.net\"} 2000000000",

@@ -38,6 +38,7 @@ pub(super) fn some_status() -> Status {
         since: 2_000_000_000,
         started: 1_999_999_000,
         listening: vec!["127.0.0.1:5300".into()],
+        certificate: Some(CertificateStatus { file: Some("tls.pem".into()), ends: Some(2_000_009_000) }),
         zones: Vec::new(),
         secondaries: vec![SecondaryStatus {
             apex: "example.net".into(),

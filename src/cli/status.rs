@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
@@ -77,6 +77,7 @@ struct Seen {
     drains: Vec<SeenDrain>,
     forced: Vec<String>,
     last_load: SeenLoad,
+    certificate: Option<SeenCertificate>,
     databases: Vec<SeenDatabase>,
     notes: Vec<String>,
 }
@@ -142,6 +143,13 @@ struct SeenLoad {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+struct SeenCertificate {
+    file: Option<PathBuf>,
+    ends: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct SeenDatabase {
     file: PathBuf,
     modified: Option<u64>,
@@ -158,6 +166,13 @@ fn render(seen: &Seen, output: &Output, now: SystemTime) -> String {
     head.row([key("generation"), plain(generation)]);
     head.row([key("serving"), plain(seen.listening.join(", "))]);
     head.row([key("last load"), load(&seen.last_load, now)]);
+    if let Some(certificate) = &seen.certificate {
+        let shown = certificate.file.as_ref().map_or("self-signed".into(), |file| file.display().to_string());
+        let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let days = |ends: i64| (ends - i64::try_from(now).unwrap_or(i64::MAX)).div_euclid(24 * 60 * 60);
+        let state = certificate.ends.map_or("not usable".into(), |ends| format!("{} days left", days(ends)));
+        head.row([key("certificate"), plain(format!("{shown}, {state}"))]);
+    }
     for database in &seen.databases {
         let built = database.modified.map_or_else(String::new, |built| format!(", built {}", clock::ago(built, now)));
         head.row([key("database"), plain(format!("{}{built}", database.file.display()))]);

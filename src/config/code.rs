@@ -33,6 +33,8 @@ codes! {
     REFUSED_TYPE = "refused-type": "A record type that cannot be written here.";
     KEY_NOT_FOR_TYPE = "key-not-for-type": "A key that means nothing for this policy or this type of check.";
     TOKEN_NEEDED = "token-needed": "The admin API listens on an address other than loopback without a token.";
+    BAD_CERTIFICATE = "bad-certificate": "A certificate or its key cannot be used.";
+    CERTIFICATE_TIME = "certificate-time": "A certificate that has ended, or is not valid yet.";
     ZONE_TWICE = "zone-twice": "Two files hold the same zone.";
     NAME_TWICE = "name-twice": "Two shared files define the same name.";
     SHADOWED_NAME = "shadowed-name": "A zone defines a name that a shared file or rhumb itself defines.";

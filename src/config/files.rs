@@ -271,7 +271,7 @@ pub(crate) fn list_zones(findings: &mut Findings, directory: &Path, kept: &HashM
     paths
 }
 
-fn cause(error: &std::io::Error) -> String {
+pub(super) fn cause(error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "it does not exist".to_owned(),
         ErrorKind::PermissionDenied => "permission denied".to_owned(),

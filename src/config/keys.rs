@@ -406,7 +406,8 @@ pub(crate) static SERVER: Section = Section {
             Kind::Map("network", &Kind::Section(&NETWORK)),
             "The operator's own places, before any database; the longest prefix wins.",
         ),
-        key("limits", Kind::Section(&LIMITS), "Upper bounds of what one snapshot may hold."),
+        key("tls", Kind::Section(&TLS), "What encrypted transports show."),
+        key("limits", Kind::Section(&LIMITS), "Upper bounds of what one snapshot may hold, and of connections."),
     ],
 };
 
@@ -423,6 +424,34 @@ pub(crate) static LISTEN: Section = Section {
             "The admin API; a TCP address other than loopback needs a token.",
         )
         .default("127.0.0.1:8053"),
+        key(
+            "tls",
+            Kind::List(&Kind::Text("an address with a port")),
+            "DNS over TLS (RFC 7858), usually port 853; `[tls]` has the certificate.",
+        ),
+        key(
+            "https",
+            Kind::List(&Kind::Text("an address with a port")),
+            "DNS over HTTPS (RFC 8484) by HTTP/1.1 and HTTP/2, usually port 443.",
+        ),
+        key(
+            "quic",
+            Kind::List(&Kind::Text("an address with a port")),
+            "DNS over QUIC (RFC 9250), a UDP port, usually 853.",
+        ),
+        key(
+            "http3",
+            Kind::List(&Kind::Text("an address with a port")),
+            "DNS over HTTPS by HTTP/3, a UDP port, usually 443.",
+        ),
+        key("https_path", Kind::Text("a path that starts with `/`"), "The path at which HTTPS is asked.")
+            .default("/dns-query"),
+        key(
+            "proxy_from",
+            Kind::List(&Kind::Text("a network such as `10.0.0.0/8`")),
+            "Who speaks for others by the PROXY protocol, version 2, over UDP, TCP, TLS and HTTPS. From these networks \
+             it is believed and required, from all others it is no DNS.",
+        ),
         key("admin_token_file", Kind::Text("a path"), "The file that holds the admin token."),
         key(
             "receive_buffer",
@@ -445,6 +474,21 @@ pub(crate) static LISTEN: Section = Section {
              by the client's address and port. For network cards that spread clients over all cores by themselves.",
         )
         .default("false"),
+    ],
+};
+
+pub(crate) static TLS: Section = Section {
+    title: "[tls]",
+    doc: "What encrypted transports show. Files that are replaced are taken without a restart.",
+    records: false,
+    keys: &[
+        key(
+            "certificate",
+            Kind::Text("a path"),
+            "PEM file of the server's certificate and those between it and the root, its own first.",
+        )
+        .required(),
+        key("key", Kind::Text("a path"), "PEM file of the certificate's private key.").required(),
     ],
 };
 
@@ -481,12 +525,40 @@ pub(crate) static NETWORK: Section = Section {
 
 pub(crate) static LIMITS: Section = Section {
     title: "[limits]",
-    doc: "Upper bounds of what one snapshot may hold.",
+    doc: "Upper bounds of what one snapshot may hold, and of connections: those of TCP and of all encrypted transports \
+          together.",
     records: false,
     keys: &[
         key("regions", Kind::Integer(1, 65_534), "Regions of one map.").default("65534"),
         key("maps", Kind::Integer(1, 65_535), "Geo maps.").default("256"),
         key("map_bytes", Kind::Integer(1 << 20, 1 << 40), "Octets of all maps together.").default("1073741824"),
         key("variants", Kind::Integer(1, 65_535), "Variants of one outcome.").default("4096"),
+        key(
+            "connections",
+            Kind::Integer(1, 1_000_000),
+            "Connections open at once; beyond that, the one that has been idle longest is closed. Three quarters of the \
+             process's descriptors are the most.",
+        )
+        .default("10000"),
+        key("connections_per_client", Kind::Integer(1, 1_000_000), "Of them, by one IPv4 address or IPv6 /64.")
+            .default("100"),
+        key(
+            "idle",
+            Kind::Duration,
+            "How long a connection may be silent between messages; a quarter of it while more than half of the \
+             connections are open.",
+        )
+        .default("10s"),
+        key("message", Kind::Duration, "From the first octet of a message to its last, and for a reply to be taken.")
+            .default("5s"),
+        key("handshake", Kind::Duration, "For a handshake from its first octet to its last.").default("5s"),
+        key("handshakes", Kind::Integer(1, 1_000_000), "Handshakes under way at once; more are refused.")
+            .default("1000"),
+        key(
+            "requests_per_connection",
+            Kind::Integer(1, 65_535),
+            "Requests under way at once on one connection of HTTP/2, HTTP/3 or QUIC.",
+        )
+        .default("100"),
     ],
 };

@@ -89,10 +89,16 @@ impl Loader {
         if let Some(path) = server_file(named)
             && let Some(text) = cx.files.read(cx.findings, &path, None)
         {
-            latencies = parse::server(&mut cx, &path, &text, overrides.without_databases, &mut server);
+            latencies = parse::server(&mut cx, &path, &text, overrides, &mut server);
         }
         lay_over(cx.findings, overrides, &mut server);
-        let wanted = Wanted { zones: server.zones.clone(), databases: server.databases.clone(), reload: server.reload };
+        let shown = server.tls.iter().filter_map(|tls| tls.files.clone());
+        let wanted = Wanted {
+            zones: server.zones.clone(),
+            databases: server.databases.clone(),
+            certificates: shown.flat_map(|(certificate, key)| [certificate, key]).collect(),
+            reload: server.reload,
+        };
 
         cx.zones.clone_from(&server.zones);
         let paths = files::list_zones(cx.findings, &server.zones, kept);

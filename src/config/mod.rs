@@ -6,6 +6,7 @@
 //! zone together, `resolve` looks names up and makes the model, `lint` judges; `loader` remembers all of it for the next
 //! load. Invariant: one load reports every fault it can tell apart, once.
 
+pub mod certificate;
 pub mod code;
 pub mod diagnostic;
 pub mod edit;
@@ -44,7 +45,7 @@ pub use schema::reference;
 pub use source::{LARGE, Source};
 
 use findings::Findings;
-use model::{AdminAddress, ReloadUnit, Server};
+use model::{AdminAddress, Encrypted, ReloadUnit, Server, Tls};
 
 /// What flags say over the server file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,9 +62,12 @@ pub struct Overrides {
     pub workers: Option<usize>,
     /// `--demo`: checks with `allow_private` are taken as they are; nothing else changes.
     pub demo: bool,
-    /// A geo database that does not exist is a warning and no error; the model names it all the same. For a restart of
-    /// a server that has served before (reliability 4).
+    /// A geo database that does not exist, or a certificate that cannot be used, is a warning and no error; the model
+    /// names it all the same. For a restart of a server that has served before (reliability 4).
     pub without_databases: bool,
+    /// `--tls-self-signed`: shown where the server file names no certificate. Without a word of the file on where,
+    /// encrypted transports listen on ports of loopback.
+    pub self_signed: Option<certificate::Identity>,
 }
 
 /// One load, whole or faulty.
@@ -87,6 +91,8 @@ pub struct Wanted {
     pub zones: PathBuf,
     /// Geo databases.
     pub databases: Vec<PathBuf>,
+    /// The files of the certificate and of its key.
+    pub certificates: Vec<PathBuf>,
     /// What a faulty file holds back.
     pub reload: ReloadUnit,
 }
@@ -131,6 +137,12 @@ fn lay_over(findings: &mut Findings, overrides: &Overrides, server: &mut Server)
     if !overrides.listen.is_empty() {
         server.dns.clone_from(&overrides.listen);
         server.dns_is_default = false;
+    }
+    if let (Some(identity), None) = (&overrides.self_signed, &server.tls) {
+        server.tls = Some(Tls { files: None, identity: Some(identity.clone()) });
+        if server.encrypted.is_empty() {
+            server.encrypted = Encrypted::first_try();
+        }
     }
     let Some(admin) = &overrides.admin else { return };
     match (admin.strip_prefix("unix:"), admin.parse::<std::net::SocketAddr>()) {

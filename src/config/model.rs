@@ -7,6 +7,7 @@
 mod ground;
 mod server;
 mod soa;
+mod transports;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::world::{Continent, CountryCode, LatLon, SubdivisionCode};
 pub use ground::{Grant, Ground, Origin, Primary};
 pub use server::{AdminAddress, Limits, Prefer, ReloadUnit, Server, Transport};
 pub use soa::{Soa, precedes};
+pub use transports::{ConnectionLimits, Encrypted, Proxies, Tls};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -45,8 +45,8 @@ use crate::wire::{Name, NameRef};
 pub use crate::secondary::Notified;
 use publisher::{Request, Shared};
 pub use status::{
-    DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus, SecondaryStatus, Status,
-    ZoneStatus,
+    CertificateStatus, DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus,
+    SecondaryStatus, Status, ZoneStatus,
 };
 use tokio::sync::oneshot;
 use updates::Asked;
@@ -341,7 +341,7 @@ impl Control {
         self.shared.counters.add_source(Box::new(source));
     }
 
-    /// What `status` shows as the addresses that are served.
+    /// What `status` shows as the addresses that are served: UDP and TCP without a word, others behind their scheme.
     pub fn listening_on(&self, addresses: Vec<String>) {
         self.shared.listening.store(Arc::new(addresses));
     }

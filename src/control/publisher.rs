@@ -360,10 +360,12 @@ impl Publisher {
         let server = &current.inputs.model.server;
         let mut looked_at = load::server_files(self.options.server_file.as_deref());
         looked_at.extend(server.databases.iter().cloned());
+        let shown = server.tls.iter().filter_map(|tls| tls.files.clone());
+        looked_at.extend(shown.flat_map(|(certificate, key)| [certificate, key]));
         let mut directories = vec![&server.zones];
         let mut read = vec![&self.read];
         if let Some(awaited) = &self.awaited {
-            looked_at.extend(awaited.wanted.databases.iter().cloned());
+            looked_at.extend(awaited.wanted.databases.iter().chain(&awaited.wanted.certificates).cloned());
             directories.push(&awaited.wanted.zones);
             read.push(&awaited.read);
         }

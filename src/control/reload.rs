@@ -24,7 +24,8 @@ impl Publisher {
             return Err(self.refuse(digest, wanted, diagnostics, sources, None));
         };
         let stamps = load::stamps(&model.server.databases);
-        if digest == self.digest && stamps == self.stamps {
+        let shows_the_same = model.server.tls == server.tls;
+        if digest == self.digest && stamps == self.stamps && shows_the_same {
             self.loader.adopt(&current.sources);
             self.taken(&diagnostics, &sources);
             let sources = Arc::new(sources);
@@ -191,6 +192,9 @@ fn status(ok: bool, force: Option<u64>, diagnostics: &[Diagnostic], sources: &So
 fn later(old: &Server, new: &Server) -> Option<Diagnostic> {
     let changed = [
         ("listen.dns", old.dns != new.dns),
+        ("listen.tls, https, quic and http3", old.encrypted != new.encrypted || old.https_path != new.https_path),
+        ("listen.proxy_from", old.proxy_from != new.proxy_from),
+        ("limits of connections", old.connections != new.connections),
         ("listen.admin", old.admin != new.admin || old.admin_token_file != new.admin_token_file),
         ("state", old.state != new.state),
         ("workers", old.workers != new.workers),

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::guard::owner_count;
 use super::publisher::Shared;
 use super::{
-    Current, DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus, SecondaryStatus,
-    Status, ZoneStatus,
+    CertificateStatus, Current, DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus,
+    SecondaryStatus, Status, ZoneStatus,
 };
-use crate::config::model::{self, EndpointId};
+use crate::config::model::{self, EndpointId, Tls};
 use crate::geo::DatabaseInfo;
 use crate::health::{ProbeReport, Switches, Verdict};
 use crate::secondary::Report;
@@ -127,6 +127,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         since: current.since,
         started: shared.started,
         listening: Vec::clone(&shared.listening.load()),
+        certificate: current.inputs.model.server.tls.as_ref().map(certificate),
         zones: current.inputs.model.zones.iter().map(|each| zone(each)).collect(),
         secondaries: shared.follower.report().into_iter().map(secondary).collect(),
         endpoints: endpoints(&current, &probes),
@@ -134,7 +135,14 @@ pub(super) fn status(shared: &Shared) -> Status {
         forced: facts.forced.clone(),
         last_load: facts.last_load.clone(),
         databases: facts.databases.iter().filter_map(database).collect(),
-        notes: facts.notes.iter().cloned().chain(problems).chain(stale(&facts.databases, SystemTime::now())).collect(),
+        notes: facts
+            .notes
+            .iter()
+            .cloned()
+            .chain(problems)
+            .chain(stale(&facts.databases, SystemTime::now()))
+            .chain(current.inputs.model.server.tls.as_ref().and_then(|tls| ending(tls, SystemTime::now())))
+            .collect(),
         counters,
     }
 }
@@ -150,6 +158,29 @@ pub(super) fn stale(databases: &[DatabaseInfo], now: SystemTime) -> Vec<String> 
         }
     })
     .collect()
+}
+
+fn certificate(tls: &Tls) -> CertificateStatus {
+    CertificateStatus {
+        file: tls.files.as_ref().map(|(certificate, _)| certificate.clone()),
+        ends: tls.identity.as_ref().map(|identity| identity.valid().1),
+    }
+}
+
+/// A line on a certificate that is missing, has ended, or ends soon.
+fn ending(tls: &Tls, now: SystemTime) -> Option<String> {
+    const SOON_DAYS: i64 = 14;
+    let Some(identity) = &tls.identity else {
+        return Some("encrypted transports have no certificate to show: the log says why".into());
+    };
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let left = identity.valid().1 - i64::try_from(now).unwrap_or(i64::MAX);
+    let days = left.div_euclid(24 * 60 * 60);
+    match days {
+        ..0 => Some("the certificate of encrypted transports has ended: put a new one in its place".into()),
+        0..SOON_DAYS => Some(format!("the certificate of encrypted transports ends in {days} days")),
+        _ => None,
+    }
 }
 
 fn zone(zone: &model::Zone) -> ZoneStatus {

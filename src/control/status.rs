@@ -16,8 +16,11 @@ pub struct Status {
     pub since: u64,
     /// When the process began to serve, seconds since 1970 UTC.
     pub started: u64,
-    /// DNS addresses that are bound, as `address:port`.
+    /// Addresses that are bound: `address:port` is UDP and TCP, others are behind their scheme, such as
+    /// `tls://address:port`.
     pub listening: Vec<String>,
+    /// What encrypted transports show; none where nothing is encrypted.
+    pub certificate: Option<CertificateStatus>,
     /// In the order of their files.
     pub zones: Vec<ZoneStatus>,
     /// Zones that are transferred from a primary, by name.
@@ -36,6 +39,15 @@ pub struct Status {
     pub notes: Vec<String>,
     /// By name; they only grow.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// The certificate of encrypted transports.
+#[derive(Clone, Debug, Serialize)]
+pub struct CertificateStatus {
+    /// Where it was read; none of one that the server made for itself.
+    pub file: Option<PathBuf>,
+    /// When it ends, seconds since 1970 UTC; none when there is no usable one, and every handshake fails.
+    pub ends: Option<i64>,
 }
 
 /// One zone that is served.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use super::transports::{ConnectionLimits, Encrypted, Proxies, Tls};
 use crate::world::Place;
 
 /// `rhumb.toml`, with flags laid over it.
@@ -28,6 +29,16 @@ pub struct Server {
     pub dns: Vec<SocketAddr>,
     /// Whether `dns` is the built-in default, where a machine without IPv6 is served on IPv4 with a note.
     pub dns_is_default: bool,
+    /// Where encrypted transports listen.
+    pub encrypted: Encrypted,
+    /// The path at which HTTPS is asked, beginning with `/`.
+    pub https_path: String,
+    /// Networks that speak for others by the PROXY protocol, and do so always.
+    pub proxy_from: Proxies,
+    /// What encrypted transports show.
+    pub tls: Option<Tls>,
+    /// Caps and times of connections.
+    pub connections: ConnectionLimits,
     /// Where the admin API listens.
     pub admin: AdminAddress,
     /// The file that holds the admin token, for addresses other than loopback.
@@ -67,6 +78,11 @@ impl Default for Server {
             send_buffer: 4 << 20,
             dns: vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port))],
             dns_is_default: true,
+            encrypted: Encrypted::default(),
+            https_path: "/dns-query".into(),
+            proxy_from: Proxies::new(),
+            tls: None,
+            connections: ConnectionLimits::default(),
             admin: AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8053))),
             admin_token_file: None,
             transport: Transport::Native,

@@ -13,6 +13,7 @@ mod place;
 mod records;
 mod route;
 mod server;
+mod transports;
 mod zone;
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::{Context, choice, latency, location, place, toml};
+use super::{Context, choice, latency, location, place, toml, transports};
+use crate::config::Overrides;
 use crate::config::code;
 use crate::config::files::Text;
 use crate::config::findings::{Findings, Written};
@@ -15,13 +16,13 @@ use crate::world::{Continent, Place};
 /// Every answer to a client that asks for the identity carries it whole, within 1232 octets.
 const IDENTITY_OCTETS: usize = 128;
 
-/// Reads the server file over `server`, which holds the defaults. Rows of the latency table come beside it.
-/// `without_databases`: one that does not exist is no error.
+/// Reads the server file over `server`, which holds the defaults. Rows of the latency table come beside it. What flags
+/// say is laid over it later; here it says only what may be missing.
 pub(crate) fn server(
     cx: &mut Context<'_, '_>,
     path: &Path,
     text: &Text,
-    without_databases: bool,
+    overrides: &Overrides,
     server: &mut Server,
 ) -> Vec<LatencyRow> {
     let Some(table) = toml(cx.findings, text) else { return Vec::new() };
@@ -63,7 +64,11 @@ pub(crate) fn server(
             choice(&text.value, &[("all", ReloadUnit::All), ("zone", ReloadUnit::Zone)]).unwrap_or(server.reload);
     }
     listen(cx.findings, &fields, &beside, server);
-    geoip(cx.findings, &fields, &beside, without_databases, server);
+    transports::tls(cx.findings, &fields, &beside, overrides.without_databases, server);
+    if overrides.self_signed.is_none() {
+        transports::needs_certificate(cx.findings, &fields, server);
+    }
+    geoip(cx.findings, &fields, &beside, overrides.without_databases, server);
     limits(cx.findings, &fields, server);
     networks(cx.findings, &fields, server);
     let Some((site, table)) = fields.table("latency") else { return Vec::new() };
@@ -87,6 +92,7 @@ fn listen(
         server.dns = fields.texts("dns").iter().filter_map(|text| socket(findings, text)).collect();
         server.dns_is_default = false;
     }
+    transports::listen(findings, &fields, server);
     for (key, octets) in [("receive_buffer", &mut server.receive_buffer), ("send_buffer", &mut server.send_buffer)] {
         if let Some(number) = fields.integer(key) {
             *octets = number.value as usize;
@@ -115,7 +121,7 @@ fn listen(
     }
 }
 
-fn socket(findings: &mut Findings, text: &Written<String>) -> Option<SocketAddr> {
+pub(super) fn socket(findings: &mut Findings, text: &Written<String>) -> Option<SocketAddr> {
     let found = text.value.parse().ok();
     if found.is_none() {
         let help = text.value.parse::<IpAddr>().ok().map(|address| {
@@ -163,6 +169,7 @@ fn geoip(
 fn limits(findings: &mut Findings, fields: &Fields<'_, '_>, server: &mut Server) {
     let Some((site, table)) = fields.table("limits") else { return };
     let fields = walk::open(findings, &keys::LIMITS, table, site, None);
+    transports::limits(&fields, server);
     let limits = &mut server.limits;
     for (key, limit) in [
         ("regions", &mut limits.regions),
