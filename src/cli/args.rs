@@ -179,6 +179,10 @@ pub struct Serve {
     /// Also run the endpoints of the example, one small HTTP server a region
     #[arg(long)]
     pub demo: bool,
+    /// Make a certificate for a first try of TLS, HTTPS, QUIC and HTTP/3, where the server file names none; unless it
+    /// says where, they listen on ports 8853 and 8443 of loopback
+    #[arg(long)]
+    pub tls_self_signed: bool,
 }
 
 const EXPLAIN_AFTER_HELP: &str = "\

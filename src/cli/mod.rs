@@ -17,6 +17,7 @@ mod live;
 mod manual;
 mod offline;
 mod output;
+mod self_signed;
 mod serve;
 mod shift;
 mod status;

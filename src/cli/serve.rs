@@ -13,13 +13,14 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Global, Serve};
 use super::demo::Regions;
 use super::output::{Output, Tone};
+use super::self_signed;
 use super::waiting::Waiting;
 use super::{Failure, Outcome};
 use crate::admin::{Address, Change, Listener};
-use crate::config::model::{Model, Server};
+use crate::config::model::{Model, Server, Transport};
 use crate::config::{Overrides, Progress, render_all};
 use crate::control::{Control, Options, Prepared, StartError};
-use crate::net::{self, Bound, Engine, Limits, Serving};
+use crate::net::{self, Bound, Engine, Serving};
 use crate::transfer::Transfers;
 
 /// Notices and the fault that they end in; `warn` alone for the libraries.
@@ -44,6 +45,7 @@ pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Re
         admin: global.admin.clone(),
         workers: serve.workers,
         demo: serve.demo,
+        self_signed: serve.tls_self_signed.then(self_signed::identity).transpose()?,
         ..Overrides::default()
     };
     let outcome = runtime.block_on(until_told_to_stop(global, output, overrides));
@@ -101,8 +103,8 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
     let notes = bound.notes.clone();
     let transfers = Arc::new(Transfers::new(control.clone()));
     let engine = Engine::new(control.snapshot()).reporting_to(control.readers()).leaving_aside_to(transfers);
-    let serving = bound.serve(engine, server.transport, Limits::default())?;
-    control.listening_on(serving.addresses().iter().map(ToString::to_string).collect());
+    let serving = bound.serve(engine, server.transport, server.connections)?;
+    control.listening_on(listening(&serving, &server.https_path));
     let counters = serving.counters();
     control.count_with(move || counters.read());
     let admin = Address(listener.address());
@@ -144,9 +146,27 @@ fn bind(server: &Server) -> Result<Bound, Failure> {
         steer: server.steer_by_cpu,
         receive_buffer: server.receive_buffer,
         send_buffer: server.send_buffer,
+        proxies: server.proxy_from.clone(),
     };
-    net::bind(&server.dns, &options, server.dns_is_default)
-        .map_err(|error| with_help(&error.cause, Some(&error.remedy)))
+    let bound = net::bind(&server.dns, &options, server.dns_is_default).and_then(|mut bound| {
+        // The portable transport has no others; the load has told of it.
+        if server.transport == Transport::Native {
+            bound.also(&server.encrypted, &server.https_path)?;
+        }
+        Ok(bound)
+    });
+    bound.map_err(|error| with_help(&error.cause, Some(&error.remedy)))
+}
+
+/// UDP and TCP as they are, the others as addresses that say what is spoken there.
+fn listening(serving: &Serving, https_path: &str) -> Vec<String> {
+    let plain = serving.addresses().iter().map(ToString::to_string);
+    let encrypted = serving.encrypted().iter().map(|(key, address)| match *key {
+        "https" => format!("https://{address}{https_path}"),
+        "http3" => format!("h3://{address}{https_path}"),
+        key => format!("{key}://{address}"),
+    });
+    plain.chain(encrypted).collect()
 }
 
 fn refuse(error: StartError, output: &Output) -> anyhow::Result<Outcome> {
@@ -180,10 +200,17 @@ fn announce(
     let addresses: Vec<String> = serving.addresses().iter().map(ToString::to_string).collect();
     if output.is_json() {
         let zones: Vec<&str> = status.zones.iter().map(|zone| zone.apex.as_str()).collect();
-        let told = serde_json::json!({
+        let mut told = serde_json::json!({
             "version": status.version, "dns": addresses, "admin": admin.to_string(), "zones": zones,
             "generation": status.generation,
         });
+        for (key, address) in serving.encrypted() {
+            let list = &mut told[*key];
+            match list.as_array_mut() {
+                Some(list) => list.push(address.to_string().into()),
+                None => *list = serde_json::json!([address.to_string()]),
+            }
+        }
         output.text(&told.to_string())?;
     } else {
         let mut text = format!("{} {}\n", output.paint(Tone::Strong, "rhumb"), status.version);
@@ -193,6 +220,13 @@ fn announce(
             text.push_str(&format!("  zone   {shown}: {} names, {} steered, from {file}\n", zone.names, zone.steered));
         }
         text.push_str(&format!("  dns    {} (UDP and TCP)\n", addresses.join(", ")));
+        for address in listening(serving, &model.server.https_path).iter().skip(addresses.len()) {
+            text.push_str(&format!("         {address}\n"));
+        }
+        if model.server.tls.as_ref().is_some_and(|tls| tls.files.is_none()) {
+            let made = "for localhost, made by this start: nobody vouches for it";
+            text.push_str(&format!("  tls    {} {made}\n", output.paint(Tone::Wary, "self-signed")));
+        }
         text.push_str(&format!("  admin  {admin}\n"));
         text.push_str(&format!("  state  {}\n", model.server.state.display()));
         if let Some(regions) = regions {

@@ -154,6 +154,14 @@ impl Batch {
         (&mut self.buffers[at], len)
     }
 
+    /// Takes the first `length` octets off the `at`-th datagram; all of them, if it has no more.
+    pub(super) fn cut_front(&mut self, at: usize, length: usize) {
+        let (buffer, filled) = self.message(at);
+        let length = length.min(filled);
+        buffer.copy_within(length..filled, 0);
+        self.received[at].msg_len = (filled - length) as u32;
+    }
+
     /// The first `len` octets of the `at`-th buffer go back to its sender.
     #[inline]
     pub(super) fn reply(&mut self, at: usize, len: usize) {

@@ -11,8 +11,11 @@ use super::descriptors::descriptors;
 use super::follow::{Group, OWN_MAX, Wildcard};
 use super::holder::{self, Holder, Kind};
 use super::local;
+use crate::config::model;
 
 const BACKLOG: i32 = 1024;
+/// How another address is given.
+const ANEW: &str = "with --listen or as listen.dns";
 /// Ports below are for programs with a right to them (ip_unprivileged_port_start as systems are delivered).
 const FIRST_FREE_PORT: u16 = 1024;
 /// How often a port of the kernel's choice is tried again when UDP or TCP of it is taken.
@@ -50,10 +53,24 @@ pub(super) struct Pair {
     pub(super) wildcard: Option<(Wildcard, Vec<Group>)>,
 }
 
+/// What encrypted transports listen on.
+#[derive(Debug, Default)]
+pub(super) struct Encrypted {
+    pub(super) tls: Vec<TcpListener>,
+    pub(super) https: Vec<TcpListener>,
+    pub(super) quic: Vec<UdpSocket>,
+    pub(super) http3: Vec<UdpSocket>,
+    /// The path at which HTTPS is asked.
+    pub(super) path: String,
+    /// What they are called and where they are.
+    shown: Vec<(&'static str, SocketAddr)>,
+}
+
 /// Every address, bound and not yet answered on.
 #[derive(Debug)]
 pub struct Bound {
     pub(super) pairs: Vec<Pair>,
+    pub(super) encrypted: Encrypted,
     pub(super) options: Options,
     /// What a person should know: addresses that were left out, buffers that are small.
     pub notes: Vec<String>,
@@ -64,6 +81,38 @@ impl Bound {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.pairs.iter().map(|pair| pair.address).collect()
     }
+
+    /// Each encrypted transport, by its key in `[listen]`, with an address, the kernel's choice of port filled in.
+    pub fn encrypted(&self) -> &[(&'static str, SocketAddr)] {
+        &self.encrypted.shown
+    }
+
+    /// Binds the addresses of encrypted transports as well; `path` is that of HTTPS.
+    ///
+    /// # Errors
+    /// The first address that cannot be had, and what to do about it.
+    pub fn also(&mut self, wanted: &model::Encrypted, path: &str) -> Result<(), BindError> {
+        path.clone_into(&mut self.encrypted.path);
+        for (key, addresses) in wanted.by_key() {
+            for &address in addresses {
+                let kind = if matches!(key, "tls" | "https") { Kind::Tcp } else { Kind::Udp };
+                let bound = self.bind_encrypted(key, address);
+                let bound = bound.map_err(|error| explain(kind, address, &error, &format!("as listen.{key}")))?;
+                self.encrypted.shown.push((key, bound));
+            }
+        }
+        Ok(())
+    }
+
+    fn bind_encrypted(&mut self, key: &str, address: SocketAddr) -> io::Result<SocketAddr> {
+        let Self { encrypted, options, .. } = self;
+        Ok(match key {
+            "tls" => listening(&mut encrypted.tls, tcp(address)?).local_addr()?,
+            "https" => listening(&mut encrypted.https, tcp(address)?).local_addr()?,
+            "quic" => listening(&mut encrypted.quic, datagram::single(address, options)?).local_addr()?,
+            _ => listening(&mut encrypted.http3, datagram::single(address, options)?).local_addr()?,
+        })
+    }
 }
 
 /// Binds UDP and TCP of each address, UDP once for each worker; of an unspecified address UDP of each address of this
@@ -73,14 +122,15 @@ impl Bound {
 /// # Errors
 /// The first address that cannot be had, and what to do about it.
 pub fn bind(addresses: &[SocketAddr], options: &Options, is_default: bool) -> Result<Bound, BindError> {
-    let mut bound = Bound { pairs: Vec::new(), options: options.clone(), notes: Vec::new() };
+    let mut bound =
+        Bound { pairs: Vec::new(), encrypted: Encrypted::default(), options: options.clone(), notes: Vec::new() };
     for &address in addresses {
         match pair(address, options) {
             Ok(pair) => bound.pairs.push(pair),
             Err((_, error)) if is_default && address.is_ipv6() && is_without_family(&error) => {
                 bound.notes.push(format!("this machine has no IPv6: {address} is not served"));
             }
-            Err((kind, error)) => return Err(explain(kind, address, &error)),
+            Err((kind, error)) => return Err(explain(kind, address, &error, ANEW)),
         }
     }
     bound.bind_own();
@@ -101,7 +151,7 @@ pub fn bind(addresses: &[SocketAddr], options: &Options, is_default: bool) -> Re
 impl Bound {
     /// Each of this machine's addresses beside a wildcard; what cannot be had is the wildcard's.
     fn bind_own(&mut self) {
-        let Self { pairs, options, notes } = self;
+        let Self { pairs, options, notes, .. } = self;
         let wildcards = pairs.iter().filter(|pair| pair.address.ip().is_unspecified()).count();
         if wildcards == 0 {
             return;
@@ -165,27 +215,33 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn explain(kind: Kind, address: SocketAddr, error: &io::Error) -> BindError {
+fn listening<T>(list: &mut Vec<T>, socket: T) -> &T {
+    list.push(socket);
+    &list[list.len() - 1]
+}
+
+/// `anew`: how another address is given.
+fn explain(kind: Kind, address: SocketAddr, error: &io::Error, anew: &str) -> BindError {
     let protocol = match kind {
         Kind::Udp => "UDP",
         Kind::Tcp => "TCP",
     };
     match error.kind() {
-        ErrorKind::AddrInUse => in_use(protocol, address, holder::of(kind, address)),
+        ErrorKind::AddrInUse => in_use(protocol, address, holder::of(kind, address), anew),
         ErrorKind::PermissionDenied if address.port() < FIRST_FREE_PORT => BindError {
             cause: format!("{address} ({protocol}): not permitted to bind a port below 1024"),
             remedy: format!(
                 "give the program the right (sudo setcap cap_net_bind_service=+ep {}), or set \
-                 AmbientCapabilities=CAP_NET_BIND_SERVICE in its systemd unit, or take another port: --listen {}",
+                 AmbientCapabilities=CAP_NET_BIND_SERVICE in its systemd unit, or take another port {anew}, such as {}",
                 std::env::current_exe().unwrap_or_else(|_| "rhumb".into()).display(),
                 SocketAddr::new(address.ip(), 5300)
             ),
         },
         ErrorKind::PermissionDenied => BindError {
             cause: format!("{address} ({protocol}): this system does not permit to bind it"),
-            remedy: "a sandbox, SELinux or the unit's SocketBindDeny may forbid it: allow it there, or choose another \
-                     with --listen or as listen.dns"
-                .into(),
+            remedy: format!(
+                "a sandbox, SELinux or the unit's SocketBindDeny may forbid it: allow it there, or choose another {anew}"
+            ),
         },
         ErrorKind::AddrNotAvailable => BindError {
             cause: format!("{address}: this machine does not have the address {}", address.ip()),
@@ -197,16 +253,16 @@ fn explain(kind: Kind, address: SocketAddr, error: &io::Error) -> BindError {
         },
         _ => BindError {
             cause: format!("{address} ({protocol}): {error}"),
-            remedy: "choose another address with --listen or as listen.dns".into(),
+            remedy: format!("choose another address {anew}"),
         },
     }
 }
 
-fn in_use(protocol: &str, address: SocketAddr, holder: Option<Holder>) -> BindError {
+fn in_use(protocol: &str, address: SocketAddr, holder: Option<Holder>, anew: &str) -> BindError {
     let Some(Holder { command, pid }) = holder else {
         return BindError {
             cause: format!("{address} is in use ({protocol}) by a process of another user"),
-            remedy: format!("`sudo ss -lnptu sport = :{}` names it; or choose another with --listen", address.port()),
+            remedy: format!("`sudo ss -lnptu sport = :{}` names it; or choose another {anew}", address.port()),
         };
     };
     let remedy = if command.starts_with("systemd-resolve") {
@@ -216,7 +272,7 @@ fn in_use(protocol: &str, address: SocketAddr, holder: Option<Holder>) -> BindEr
             address.port()
         )
     } else {
-        "stop it, or choose another address with --listen".into()
+        format!("stop it, or choose another address {anew}")
     };
     BindError { cause: format!("{address} is in use ({protocol}) by {command} (pid {pid})"), remedy }
 }
@@ -257,17 +313,17 @@ mod tests {
     #[test]
     fn the_stub_of_systemd_resolved_has_a_remedy_of_its_own() {
         let holder = Holder { command: "systemd-resolve".into(), pid: 7 };
-        let error = in_use("UDP", ([0, 0, 0, 0], 53).into(), Some(holder));
+        let error = in_use("UDP", ([0, 0, 0, 0], 53).into(), Some(holder), ANEW);
         assert!(error.cause.ends_with("by systemd-resolve (pid 7)"));
         assert!(error.remedy.contains("DNSStubListener=no"));
     }
 
     #[test]
     fn no_permission_says_what_to_do() {
-        let error = explain(Kind::Udp, loopback(53), &ErrorKind::PermissionDenied.into());
+        let error = explain(Kind::Udp, loopback(53), &ErrorKind::PermissionDenied.into(), ANEW);
         assert!(error.remedy.contains("setcap cap_net_bind_service=+ep") && error.remedy.contains("127.0.0.1:5300"));
         assert!(error.cause.contains("below 1024"), "{error}");
-        let error = explain(Kind::Udp, loopback(5300), &ErrorKind::PermissionDenied.into());
+        let error = explain(Kind::Udp, loopback(5300), &ErrorKind::PermissionDenied.into(), ANEW);
         assert!(!error.cause.contains("1024") && !error.remedy.contains("setcap"), "{error} {}", error.remedy);
     }
 

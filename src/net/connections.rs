@@ -8,25 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Caps and times of streams.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Streams open at once, each a descriptor.
-    pub total: usize,
-    /// Of them, by one IPv4 address or IPv6 /64.
-    pub per_client: usize,
-    /// How long a stream may be silent between messages (RFC 7766 section 6.2.3). A quarter of it counts when more than
-    /// half of `total` are open.
-    pub idle: Duration,
-    /// From the first octet of a message to its last, and for a reply to be taken.
-    pub message: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { total: 512, per_client: 64, idle: Duration::from_secs(10), message: Duration::from_secs(5) }
-    }
-}
+pub use crate::config::model::ConnectionLimits as Limits;
 
 /// All open streams.
 #[derive(Debug)]

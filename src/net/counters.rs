@@ -36,11 +36,11 @@ counters! {
     udp_errors,
     /// Replies that were lost because the socket's send buffer was full.
     udp_full,
-    /// Streams that were opened.
+    /// Streams that were opened, encrypted ones included.
     tcp_connections,
-    /// Messages that were read from streams.
+    /// Messages that were read from streams that are not encrypted.
     tcp_queries,
-    /// Messages that were written to streams.
+    /// Messages that were written to streams that are not encrypted.
     tcp_replies,
     /// Streams that were not accepted because the system refused.
     tcp_accept_errors,
@@ -56,6 +56,38 @@ counters! {
     aside_replies,
     /// Such datagrams that were dropped since too many were being worked on.
     aside_full,
+    /// Streams that shook hands for DNS over TLS.
+    tls_connections,
+    /// Messages that were read from them.
+    tls_queries,
+    /// Messages that were written to them.
+    tls_replies,
+    /// Streams that shook hands for HTTPS.
+    https_connections,
+    /// Requests by HTTP/1.1 and HTTP/2 that brought a message.
+    https_queries,
+    /// Requests by HTTP/1.1 and HTTP/2 that did not, or brought one that got no reply.
+    https_refused,
+    /// Connections that shook hands for DNS over QUIC.
+    quic_connections,
+    /// Messages that were read from them.
+    quic_queries,
+    /// Messages that were written to them.
+    quic_replies,
+    /// Connections and streams of DNS over QUIC that were ended since the client broke its rules.
+    quic_faults,
+    /// Connections that shook hands for HTTP/3.
+    http3_connections,
+    /// Requests by HTTP/3 that brought a message.
+    http3_queries,
+    /// Requests by HTTP/3 that did not, or brought one that got no reply.
+    http3_refused,
+    /// Handshakes that failed or were not done in time.
+    handshakes_failed,
+    /// Handshakes that were not begun since too many were under way.
+    handshakes_refused,
+    /// Datagrams and streams from proxies without a well-formed header.
+    proxy_faults,
     /// Queries that the engine gave no reply.
     dropped,
     /// Queries whose answering panicked; each lost its own reply only.

@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::batch;
+use crate::config::model::Proxies;
 
 /// How sockets are made and workers run.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Options {
     pub receive_buffer: usize,
     /// Octets of each socket's send buffer.
     pub send_buffer: usize,
+    /// Networks that speak for others by the PROXY protocol, and do so always.
+    pub proxies: Proxies,
 }
 
 impl Options {
@@ -45,7 +48,14 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { workers: 1, pin: Vec::new(), steer: false, receive_buffer: Self::BUFFER, send_buffer: Self::BUFFER }
+        Self {
+            workers: 1,
+            pin: Vec::new(),
+            steer: false,
+            receive_buffer: Self::BUFFER,
+            send_buffer: Self::BUFFER,
+            proxies: Proxies::new(),
+        }
     }
 }
 
@@ -62,6 +72,15 @@ pub(super) fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io:
 /// One socket a worker at `address`, in the order of the workers.
 pub(super) fn group(address: SocketAddr, options: &Options) -> io::Result<Vec<UdpSocket>> {
     (0..options.workers.max(1)).map(|worker| member(address, worker, options)).collect()
+}
+
+/// A socket that is the only one of its address, for a transport that keeps to one.
+pub(super) fn single(address: SocketAddr, options: &Options) -> io::Result<UdpSocket> {
+    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+    enlarge(&socket, Direction::Receive, options.receive_buffer);
+    enlarge(&socket, Direction::Send, options.send_buffer);
+    socket.bind(&address.into())?;
+    Ok(socket.into())
 }
 
 fn member(address: SocketAddr, worker: usize, options: &Options) -> io::Result<UdpSocket> {

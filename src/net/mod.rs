@@ -1,7 +1,8 @@
 //! Sockets. Comes in: bytes from clients; goes out: what a [`Service`] makes of them.
 //!
 //! [`bind`] takes every address or says why it cannot; [`Bound::serve`] answers on them until [`Serving::stop`].
-//! Datagrams are read by workers, a thread each with a socket of its own at every address; streams by tasks.
+//! Datagrams are read by workers, a thread each with a socket of its own at every address; streams by tasks, encrypted
+//! ones (TLS, HTTPS, QUIC, HTTP/3) like the others.
 //! Listening on all addresses of the machine, each has sockets of its own beside the wildcard's, and their coming and
 //! going is followed. [`Hickory`] is the portable transport and the entry for those who run
 //! hickory-server. [`load`] is the other side: a generator of queries for measuring.
@@ -13,6 +14,7 @@
 pub mod cpu;
 pub mod load;
 
+mod accept;
 mod aside;
 mod batch;
 mod bind;
@@ -25,11 +27,18 @@ mod drops;
 mod follow;
 mod hickory;
 mod holder;
+mod http;
+mod http3;
+mod https;
 mod local;
 mod memory;
 mod poller;
+mod proxy;
+mod pulse;
+mod quic;
 mod service;
 mod tcp;
+mod tls;
 mod udp;
 mod worker;
 
@@ -42,6 +51,7 @@ use std::thread::JoinHandle;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle as Task;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 pub use aside::{Aside, Replies};
@@ -55,9 +65,13 @@ pub use memory::return_large_memory;
 pub use service::{Engine, EngineHand, Hand, Service, Turn};
 
 use crate::config::model::Transport;
+use accept::Door;
+use accept::Speech::Plain;
 use aside::Desk;
-use connections::Connections;
+use bind::Encrypted;
 use cpu::Usage;
+use descriptors::descriptors;
+use proxy::Trusted;
 use worker::{Port, Worker};
 
 /// Octets that hickory-server keeps for a stream's replies.
@@ -67,6 +81,7 @@ const HICKORY_REPLIES: usize = 64;
 #[derive(Debug)]
 pub struct Serving {
     addresses: Vec<SocketAddr>,
+    encrypted: Vec<(&'static str, SocketAddr)>,
     totals: Arc<Totals>,
     stop_threads: Arc<AtomicBool>,
     stop_tasks: CancellationToken,
@@ -82,6 +97,7 @@ impl Bound {
     pub fn serve<S: Service>(self, service: S, transport: Transport, limits: Limits) -> io::Result<Serving> {
         let mut serving = Serving {
             addresses: self.addresses(),
+            encrypted: self.encrypted().to_vec(),
             totals: Arc::default(),
             stop_threads: Arc::default(),
             stop_tasks: CancellationToken::new(),
@@ -99,7 +115,7 @@ impl Bound {
 
 impl Serving {
     fn native<S: Service>(&mut self, bound: Bound, service: &Arc<S>, limits: Limits) -> io::Result<()> {
-        let Bound { pairs, options, .. } = bound;
+        let Bound { pairs, encrypted, options, .. } = bound;
         let mut ports: Vec<Vec<Port>> = (0..options.workers.max(1)).map(|_| Vec::new()).collect();
         let mut deal = |address: SocketAddr, sockets: Vec<std::net::UdpSocket>| {
             for (ports, socket) in ports.iter_mut().zip(sockets) {
@@ -108,8 +124,15 @@ impl Serving {
                 ports.push(Port::new(address, socket));
             }
         };
-        let connections = Connections::new(limits);
-        let streams = self.totals.block();
+        let trusted = Trusted::new(&options.proxies);
+        let door = Door::new(
+            Arc::clone(service),
+            self.totals.block(),
+            within_descriptors(limits),
+            trusted.clone(),
+            &encrypted.path,
+            self.stop_tasks.clone(),
+        );
         let mut wildcards = Vec::new();
         for pair in pairs {
             deal(pair.address, pair.udp);
@@ -117,14 +140,9 @@ impl Serving {
                 own.into_iter().for_each(|(address, sockets)| deal(address, sockets));
                 wildcards.push(wildcard);
             }
-            self.tasks.push(tokio::spawn(tcp::listen(
-                TcpListener::from_std(pair.tcp)?,
-                Arc::clone(service),
-                Arc::clone(&streams),
-                Arc::clone(&connections),
-                self.stop_tasks.clone(),
-            )));
+            self.tasks.push(tokio::spawn(accept::listen(TcpListener::from_std(pair.tcp)?, Plain, Arc::clone(&door))));
         }
+        self.open_encrypted(encrypted, &door)?;
         let desk = service.aside().map(|aside| Desk::new(Arc::clone(aside), Handle::current()));
         let mut tellers = Vec::new();
         for (number, ports) in ports.into_iter().enumerate() {
@@ -136,11 +154,31 @@ impl Serving {
             }
             let (service, counters, stop) = (Arc::clone(service), self.totals.block(), Arc::clone(&self.stop_threads));
             let (cpu, desk) = (options.cpu_of(number), desk.clone());
-            self.threads.push(Worker { ports, told, cpu, service, desk, counters, stop }.spawn()?);
+            self.threads
+                .push(Worker { ports, told, cpu, proxies: trusted.clone(), service, desk, counters, stop }.spawn()?);
         }
         if !wildcards.is_empty() {
             let (totals, stop) = (Arc::clone(&self.totals), self.stop_tasks.clone());
             self.tasks.push(tokio::spawn(follow::follow(wildcards, options, tellers, totals, stop)));
+        }
+        Ok(())
+    }
+
+    fn open_encrypted<S: Service>(&mut self, encrypted: Encrypted, door: &Arc<Door<S>>) -> io::Result<()> {
+        let acceptor =
+            |protocols| Ok::<_, io::Error>(TlsAcceptor::from(Arc::new(tls::config(&door.service, protocols)?)));
+        let (dot, https) = (accept::Speech::Tls(acceptor(tls::DOT)?), accept::Speech::Https(acceptor(tls::HTTPS)?));
+        for (listeners, speech) in [(encrypted.tls, dot), (encrypted.https, https)] {
+            for listener in listeners {
+                let listener = TcpListener::from_std(listener)?;
+                self.tasks.push(tokio::spawn(accept::listen(listener, speech.clone(), Arc::clone(door))));
+            }
+        }
+        for (sockets, speech) in [(encrypted.quic, quic::Speech::Doq), (encrypted.http3, quic::Speech::Http3)] {
+            for socket in sockets {
+                let endpoint = quic::endpoint(socket, speech, &door.service, door.limits())?;
+                self.tasks.push(tokio::spawn(quic::listen(endpoint, speech, Arc::clone(door))));
+            }
         }
         Ok(())
     }
@@ -172,6 +210,11 @@ impl Serving {
     /// The addresses that answer, UDP and TCP each.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Each encrypted transport, by its key in `[listen]`, with an address.
+    pub fn encrypted(&self) -> &[(&'static str, SocketAddr)] {
+        &self.encrypted
     }
 
     /// What is counted.
@@ -206,6 +249,18 @@ impl Drop for Serving {
     fn drop(&mut self) {
         self.tell();
     }
+}
+
+/// Connections leave descriptors to files and probes.
+fn within_descriptors(limits: Limits) -> Limits {
+    let most = descriptors() / 4 * 3;
+    if limits.total > most {
+        tracing::warn!(
+            "{most} connections are the most at once, since the process has only {} descriptors",
+            descriptors()
+        );
+    }
+    Limits { total: limits.total.min(most), ..limits }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache, Guard};
+use rustls::sign::CertifiedKey;
 
 use super::aside::Aside;
 use super::counters::{Counters, count};
@@ -39,6 +40,11 @@ pub trait Service: Send + Sync + 'static {
 
     /// For a thread that answers batch after batch.
     fn hand(&self) -> Self::Hand<'_>;
+
+    /// What encrypted transports show now; without it every handshake fails.
+    fn identity(&self) -> Option<Arc<CertifiedKey>> {
+        None
+    }
 
     /// Who takes up the messages that are left aside; where nobody does, [`Turn::alone`] answers them.
     fn aside(&self) -> Option<&Arc<dyn Aside>> {
@@ -151,6 +157,12 @@ impl Service for Engine {
 
     fn hand(&self) -> EngineHand<'_> {
         EngineHand { cache: Cache::new(&self.snapshot), reader: self.readers.join() }
+    }
+
+    fn identity(&self) -> Option<Arc<CertifiedKey>> {
+        let snapshot = self.snapshot.load();
+        let identity = snapshot.inputs.model.server.tls.as_ref()?.identity.as_ref()?;
+        Some(Arc::clone(identity.certified()))
     }
 
     fn aside(&self) -> Option<&Arc<dyn Aside>> {

@@ -1,7 +1,7 @@
 //! Datagrams: one batch read, answered and sent.
 
 use std::io::ErrorKind;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::sleep;
@@ -11,6 +11,7 @@ use super::aside::Desk;
 use super::batch::{Batch, Sent};
 use super::counters::{Counters, add, count};
 use super::draw::Draw;
+use super::proxy::Proxied;
 use super::service::{Hand, Turn};
 use crate::answer::{Carrier, Peer, Query, is_aside};
 
@@ -24,12 +25,14 @@ pub(super) struct Answerer<'a, H> {
     counters: &'a Arc<Counters>,
     query: Query,
     draw: Draw,
+    /// Where there are proxies.
+    proxied: Option<Proxied>,
 }
 
 impl<'a, H: Hand> Answerer<'a, H> {
-    /// `desk`: where messages go that are no plain queries.
-    pub(super) fn new(hand: H, desk: Option<&'a Desk>, counters: &'a Arc<Counters>) -> Self {
-        Self { hand, desk, counters, query: Query::default(), draw: Draw::new() }
+    /// `desk`: where messages go that are no plain queries. `proxied`: who speaks for others, if anybody does.
+    pub(super) fn new(hand: H, desk: Option<&'a Desk>, proxied: Option<Proxied>, counters: &'a Arc<Counters>) -> Self {
+        Self { hand, desk, counters, query: Query::default(), draw: Draw::new(), proxied }
     }
 
     /// An idle worker too lets go of what is no longer current.
@@ -45,7 +48,15 @@ impl<'a, H: Hand> Answerer<'a, H> {
         match received {
             Ok(received) => {
                 let left = Left { desk: self.desk, socket, counters: self.counters };
-                answer(batch, received, &turn, &left, &mut self.query, &mut self.draw);
+                let (query, draw) = (&mut self.query, &mut self.draw);
+                match &mut self.proxied {
+                    None => answer(batch, received, Batch::sender, &turn, &left, query, draw),
+                    Some(proxied) => {
+                        proxied.take_headers(batch, received, self.counters);
+                        let client = |_: &Batch, at: usize| proxied.client(at);
+                        answer(batch, received, client, &turn, &left, query, draw);
+                    }
+                }
                 note(self.counters, received, batch.send(socket));
             }
             Err(error) => match error.kind() {
@@ -61,22 +72,30 @@ impl<'a, H: Hand> Answerer<'a, H> {
     }
 }
 
-/// Answers what was received. A panic loses the message that it came of and nothing else: services hold no state that a
+/// Answers what was received, `client` having sent each. A panic loses the message that it came of and nothing else: services hold no state that a
 /// message changes, and buffers are written over by the next one.
-fn answer(batch: &mut Batch, received: usize, turn: &impl Turn, left: &Left<'_>, query: &mut Query, draw: &mut Draw) {
+fn answer(
+    batch: &mut Batch,
+    received: usize,
+    client: impl Fn(&Batch, usize) -> Option<IpAddr>,
+    turn: &impl Turn,
+    left: &Left<'_>,
+    query: &mut Query,
+    draw: &mut Draw,
+) {
     let mut next = 0;
     while next < received {
         let round = catch_unwind(AssertUnwindSafe(|| {
             while next < received {
                 let at = next;
                 next += 1;
-                let reply = batch.sender(at).and_then(|address| {
+                let reply = client(batch, at).and_then(|address| {
                     let (buffer, len) = batch.message(at);
                     turn.answer(query, buffer, len, Peer { address, carrier: Carrier::Datagram }, draw.next())
                 });
                 match reply {
                     Some(len) => batch.reply(at, len),
-                    None => left.take(batch, at, turn, draw),
+                    None => left.take(batch, at, client(batch, at), turn, draw),
                 }
             }
         }));
@@ -97,8 +116,7 @@ struct Left<'a> {
 impl Left<'_> {
     #[cold]
     #[inline(never)]
-    fn take(&self, batch: &mut Batch, at: usize, turn: &impl Turn, draw: &mut Draw) {
-        let sender = batch.sender(at);
+    fn take(&self, batch: &mut Batch, at: usize, sender: Option<IpAddr>, turn: &impl Turn, draw: &mut Draw) {
         let (buffer, len) = batch.message(at);
         let Some(address) = sender.filter(|_| is_aside(&buffer[..len])) else {
             count(&self.counters.dropped);

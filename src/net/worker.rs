@@ -17,6 +17,7 @@ use super::batch::Batch;
 use super::counters::Counters;
 use super::cpu::{self, Usage};
 use super::poller::Poller;
+use super::proxy::{Proxied, Trusted};
 use super::service::Service;
 use super::udp::Answerer;
 
@@ -91,6 +92,7 @@ pub(super) struct Worker<S> {
     /// Present where sockets may come and go.
     pub(super) told: Option<Told>,
     pub(super) cpu: Option<usize>,
+    pub(super) proxies: Trusted,
     pub(super) service: Arc<S>,
     /// Where messages go that are no plain queries.
     pub(super) desk: Option<Desk>,
@@ -132,7 +134,8 @@ impl<S: Service> Worker<S> {
             tracing::error!("a UDP worker cannot wait: {error}");
             return;
         }
-        let mut answerer = Answerer::new(self.service.hand(), self.desk.as_ref(), &self.counters);
+        let mut answerer =
+            Answerer::new(self.service.hand(), self.desk.as_ref(), Proxied::new(&self.proxies), &self.counters);
         let mut batch = Batch::new(port.address.ip().is_unspecified());
         while !self.is_stopped() {
             answerer.exchange(&port.socket, &mut batch);
@@ -140,7 +143,8 @@ impl<S: Service> Worker<S> {
     }
 
     fn together(mut self) -> io::Result<()> {
-        let mut answerer = Answerer::new(self.service.hand(), self.desk.as_ref(), &self.counters);
+        let mut answerer =
+            Answerer::new(self.service.hand(), self.desk.as_ref(), Proxied::new(&self.proxies), &self.counters);
         let (mut bound, mut wildcard) = (Batch::new(false), Batch::new(true));
         let mut poller = Poller::new()?;
         let mut told = self.told.take();
@@ -237,7 +241,16 @@ mod tests {
             let (totals, stop) = (Arc::<Totals>::default(), Arc::new(AtomicBool::new(false)));
             let ports = sockets.into_iter().map(port).collect();
             let (counters, service) = (totals.block(), Arc::new(service));
-            let worker = Worker { ports, told, cpu: None, service, desk: None, counters, stop: Arc::clone(&stop) };
+            let worker = Worker {
+                ports,
+                told,
+                cpu: None,
+                proxies: Trusted::default(),
+                service,
+                desk: None,
+                counters,
+                stop: Arc::clone(&stop),
+            };
             Self { thread: Some(worker.spawn().unwrap()), totals, stop }
         }
 

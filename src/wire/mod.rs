@@ -5,6 +5,8 @@
 
 pub mod edns;
 mod file_name;
+pub mod freshness;
+pub mod keepalive;
 mod lowered;
 pub mod master;
 pub mod message;

@@ -5,6 +5,7 @@
 //! hickory-proto and `domain` having read the same message from it; a test waits for what it wants to see, with a
 //! deadline, and never for a time; a server ends with the test that started it, and its log is shown when that fails.
 
+mod secure;
 mod server;
 mod web;
 mod wire;
@@ -15,6 +16,7 @@ mod bad_input;
 mod bench;
 mod commands;
 mod edits;
+mod encrypted;
 mod example;
 mod failover;
 mod hickory;
@@ -22,6 +24,7 @@ mod policies;
 mod restart;
 mod shares;
 mod sockets;
+mod stalled;
 mod twins;
 
 pub(crate) use server::{Server, Site, eventually, rhumb};

@@ -1,0 +1,352 @@
+//! Streams are accepted here, for every transport that has them: who may come in, in whose name, how long a handshake
+//! may take, and what is spoken afterwards. Nothing of one stream is awaited by the loop that accepts.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use super::connections::{Admission, Connections, Limits, Seat};
+use super::counters::{Counters, count};
+use super::draw::SharedDraw;
+use super::https;
+use super::proxy::{self, Trusted};
+use super::service::Service;
+use super::tcp::converse;
+use crate::answer::{Carrier, Peer};
+
+/// When descriptors or memory have run out, the next attempt waits for others to end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// For the last words of an encrypted stream.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// What all connections of a server share.
+pub(super) struct Door<S> {
+    pub(super) service: Arc<S>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) connections: Arc<Connections>,
+    /// A permit for each handshake that may be under way, and for each proxy that has not yet said whom it speaks for.
+    handshakes: Arc<Semaphore>,
+    proxies: Trusted,
+    /// The path at which HTTPS is asked.
+    pub(super) path: Arc<str>,
+    pub(super) draw: SharedDraw,
+    pub(super) stop: CancellationToken,
+}
+
+/// What is spoken on a stream.
+#[derive(Clone)]
+pub(super) enum Speech {
+    Plain,
+    Tls(TlsAcceptor),
+    Https(TlsAcceptor),
+}
+
+impl<S: Service> Door<S> {
+    pub(super) fn new(
+        service: Arc<S>,
+        counters: Arc<Counters>,
+        limits: Limits,
+        proxies: Trusted,
+        path: &str,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let handshakes = Arc::new(Semaphore::new(limits.handshakes.min(Semaphore::MAX_PERMITS)));
+        let (connections, draw) = (Connections::new(limits), SharedDraw::new());
+        Arc::new(Self { service, counters, connections, handshakes, proxies, path: path.into(), draw, stop })
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        self.connections.limits()
+    }
+
+    /// The right to be open, if this client may have one more.
+    pub(super) fn admit(&self, client: IpAddr) -> Option<Seat> {
+        match self.connections.admit(client, Instant::now()) {
+            Admission::Admitted { seat, evicted } => {
+                if evicted {
+                    count(&self.counters.tcp_evicted);
+                }
+                Some(seat)
+            }
+            Admission::Refused => {
+                count(&self.counters.tcp_refused);
+                None
+            }
+        }
+    }
+
+    /// The right to shake hands, if not too many do.
+    pub(super) fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.handshakes).try_acquire_owned().ok();
+        if permit.is_none() {
+            count(&self.counters.handshakes_refused);
+        }
+        permit
+    }
+
+    /// Whether more than half of the handshakes that may be under way are.
+    pub(super) fn is_busy(&self) -> bool {
+        self.handshakes.available_permits() * 2 < self.limits().handshakes
+    }
+
+    /// From its first octet to its last, a stream of a proxy or of a client itself.
+    async fn receive(self: Arc<Self>, mut stream: TcpStream, from: IpAddr, speech: Speech) {
+        let client = if self.proxies.contains(from) {
+            let Some(permit) = self.permit() else { return };
+            let header = timeout(self.limits().handshake, proxy::read_from(&mut stream)).await;
+            drop(permit);
+            match header {
+                Ok(Ok(header)) => header.client.unwrap_or(from),
+                Ok(Err(_)) | Err(_) => {
+                    count(&self.counters.proxy_faults);
+                    return;
+                }
+            }
+        } else {
+            from
+        };
+        let Some(seat) = self.admit(client) else { return };
+        self.talk(stream, client, seat, speech).await;
+    }
+
+    async fn talk(self: Arc<Self>, stream: TcpStream, client: IpAddr, seat: Seat, speech: Speech) {
+        count(&self.counters.tcp_connections);
+        // How a stream ends is the client's affair.
+        match speech {
+            Speech::Plain => {
+                let _ = self.converse(stream, Peer { address: client, carrier: Carrier::Stream }, &seat).await;
+            }
+            // On the heap, since they would take room in each stream that is not encrypted.
+            Speech::Tls(acceptor) => Box::pin(self.talk_tls(stream, client, seat, acceptor)).await,
+            Speech::Https(acceptor) => Box::pin(self.talk_https(stream, client, seat, acceptor)).await,
+        }
+    }
+
+    async fn talk_tls(self: Arc<Self>, stream: TcpStream, client: IpAddr, seat: Seat, acceptor: TlsAcceptor) {
+        let Some(mut stream) = Box::pin(self.shake_hands(&acceptor, stream)).await else { return };
+        count(&self.counters.tls_connections);
+        let peer = Peer { address: client, carrier: Carrier::Encrypted };
+        let _ = self.converse(&mut stream, peer, &seat).await;
+        let _ = timeout(FAREWELL, stream.shutdown()).await;
+    }
+
+    async fn talk_https(self: Arc<Self>, stream: TcpStream, client: IpAddr, seat: Seat, acceptor: TlsAcceptor) {
+        let Some(stream) = Box::pin(self.shake_hands(&acceptor, stream)).await else { return };
+        count(&self.counters.https_connections);
+        https::serve(self, stream, client, seat).await;
+    }
+
+    async fn converse<T>(&self, stream: T, peer: Peer, seat: &Seat) -> io::Result<()>
+    where
+        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
+    {
+        tokio::select! {
+            ended = converse(stream, peer, &*self.service, &self.counters, &self.connections, seat) => ended,
+            () = seat.close.cancelled() => Ok(()),
+        }
+    }
+
+    async fn shake_hands(&self, acceptor: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+        let _permit = self.permit()?;
+        match timeout(self.limits().handshake, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => Some(stream),
+            failed => {
+                count(&self.counters.handshakes_failed);
+                if let Ok(Err(error)) = failed {
+                    tracing::debug!("a handshake failed: {error}");
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Accepts until the door is closed; no error ends it.
+pub(super) async fn listen<S: Service>(listener: TcpListener, speech: Speech, door: Arc<Door<S>>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = door.stop.cancelled() => return,
+        };
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                count(&door.counters.tcp_accept_errors);
+                tracing::debug!("a connection was not accepted: {error}");
+                if !is_of_one_connection(&error) {
+                    sleep(ACCEPT_PAUSE).await;
+                }
+                continue;
+            }
+        };
+        // Without it, replies are slower and still right.
+        let _ = stream.set_nodelay(true);
+        let (door, speech) = (Arc::clone(&door), speech.clone());
+        tokio::spawn(async move {
+            let stop = door.stop.clone();
+            tokio::select! {
+                () = door.receive(stream, from.ip(), speech) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+}
+
+/// Errors that say something of the connection that was to be accepted and nothing of the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use std::net::SocketAddr;
+    use std::sync::atomic::Ordering;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
+
+    use super::super::connections::Limits;
+    use super::super::service::MESSAGE_MAX;
+    use super::*;
+    use crate::answer::Carrier;
+
+    struct Running {
+        address: SocketAddr,
+        counters: Arc<Counters>,
+        stop: CancellationToken,
+    }
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.stop.cancel();
+        }
+    }
+
+    /// Echoes each message; panics at `poison`, and says nothing to `hush`.
+    async fn echo(limits: Limits) -> Running {
+        let service = |query: &[u8], peer: Peer, _: u64, out: &mut [u8]| {
+            assert_eq!(peer.carrier, Carrier::Stream);
+            assert_ne!(query, b"poison");
+            out[..query.len()].copy_from_slice(query);
+            (query != b"hush").then_some(query.len())
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (counters, stop) = (Arc::new(Counters::default()), CancellationToken::new());
+        let (service, nobody) = (Arc::new(service), Trusted::default());
+        let door = Door::new(service, Arc::clone(&counters), limits, nobody, "/dns-query", stop.clone());
+        tokio::spawn(listen(listener, Speech::Plain, door));
+        Running { address, counters, stop }
+    }
+
+    fn framed(message: &[u8]) -> Vec<u8> {
+        [&u16::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
+    }
+
+    async fn receive(stream: &mut TcpStream) -> Vec<u8> {
+        let length = stream.read_u16().await.unwrap();
+        let mut message = vec![0; length.into()];
+        stream.read_exact(&mut message).await.unwrap();
+        message
+    }
+
+    async fn is_closed(stream: &mut TcpStream) -> bool {
+        matches!(stream.read(&mut [0; 1]).await, Ok(0) | Err(_))
+    }
+
+    #[tokio::test]
+    async fn p21_pipelined_messages_are_answered_one_by_one_in_any_cut() {
+        let server = echo(Limits::default()).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let long = vec![7; MESSAGE_MAX];
+        let all = [framed(b"one"), framed(b"hush"), framed(b"two"), framed(&long), framed(b"three")].concat();
+        let (mut reader, mut writer) = stream.split();
+        let write = async {
+            for piece in all.chunks(1000) {
+                writer.write_all(piece).await.unwrap();
+            }
+            writer.shutdown().await.unwrap();
+        };
+        let mut replies = Vec::new();
+        let read = async { reader.read_to_end(&mut replies).await.unwrap() };
+        tokio::join!(write, read);
+        assert!(replies == [framed(b"one"), framed(b"two"), framed(&long), framed(b"three")].concat());
+    }
+
+    #[tokio::test]
+    async fn a_panic_loses_its_own_message_only() {
+        let server = echo(Limits::default()).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&[framed(b"poison"), framed(b"after")].concat()).await.unwrap();
+        assert_eq!(receive(&mut stream).await, b"after");
+        assert_eq!(server.counters.panics.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn p21_a_message_has_one_deadline_however_often_an_octet_comes() {
+        let limits = Limits { message: Duration::from_millis(300), ..Limits::default() };
+        let server = echo(limits).await;
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let (mut reader, mut writer) = stream.into_split();
+        let begun = Instant::now();
+        let drip = tokio::spawn(async move {
+            for octet in framed(&[1; 1000]) {
+                if writer.write_all(&[octet]).await.is_err() {
+                    break;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(matches!(reader.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+        assert!(begun.elapsed() >= limits.message);
+        assert_eq!(server.counters.tcp_late.load(Ordering::Relaxed), 1);
+        drip.abort();
+    }
+
+    #[tokio::test]
+    async fn p21_a_silent_stream_is_closed_after_its_idle_time_and_not_before() {
+        let limits = Limits { idle: Duration::from_millis(200), ..Limits::default() };
+        let server = echo(limits).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let begun = Instant::now();
+        assert!(is_closed(&mut stream).await);
+        assert!(begun.elapsed() >= limits.idle);
+        assert_eq!(server.counters.tcp_late.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn p21_beyond_the_caps_the_longest_idle_goes_and_a_greedy_client_is_refused() {
+        let server = echo(Limits { total: 2, per_client: 8, ..Limits::default() }).await;
+        let mut streams = Vec::new();
+        for _ in 0..3 {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            stream.write_all(&framed(b"here")).await.unwrap();
+            assert_eq!(receive(&mut stream).await, b"here");
+            streams.push(stream);
+        }
+        assert!(is_closed(&mut streams[0]).await);
+        streams[2].write_all(&framed(b"still")).await.unwrap();
+        assert_eq!(receive(&mut streams[2]).await, b"still");
+        assert_eq!(server.counters.tcp_evicted.load(Ordering::Relaxed), 1);
+
+        let server = echo(Limits { per_client: 1, ..Limits::default() }).await;
+        let mut first = TcpStream::connect(server.address).await.unwrap();
+        first.write_all(&framed(b"here")).await.unwrap();
+        assert_eq!(receive(&mut first).await, b"here");
+        let mut second = TcpStream::connect(server.address).await.unwrap();
+        assert!(is_closed(&mut second).await);
+        assert_eq!(server.counters.tcp_refused.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,95 @@
+//! HTTP/3 by h3 over quinn.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use h3::server::{RequestResolver, RequestStream, builder};
+use h3_quinn::{BidiStream, Connection as Over};
+use http::{Response, StatusCode};
+use quinn::{Connection, VarInt};
+use tokio::time::timeout;
+
+use super::accept::Door;
+use super::counters::count;
+use super::http::{Asked, asked, refusal, respond};
+use super::pulse::Pulse;
+use super::service::{MESSAGE_MAX, Service};
+use crate::answer::{Carrier, Peer};
+
+/// Octets of a request's head, as HTTP counts them (RFC 9114 section 4.2.2); as much as of the other versions.
+const HEAD_MAX: u64 = 16 << 10;
+/// H3_NO_ERROR (RFC 9114 section 8.1).
+const NO_ERROR: VarInt = VarInt::from_u32(0x100);
+
+type Stream = RequestStream<BidiStream<Bytes>, Bytes>;
+
+/// Serves one connection until its client ends it, is silent for too long, or others need its place.
+pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, connection: Connection, pulse: Arc<Pulse>) {
+    let requests = async {
+        let Ok(mut requests) = builder().max_field_section_size(HEAD_MAX).build(Over::new(connection.clone())).await
+        else {
+            return;
+        };
+        while let Ok(Some(request)) = requests.accept().await {
+            let (door, connection, beat) = (Arc::clone(&door), connection.clone(), pulse.begin());
+            tokio::spawn(async move {
+                let peer = Peer { address: connection.remote_address().ip(), carrier: Carrier::Encrypted };
+                one(&door, request, peer).await;
+                drop(beat);
+            });
+        }
+    };
+    tokio::select! {
+        () = requests => {}
+        () = pulse.stops() => {}
+    }
+    connection.close(NO_ERROR, b"");
+}
+
+async fn one<S: Service>(door: &Door<S>, request: RequestResolver<Over, Bytes>, peer: Peer) {
+    let patience = door.limits().message;
+    // A request that cannot be read is ended by h3 itself.
+    let Ok(Ok((request, mut stream))) = timeout(patience, request.resolve_request()).await else {
+        count(&door.counters.http3_refused);
+        return;
+    };
+    let message = match asked(&request.into_parts().0, &door.path) {
+        Ok(Asked::Here(message)) => Ok(Bytes::from(message)),
+        Ok(Asked::InBody) => match timeout(patience, whole(&mut stream)).await {
+            Ok(body) => body,
+            Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+        },
+        Err(status) => Err(status),
+    };
+    let response = match message {
+        Ok(message) => respond(&*door.service, &door.counters, &message, peer, door.draw.next()),
+        Err(status) => refusal(status),
+    };
+    let counters = &door.counters;
+    count(if response.status().is_success() { &counters.http3_queries } else { &counters.http3_refused });
+    // Whether it is taken is the client's affair.
+    let _ = timeout(patience, send(&mut stream, response)).await;
+}
+
+/// A body that is no longer than a message may be.
+async fn whole(stream: &mut Stream) -> Result<Bytes, StatusCode> {
+    let mut body = BytesMut::new();
+    while let Some(mut more) = stream.recv_data().await.map_err(|_| StatusCode::BAD_REQUEST)? {
+        if body.len() + more.remaining() > MESSAGE_MAX {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let length = more.remaining();
+        body.extend_from_slice(&more.copy_to_bytes(length));
+    }
+    Ok(body.freeze())
+}
+
+async fn send(stream: &mut Stream, response: Response<Bytes>) -> Result<(), h3::error::StreamError> {
+    let (mut head, body) = response.into_parts();
+    head.headers.insert(http::header::CONTENT_LENGTH, body.len().into());
+    stream.send_response(Response::from_parts(head, ())).await?;
+    if !body.is_empty() {
+        stream.send_data(body).await?;
+    }
+    stream.finish().await
+}

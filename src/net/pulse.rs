@@ -1,0 +1,136 @@
+//! Whether a connection that has many requests under way is at work, and how long it has not been.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::connections::{Connections, Seat};
+
+/// One connection's.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    connections: Arc<Connections>,
+    seat: Seat,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    requests: usize,
+    /// When the last one ended.
+    since: Instant,
+}
+
+/// A request that is under way, until dropped.
+#[derive(Debug)]
+pub(super) struct Beat(Arc<Pulse>);
+
+impl Pulse {
+    /// Of a connection that was just opened.
+    pub(super) fn new(connections: Arc<Connections>, seat: Seat) -> Arc<Self> {
+        let state = Mutex::new(State { requests: 0, since: Instant::now() });
+        Arc::new(Self { connections, seat, state })
+    }
+
+    pub(super) fn begin(self: &Arc<Self>) -> Beat {
+        let mut state = self.state();
+        state.requests += 1;
+        if state.requests == 1 {
+            self.seat.mark(None);
+        }
+        Beat(Arc::clone(self))
+    }
+
+    /// Returns once no request has been under way for as long as a connection may be silent, or others need its place.
+    pub(super) async fn stops(&self) {
+        tokio::select! {
+            () = self.is_silent() => {}
+            () = self.seat.close.cancelled() => {}
+        }
+    }
+
+    async fn is_silent(&self) {
+        loop {
+            let (now, idle) = (Instant::now(), self.connections.idle());
+            let end = {
+                let state = self.state();
+                let end = state.since + idle;
+                if state.requests > 0 {
+                    // When it ends, its connection may be silent for that long.
+                    now + idle
+                } else if end <= now {
+                    return;
+                } else {
+                    end
+                }
+            };
+            sleep_until(end).await;
+        }
+    }
+
+    /// A panic elsewhere leaves a count whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Beat {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.requests -= 1;
+        if state.requests == 0 {
+            let now = Instant::now();
+            state.since = now;
+            self.0.seat.mark(Some(now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, reason = "a test fails by panicking")]
+
+    use std::time::Duration;
+
+    use super::super::connections::{Admission, Limits};
+    use super::*;
+
+    fn pulse(limits: Limits) -> (Arc<Connections>, Arc<Pulse>) {
+        let connections = Connections::new(limits);
+        match connections.admit([192, 0, 2, 1].into(), Instant::now()) {
+            Admission::Admitted { seat, .. } => (Arc::clone(&connections), Pulse::new(connections, seat)),
+            Admission::Refused => panic!("the first is admitted"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p22_a_connection_with_a_request_under_way_is_not_silent() {
+        let (_, pulse) = pulse(Limits::default());
+        let begun = Instant::now();
+        let (first, second) = (pulse.begin(), pulse.begin());
+        let stops = tokio::spawn({
+            let pulse = Arc::clone(&pulse);
+            async move { pulse.stops().await }
+        });
+        tokio::time::advance(Duration::from_secs(60)).await;
+        drop(first);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(!stops.is_finished());
+        drop(second);
+        assert!(stops.await.is_ok());
+        assert!(begun.elapsed() >= Duration::from_secs(130), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p21_one_that_is_silent_gives_way_and_one_at_work_does_not() {
+        let (connections, pulse) = pulse(Limits { total: 1, ..Limits::default() });
+        let beat = pulse.begin();
+        let newcomer = || connections.admit([192, 0, 2, 2].into(), Instant::now());
+        assert!(matches!(newcomer(), Admission::Refused));
+        drop(beat);
+        assert!(matches!(newcomer(), Admission::Admitted { evicted: true, .. }));
+        let begun = Instant::now();
+        pulse.stops().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,278 @@
+//! DNS over QUIC (RFC 9250), and the accepting of connections for HTTP/3. Early data (0-RTT) is not taken.
+
+use std::io;
+use std::net::{IpAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, ReadToEndError, RecvStream, SendStream};
+use quinn::{ServerConfig, TokioRuntime, TransportConfig, VarInt};
+use tokio::time::timeout;
+
+use super::accept::Door;
+use super::aside::Replies;
+use super::connections::{Limits, Seat};
+use super::counters::count;
+use super::http3;
+use super::pulse::Pulse;
+use super::service::{MESSAGE_MAX, Outcome, PREFIX, Service, framed, framed_reply};
+use super::tls;
+use crate::answer::{Carrier, Peer};
+use crate::wire::keepalive::asks_keepalive;
+
+/// Codes of RFC 9250 section 4.3.
+const NO_ERROR: VarInt = VarInt::from_u32(0);
+const INTERNAL_ERROR: VarInt = VarInt::from_u32(1);
+const PROTOCOL_ERROR: VarInt = VarInt::from_u32(2);
+const REQUEST_CANCELLED: VarInt = VarInt::from_u32(3);
+const EXCESSIVE_LOAD: VarInt = VarInt::from_u32(4);
+
+/// Streams in one direction that a client of HTTP/3 opens: its control, two of QPACK, and what it greases with.
+const HTTP3_STREAMS: u32 = 8;
+/// Octets that one connection may send before they are read: some messages of any length.
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
+/// A message of any length, behind its own length.
+const STREAM_WINDOW: u32 = 66 << 10;
+/// For the last words of all connections.
+const FAREWELL: Duration = Duration::from_millis(200);
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speech {
+    Doq,
+    Http3,
+}
+
+/// An endpoint on a bound socket. Must be called within a tokio runtime.
+///
+/// # Errors
+/// The system refuses.
+pub(super) fn endpoint<S: Service>(
+    socket: UdpSocket,
+    speech: Speech,
+    service: &Arc<S>,
+    limits: &Limits,
+) -> io::Result<Endpoint> {
+    let protocols = if speech == Speech::Doq { tls::DOQ } else { tls::HTTP3 };
+    let crypto = QuicServerConfig::try_from(tls::config(service, protocols)?).map_err(io::Error::other)?;
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(limits.requests.into())
+        .max_concurrent_uni_streams(if speech == Speech::Doq { 0 } else { HTTP3_STREAMS }.into())
+        .stream_receive_window(STREAM_WINDOW.into())
+        .receive_window(CONNECTION_WINDOW.into())
+        .send_window(CONNECTION_WINDOW.into())
+        .datagram_receive_buffer_size(None)
+        // What is longer than can be said is no limit.
+        .max_idle_timeout(IdleTimeout::try_from(limits.idle).ok());
+    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(Arc::new(transport)).max_incoming(limits.handshakes);
+    socket.set_nonblocking(true)?;
+    Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
+}
+
+/// Accepts until the door is closed.
+pub(super) async fn listen<S: Service>(endpoint: Endpoint, speech: Speech, door: Arc<Door<S>>) {
+    loop {
+        let incoming = tokio::select! {
+            incoming = endpoint.accept() => incoming,
+            () = door.stop.cancelled() => break,
+        };
+        let Some(incoming) = incoming else { break };
+        // Who has not shown that it is where it says it is need not take the place of one that has.
+        if door.is_busy() && !incoming.remote_address_validated() && incoming.may_retry() {
+            let _ = incoming.retry();
+            continue;
+        }
+        let Some(permit) = door.permit() else {
+            incoming.refuse();
+            continue;
+        };
+        let Some(seat) = door.admit(incoming.remote_address().ip()) else {
+            incoming.refuse();
+            continue;
+        };
+        let door = Arc::clone(&door);
+        tokio::spawn(async move {
+            let connection = shake_hands(&door, incoming).await;
+            drop(permit);
+            let Some(connection) = connection else { return };
+            let stop = door.stop.clone();
+            tokio::select! {
+                () = talk(door, connection, speech, seat) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+    endpoint.close(NO_ERROR, b"");
+    let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
+}
+
+async fn shake_hands<S: Service>(door: &Door<S>, incoming: Incoming) -> Option<Connection> {
+    let done = match incoming.accept() {
+        Ok(connecting) => timeout(door.limits().handshake, connecting).await,
+        Err(error) => Ok(Err(error)),
+    };
+    match done {
+        Ok(Ok(connection)) => Some(connection),
+        failed => {
+            count(&door.counters.handshakes_failed);
+            if let Ok(Err(error)) = failed {
+                tracing::debug!("a handshake failed: {error}");
+            }
+            None
+        }
+    }
+}
+
+async fn talk<S: Service>(door: Arc<Door<S>>, connection: Connection, speech: Speech, seat: Seat) {
+    let close = seat.close.clone();
+    let pulse = Pulse::new(Arc::clone(&door.connections), seat);
+    match speech {
+        Speech::Doq => {
+            count(&door.counters.quic_connections);
+            tokio::select! {
+                () = answer_streams(&door, &connection, &pulse) => {}
+                () = pulse.stops() => {}
+            }
+            // Others need its place, or it was silent.
+            let code = if close.is_cancelled() { EXCESSIVE_LOAD } else { NO_ERROR };
+            connection.close(code, b"");
+        }
+        Speech::Http3 => {
+            count(&door.counters.http3_connections);
+            http3::serve(door, connection, pulse).await;
+        }
+    }
+}
+
+/// Until the connection ends.
+async fn answer_streams<S: Service>(door: &Arc<Door<S>>, connection: &Connection, pulse: &Arc<Pulse>) {
+    while let Ok((send, receive)) = connection.accept_bi().await {
+        let (door, connection, beat) = (Arc::clone(door), connection.clone(), pulse.begin());
+        tokio::spawn(async move {
+            if let Err(fault) = answer_stream(&door, &connection, send, receive).await {
+                count(&door.counters.quic_faults);
+                tracing::debug!("a stream of QUIC was ended: {fault:?}");
+            }
+            drop(beat);
+        });
+    }
+}
+
+/// Why a stream was ended before its reply.
+#[derive(Debug)]
+enum Fault {
+    /// The whole connection was ended with it (RFC 9250 section 4.3.3).
+    Protocol,
+    /// The query did not come in time, or its client gave it up.
+    Late,
+    /// The reply could not be had or sent.
+    NoReply,
+}
+
+/// One stream is one query and its replies (RFC 9250 section 4.2).
+async fn answer_stream<S: Service>(
+    door: &Door<S>,
+    connection: &Connection,
+    mut send: SendStream,
+    mut receive: RecvStream,
+) -> Result<(), Fault> {
+    let patience = door.limits().message;
+    let query = match timeout(patience, receive.read_to_end(PREFIX + MESSAGE_MAX)).await {
+        Ok(Ok(query)) => query,
+        Ok(Err(ReadToEndError::TooLong)) => return Err(break_off(connection)),
+        Ok(Err(ReadToEndError::Read(_))) | Err(_) => {
+            let _ = (receive.stop(REQUEST_CANCELLED), send.reset(REQUEST_CANCELLED));
+            return Err(Fault::Late);
+        }
+    };
+    let message = match message_of(&query) {
+        Some(message) => message,
+        None => return Err(break_off(connection)),
+    };
+    count(&door.counters.quic_queries);
+    let peer = Peer { address: address_of(connection), carrier: Carrier::Encrypted };
+    let mut replies = Stream { send, patience };
+    let done = match framed_reply(&*door.service, &door.counters, message, peer, door.draw.next()) {
+        Outcome::Reply(reply) => replies.send_framed(&reply).await,
+        Outcome::Aside => match door.service.aside() {
+            Some(aside) => aside.answer(message.to_vec(), peer, &mut replies).await,
+            None => Err(io::ErrorKind::Unsupported.into()),
+        },
+        Outcome::Dropped => Err(io::ErrorKind::InvalidData.into()),
+    };
+    if done.and_then(|()| replies.send.finish().map_err(io::Error::other)).is_err() {
+        let _ = replies.send.reset(INTERNAL_ERROR);
+        return Err(Fault::NoReply);
+    }
+    count(&door.counters.quic_replies);
+    Ok(())
+}
+
+fn break_off(connection: &Connection) -> Fault {
+    connection.close(PROTOCOL_ERROR, b"");
+    Fault::Protocol
+}
+
+fn address_of(connection: &Connection) -> IpAddr {
+    connection.remote_address().ip()
+}
+
+/// The one message of a stream: behind its length, with the ID 0 (section 4.2.1), no response, and without the
+/// keepalive option (section 5.5.2).
+fn message_of(stream: &[u8]) -> Option<&[u8]> {
+    /// In the third octet of a header.
+    const QR: u8 = 0x80;
+    let (length, message) = stream.split_first_chunk::<PREFIX>()?;
+    let is_whole = usize::from(u16::from_be_bytes(*length)) == message.len();
+    let is_query = matches!(message, [0, 0, flags, ..] if flags & QR == 0);
+    (is_whole && is_query && !asks_keepalive(message)).then_some(message)
+}
+
+/// Where replies to one query go.
+struct Stream {
+    send: SendStream,
+    patience: Duration,
+}
+
+impl Stream {
+    async fn send_framed(&mut self, reply: &[u8]) -> io::Result<()> {
+        match timeout(self.patience, self.send.write_all(reply)).await {
+            Ok(written) => written.map_err(io::Error::other),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Replies for Stream {
+    async fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        let reply = framed(message).ok_or(io::ErrorKind::InvalidInput)?;
+        self.send_framed(&reply).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUERY: &[u8] = b"\0\x11\0\0\x01\0\0\x01\0\0\0\0\0\0\0\0\x01\0\x01";
+
+    #[test]
+    fn p22_a_stream_of_quic_is_one_whole_query_with_the_id_0() {
+        assert_eq!(message_of(QUERY).map(<[u8]>::len), Some(17));
+        let with = |at: usize, octet: u8| {
+            let mut octets = QUERY.to_vec();
+            octets[at] = octet;
+            octets
+        };
+        for wrong in [with(2, 1), with(3, 1), with(1, 16), with(1, 18), with(4, 0x81), vec![0], vec![0, 0]] {
+            assert_eq!(message_of(&wrong), None, "{wrong:?}");
+        }
+        let mut two = QUERY.to_vec();
+        two.extend(QUERY);
+        assert_eq!(message_of(&two), None);
+    }
+}
