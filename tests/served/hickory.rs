@@ -1,6 +1,8 @@
-//! The portable transport beside rhumb's own.
+//! The portable transport beside rhumb's own, and rhumb inside of a hickory-server of others.
 
-use super::{Site, over_tcp};
+use std::net::SocketAddr;
+
+use super::{Client, Site, over_tcp};
 use crate::harness::{Ask, Reply, zone};
 
 fn site(transport: &str) -> Site {
@@ -33,9 +35,14 @@ fn decoded(reply: &Reply) -> String {
     format!("{flags:?}\n{:?}\n{sections:#?}\n{:?}", reply.question, reply.edns)
 }
 
-#[test]
-fn p23_the_portable_transport_answers_with_the_same_decoded_message() {
-    let (native, hickory) = (site("native").start(), site("hickory").start());
+/// As its own program has it.
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+#[path = "../../examples/steer_inside_hickory/steering.rs"]
+mod steering;
+
+/// Questions of every kind.
+fn questions() -> Vec<Ask> {
     let mut asks = Vec::new();
     for (name, rtype) in [
         ("example.com.", 6),
@@ -64,6 +71,13 @@ fn p23_the_portable_transport_answers_with_the_same_decoded_message() {
         asks.push(Ask { dnssec_ok: true, ..ask.clone().payload(4096) });
         asks.push(Ask { class: 3, ..ask });
     }
+    asks
+}
+
+#[test]
+fn p23_the_portable_transport_answers_with_the_same_decoded_message() {
+    let (native, hickory) = (site("native").start(), site("hickory").start());
+    let asks = questions();
     let mut kinds = std::collections::BTreeSet::new();
     for ask in &asks {
         let one = native.ask(ask);
@@ -82,4 +96,29 @@ fn p23_the_portable_transport_answers_with_the_same_decoded_message() {
         let (one, other) = (over_tcp(native.dns, &ask), over_tcp(hickory.dns, &ask));
         assert_eq!((one.answer.len(), decoded(&one)), (40, decoded(&other)));
     }
+}
+
+#[test]
+fn p23_a_hickory_server_that_has_rhumb_inside_steers_as_rhumb_does_and_answers_the_rest_itself() {
+    let native = site("native").start();
+    let inside = site("native");
+    let runtime = super::secure::runtime();
+    let rest = hickory_server::zone_handler::Catalog::new();
+    let (server, address): (_, SocketAddr) = runtime.block_on(async {
+        let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let udp = tokio::net::UdpSocket::bind(address).await.unwrap();
+        (steering::server(inside.path().join("rhumb.toml"), rest, udp, tcp).await.unwrap(), address)
+    });
+    let (ours, others): (Vec<Ask>, Vec<Ask>) =
+        questions().into_iter().partition(|ask| ask.name.to_lowercase().ends_with("example.com."));
+    assert!(ours.len() > 100 && others.len() > 5);
+    for ask in &ours {
+        assert_eq!(decoded(&native.ask(ask)), decoded(&Client::of(address).ask(ask)), "{ask:?}");
+        assert_eq!(decoded(&over_tcp(native.dns, ask)), decoded(&over_tcp(address, ask)), "{ask:?} over TCP");
+    }
+    // The empty catalog refuses, without a word of rhumb's in it.
+    let refused = Client::of(address).exchange(&others[0].bytes()).unwrap();
+    assert_eq!(refused[3] & 0xf, 5);
+    drop(server);
 }
