@@ -1,10 +1,13 @@
 //! DNS over HTTPS (RFC 8484), whichever HTTP brings it: what a request asks, and what is answered.
 
+use std::io;
+
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode, request};
 
+use super::aside::Replies;
 use super::counters::Counters;
 use super::service::{MESSAGE_MAX, Outcome, PREFIX, Service, framed_reply};
 use crate::answer::Peer;
@@ -58,9 +61,9 @@ pub(super) fn asked(head: &request::Parts, path: &str) -> Result<Asked, StatusCo
     }
 }
 
-/// The response to a message. Messages that have several replies are refused by the engine; what it drops is no
-/// message.
-pub(super) fn respond(
+/// The response to a message, which has one reply or is refused: transfers in several messages are for streams. What
+/// the engine drops is no message.
+pub(super) async fn respond(
     service: &impl Service,
     counters: &Counters,
     message: &[u8],
@@ -69,8 +72,29 @@ pub(super) fn respond(
 ) -> Response<Bytes> {
     match framed_reply(service, counters, message, peer, draw) {
         Outcome::Reply(framed) => answer(Bytes::from(framed).slice(PREFIX..)),
-        Outcome::Aside => refusal(StatusCode::NOT_IMPLEMENTED),
+        Outcome::Aside => {
+            let Some(aside) = service.aside() else { return refusal(StatusCode::NOT_IMPLEMENTED) };
+            let mut only = Only(None);
+            match (aside.answer(message.to_vec(), peer, &mut only).await, only.0) {
+                (Ok(()), Some(reply)) => answer(reply),
+                (Ok(()), None) => refusal(StatusCode::BAD_REQUEST),
+                (Err(_), _) => refusal(StatusCode::NOT_IMPLEMENTED),
+            }
+        }
         Outcome::Dropped => refusal(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// The one reply that a response has room for.
+struct Only(Option<Bytes>);
+
+#[async_trait::async_trait]
+impl Replies for Only {
+    async fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        match self.0.replace(Bytes::copy_from_slice(message)) {
+            None => Ok(()),
+            Some(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 }
 

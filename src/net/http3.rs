@@ -62,7 +62,7 @@ async fn one<S: Service>(door: &Door<S>, request: RequestResolver<Over, Bytes>, 
         Err(status) => Err(status),
     };
     let response = match message {
-        Ok(message) => respond(&*door.service, &door.counters, &message, peer, door.draw.next()),
+        Ok(message) => respond(&*door.service, &door.counters, &message, peer, door.draw.next()).await,
         Err(status) => refusal(status),
     };
     let counters = &door.counters;

@@ -82,7 +82,7 @@ async fn one<S: Service>(door: &Door<S>, request: Request<Incoming>, peer: Peer)
         let _ = timeout(door.limits().message, drain(&mut body)).await;
     }
     let response = match message {
-        Ok(message) => respond(&*door.service, &door.counters, &message, peer, door.draw.next()),
+        Ok(message) => respond(&*door.service, &door.counters, &message, peer, door.draw.next()).await,
         Err(status) => refusal(status),
     };
     let counters = &door.counters;

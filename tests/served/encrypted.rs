@@ -143,6 +143,19 @@ fn p23_what_a_datagram_has_no_room_for_is_whole_and_the_same_on_every_stream() {
     }
 }
 
+#[test]
+fn p23_what_is_no_plain_query_is_refused_alike_on_every_stream() {
+    let site = site("");
+    let server = site.start();
+    let ask = Ask { id: 0, rtype: 252, ..Ask::a("example.com.") };
+    let replies = Clients::of(&site, &server).replies(&server, &ask);
+    let (_, first) = &replies[0];
+    assert_eq!(first[3] & 0xf, 5, "nobody has allowed a transfer");
+    for (transport, reply) in &replies {
+        assert_eq!(reply, first, "{transport}");
+    }
+}
+
 /// Whether a program of others is there. Where changes are judged it must be.
 fn is_there(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
