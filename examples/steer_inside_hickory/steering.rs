@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_secs(10);
 const REPLIES: usize = 64;
 
 /// Names in rhumb's zones are answered by rhumb, all others by `rest`.
-pub struct Steering<H> {
+pub(crate) struct Steering<H> {
     control: Control,
     steered: Hickory<Engine>,
     rest: H,
@@ -48,7 +48,7 @@ impl<H: RequestHandler> RequestHandler for Steering<H> {
 }
 
 /// A hickory-server on these sockets, over `rest` and rhumb's zones.
-pub async fn server<H: RequestHandler>(
+pub(crate) async fn server<H: RequestHandler>(
     file: PathBuf,
     rest: H,
     udp: UdpSocket,
