@@ -25,8 +25,10 @@ pub struct Asked {
     pub end: usize,
     /// The first OPT, if one was found before the first fault.
     pub opt: Option<Opt>,
-    /// Whether the records behind the question are whole and the OPT is where it may be.
+    /// Whether the records behind the question are whole, and OPT and TSIG are where they may be.
     pub well_formed: bool,
+    /// Whether the last record is a TSIG.
+    pub signed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,13 @@ pub struct Opt {
     pub dnssec_ok: bool,
     /// `None`: one of them runs over.
     pub options: Option<Vec<(u16, Vec<u8>)>>,
+}
+
+impl Asked {
+    /// Whether the OPT has an option with this code.
+    pub fn has_option(&self, code: u16) -> bool {
+        self.opt.as_ref().is_some_and(|opt| opt.option(code).is_some())
+    }
 }
 
 impl Opt {
@@ -108,7 +117,7 @@ pub fn read(message: &[u8]) -> Plain {
     }
     let counts: Vec<u16> = header[4..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
     if counts[0] == 0 {
-        let (opt, well_formed) = records(rest, &counts[1..]);
+        let Records { opt, well_formed, .. } = records(rest, &counts[1..]);
         return Plain::NoQuestion { opt_alone: well_formed && opt.is_some() && counts[1..] == [0, 0, 1] };
     }
     let question = |rest: &mut Octets<'_>| Some((rest.question_name()?, rest.u16()?, rest.u16()?));
@@ -116,32 +125,47 @@ pub fn read(message: &[u8]) -> Plain {
         return Plain::NoQuestion { opt_alone: false };
     };
     let end = message.len() - rest.0.len();
-    let (opt, well_formed) = records(rest, &counts[1..]);
-    Plain::Question(Box::new(Asked { name, qtype, qclass, end, opt, well_formed }))
+    let Records { opt, well_formed, signed } = records(rest, &counts[1..]);
+    Plain::Question(Box::new(Asked { name, qtype, qclass, end, opt, well_formed, signed }))
 }
 
-/// The first OPT of the sections, and whether all of them are whole.
-fn records(mut rest: Octets<'_>, counts: &[u16]) -> (Option<Opt>, bool) {
-    let mut found = None;
+/// What stands in the three sections of records, up to the first fault.
+#[derive(Default)]
+struct Records {
+    /// The first OPT.
+    opt: Option<Opt>,
+    well_formed: bool,
+    signed: bool,
+}
+
+fn records(mut rest: Octets<'_>, counts: &[u16]) -> Records {
+    let mut records = Records::default();
     for (section, &count) in counts.iter().enumerate() {
         for _ in 0..count {
-            if record(&mut rest, section, &mut found).is_none() {
-                return (found, false);
+            // A TSIG is the last record of all (RFC 8945 section 5.1).
+            if records.signed || record(&mut rest, section, &mut records).is_none() {
+                return records;
             }
         }
     }
-    (found, true)
+    records.well_formed = true;
+    records
 }
 
-fn record(rest: &mut Octets<'_>, section: usize, found: &mut Option<Opt>) -> Option<()> {
+fn record(rest: &mut Octets<'_>, section: usize, records: &mut Records) -> Option<()> {
     let is_root = rest.skip_name()?;
     let (rtype, class) = (rest.u16()?, rest.u16()?);
     let ttl = rest.take(4)?;
     let length = rest.u16()?;
     let data = rest.take(length.into())?;
+    if rtype == 250 {
+        records.signed = section == 2;
+        return records.signed.then_some(());
+    }
     if rtype != 41 {
         return Some(());
     }
+    let found = &mut records.opt;
     let is_first = found.is_none();
     let opt = Opt { payload: class, version: ttl[1], dnssec_ok: ttl[2] & 0x80 != 0, options: None };
     let opt = found.get_or_insert(opt);
