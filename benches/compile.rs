@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rhumb::config::model::{Model, Soa, Zone};
+use rhumb::config::model::{Model, Soa, Transfer, Zone};
 use rhumb::geo::Places;
 use rhumb::health::Verdicts;
 use rhumb::snapshot::{Inputs, Snapshot, compile};
@@ -104,7 +104,14 @@ fn soa() -> Soa {
 fn zone(apex: &str, records: RecordsBuilder) -> Arc<Zone> {
     let file = format!("{apex}zone").into();
     let apex = Name::absolute(apex).expect("a name");
-    Arc::new(Zone { apex, file, soa: soa(), records: Arc::new(records.finish()), steered: Vec::new() })
+    Arc::new(Zone {
+        apex,
+        file,
+        soa: soa(),
+        records: Arc::new(records.finish()),
+        steered: Vec::new(),
+        transfer: Transfer::default(),
+    })
 }
 
 /// NS, and names with an A record each.

@@ -43,6 +43,7 @@ pub mod policy;
 pub mod secondary;
 pub mod snapshot;
 pub mod transfer;
+pub mod tsig;
 pub mod update;
 pub mod wire;
 pub mod world;

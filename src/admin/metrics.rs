@@ -30,28 +30,36 @@ pub(super) fn render(status: &Status, differences: u64, now: SystemTime) -> Stri
     for zone in &status.zones {
         text.sample("zone_serial", &[("zone", &zone.apex)], zone.serial);
     }
-    text.family("secondary_serial", "gauge", "The serial that a secondary zone holds; absent while it is not served.");
-    for zone in &status.secondaries {
+    text.family(
+        "secondary_zone_serial",
+        "gauge",
+        "The serial that a secondary zone holds; absent while it is not served.",
+    );
+    for zone in &status.secondary_zones {
         if let Some(serial) = zone.serial {
-            text.sample("secondary_serial", &[("zone", &zone.apex)], serial);
+            text.sample("secondary_zone_serial", &[("zone", &zone.apex)], serial);
         }
     }
-    text.family("secondary_last_check_seconds", "gauge", "When a primary last said that the zone is current.");
-    for zone in &status.secondaries {
+    text.family("secondary_zone_last_check_seconds", "gauge", "When a primary last said that the zone is current.");
+    for zone in &status.secondary_zones {
         if let Some(when) = zone.last_check {
-            text.sample("secondary_last_check_seconds", &[("zone", &zone.apex)], when);
+            text.sample("secondary_zone_last_check_seconds", &[("zone", &zone.apex)], when);
         }
     }
-    text.family("secondary_expires_seconds", "gauge", "When the zone is no longer served unless a primary is reached.");
-    for zone in &status.secondaries {
+    text.family(
+        "secondary_zone_expires_seconds",
+        "gauge",
+        "When the zone is no longer served unless a primary is reached.",
+    );
+    for zone in &status.secondary_zones {
         if let Some(when) = zone.expires {
-            text.sample("secondary_expires_seconds", &[("zone", &zone.apex)], when);
+            text.sample("secondary_zone_expires_seconds", &[("zone", &zone.apex)], when);
         }
     }
-    text.family("secondary_ok", "gauge", "1 when the last attempt to reach a primary succeeded.");
-    for zone in &status.secondaries {
+    text.family("secondary_zone_ok", "gauge", "1 when the last attempt to reach a primary succeeded.");
+    for zone in &status.secondary_zones {
         let is_ok = zone.serial.is_some() && zone.last_failure.is_none();
-        text.sample("secondary_ok", &[("zone", &zone.apex)], u8::from(is_ok));
+        text.sample("secondary_zone_ok", &[("zone", &zone.apex)], u8::from(is_ok));
     }
     text.family("endpoint_up", "gauge", "1 when the endpoint may be answered: up, unchecked, not drained.");
     for endpoint in &status.endpoints {
@@ -84,6 +92,11 @@ pub(super) fn render(status: &Status, differences: u64, now: SystemTime) -> Stri
     text.family("certificate_end_time_seconds", "gauge", "When the certificate of encrypted transports ends.");
     if let Some(ends) = status.certificate.as_ref().and_then(|certificate| certificate.ends) {
         text.sample("certificate_end_time_seconds", &[], ends);
+    }
+    text.family("secondary_heard", "gauge", "1 when the secondary has heard of the serial that is served.");
+    for secondary in &status.secondaries {
+        let labels: [(&str, &dyn Display); 2] = [("zone", &secondary.zone), ("address", &secondary.address)];
+        text.sample("secondary_heard", &labels, u8::from(secondary.state == "heard"));
     }
     text.family("forced_names", "gauge", "Steered names that some clients get from drained endpoints only.");
     text.sample("forced_names", &[], status.forced.len());
@@ -152,11 +165,12 @@ mod tests {
             "rhumb_probe_up{endpoint=\"example.com/frankfurt\",check=\"example.com/http\",subject=\"127.0.0.1\"} 0",
             "rhumb_probe_certificate_days{endpoint=\"example.com/paris\",check=\"example.com/http\",subject=\"127.0.0.1\"} 12",
             "rhumb_certificate_end_time_seconds 2000009000",
+            "rhumb_secondary_heard{zone=\"example.com\",address=\"192.0.2.53:53\"} 1",
             "rhumb_geo_database_age_seconds{file=\"city.mmdb\"} 100",
-            "rhumb_secondary_serial{zone=\"example.net\"} 7",
-            "rhumb_secondary_last_check_seconds{zone=\"example.net\"} 2000000000",
-            "rhumb_secondary_expires_seconds{zone=\"example.net\"} 2000086400",
-            "rhumb_secondary_ok{zone=\"example.net\"} 1",
+            "rhumb_secondary_zone_serial{zone=\"example.net\"} 7",
+            "rhumb_secondary_zone_last_check_seconds{zone=\"example.net\"} 2000000000",
+            "rhumb_secondary_zone_expires_seconds{zone=\"example.net\"} 2000086400",
+            "rhumb_secondary_zone_ok{zone=\"example.net\"} 1",
             "rhumb_queries_udp_total 41",
             "rhumb_explain_differences_total 2",
         ] {

@@ -40,7 +40,7 @@ pub(super) fn some_status() -> Status {
         listening: vec!["127.0.0.1:5300".into()],
         certificate: Some(CertificateStatus { file: Some("tls.pem".into()), ends: Some(2_000_009_000) }),
         zones: Vec::new(),
-        secondaries: vec![SecondaryStatus {
+        secondary_zones: vec![SecondaryZoneStatus {
             apex: "example.net".into(),
             serial: Some(7),
             primary: Some("192.0.2.1:53".into()),
@@ -53,6 +53,12 @@ pub(super) fn some_status() -> Status {
             endpoint("example.com/frankfurt", EndpointState::Down, "down"),
             endpoint("example.com/paris", EndpointState::Unchecked, "unchecked"),
         ],
+        secondaries: vec![SecondaryStatus {
+            zone: "example.com".into(),
+            address: "192.0.2.53:53".into(),
+            serial: 7,
+            state: "heard".into(),
+        }],
         drains: Vec::new(),
         forced: Vec::new(),
         last_load: LoadStatus {

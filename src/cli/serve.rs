@@ -102,6 +102,11 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
     drop(waiting);
     let notes = bound.notes.clone();
     let transfers = Arc::new(Transfers::new(control.clone()));
+    let counted = Arc::clone(&transfers);
+    control.count_with(move || counted.read_counters());
+    let telling = Arc::clone(&transfers);
+    control.secondaries_with(move || telling.heard());
+    let herald = tokio::spawn(Arc::clone(&transfers).follow(control.generations()));
     let engine = Engine::new(control.snapshot()).reporting_to(control.readers()).leaving_aside_to(transfers);
     let serving = bound.serve(engine, server.transport, server.connections)?;
     control.listening_on(listening(&serving, &server.https_path));
@@ -129,6 +134,7 @@ async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrid
     }
     tracing::info!("stopping");
     stop.cancel();
+    herald.abort();
     serving.stop().await;
     api.await?;
     tokio::task::spawn_blocking(move || control.stop()).await?;

@@ -72,8 +72,9 @@ struct Seen {
     started: u64,
     listening: Vec<String>,
     zones: Vec<SeenZone>,
-    secondaries: Vec<SeenSecondary>,
+    secondary_zones: Vec<SeenSecondaryZone>,
     endpoints: Vec<SeenEndpoint>,
+    secondaries: Vec<SeenSecondary>,
     drains: Vec<SeenDrain>,
     forced: Vec<String>,
     last_load: SeenLoad,
@@ -93,7 +94,7 @@ struct SeenZone {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct SeenSecondary {
+struct SeenSecondaryZone {
     apex: String,
     serial: Option<u32>,
     primary: Option<String>,
@@ -101,6 +102,15 @@ struct SeenSecondary {
     last_failure: Option<String>,
     failed: Option<u64>,
     expires: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SeenSecondary {
+    zone: String,
+    address: String,
+    serial: u32,
+    state: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -199,8 +209,22 @@ fn render(seen: &Seen, output: &Output, now: SystemTime) -> String {
         }
         let _ = write!(text, "\n{}", zones.render(output, ""));
     }
+    if !seen.secondary_zones.is_empty() {
+        let _ = write!(text, "\n{}", secondary_zones(&seen.secondary_zones, now).render(output, ""));
+    }
     if !seen.secondaries.is_empty() {
-        let _ = write!(text, "\n{}", secondaries(&seen.secondaries, now).render(output, ""));
+        let mut secondaries = Table::default();
+        secondaries.row(["secondary", "zone", "serial", ""].map(key));
+        for secondary in &seen.secondaries {
+            let tone = match secondary.state.as_str() {
+                "heard" => Tone::Good,
+                "waiting" => Tone::Plain,
+                _ => Tone::Wary,
+            };
+            let told = [secondary.address.clone(), secondary.zone.clone(), secondary.serial.to_string()];
+            secondaries.row(told.map(plain).into_iter().chain([(tone, printable(&secondary.state))]));
+        }
+        let _ = write!(text, "\n{}", secondaries.render(output, ""));
     }
     if !seen.endpoints.is_empty() {
         let _ = write!(text, "\n{}", endpoints(seen, now).render(output, ""));
@@ -221,9 +245,9 @@ fn load(load: &SeenLoad, now: SystemTime) -> (Tone, String) {
 }
 
 /// One line a zone that is transferred from a primary.
-fn secondaries(zones: &[SeenSecondary], now: SystemTime) -> Table {
+fn secondary_zones(zones: &[SeenSecondaryZone], now: SystemTime) -> Table {
     let mut table = Table::default();
-    let head = ["secondary", "serial", "primary", "checked", "expires", ""];
+    let head = ["secondary zone", "serial", "primary", "checked", "expires", ""];
     table.row(head.map(|text| (Tone::Faint, text.to_owned())));
     for zone in zones {
         let serial =
@@ -374,6 +398,17 @@ mod tests {
         }));
         assert!(text.contains("rhumb reload --force 3412"), "{text}");
         assert!(text.contains("\n  error: it removes much\n"), "{text}");
+    }
+
+    #[test]
+    fn secondaries_show_what_they_have_heard() {
+        let text = text(serde_json::json!({ "secondaries": [
+            { "zone": "example.com", "address": "192.0.2.53:53", "serial": 7, "state": "heard" },
+            { "zone": "example.com", "address": "192.0.2.54:53", "serial": 8, "state": "not heard: no reply" },
+        ]}));
+        let line = |word: &str| text.lines().find(|l| l.starts_with(word)).unwrap().trim_end().to_owned();
+        assert!(line("192.0.2.53:53").ends_with("example.com  7       heard"), "{text}");
+        assert!(line("192.0.2.54:53").ends_with("not heard: no reply"), "{text}");
     }
 
     #[test]

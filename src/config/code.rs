@@ -97,5 +97,8 @@ codes! {
     WILDCARD_DNAME = "wildcard-dname": "A DNAME at a wildcard.";
     HIDDEN_DATA = "hidden-data": "Data below a zone cut or a DNAME, which is never answered.";
     MIXED_TTL = "mixed-ttl": "Records of one owner and type with different TTLs.";
+    BAD_SECRET = "bad-secret": "A TSIG key whose secret is missing, unreadable, no base64 or too short.";
+    UNKNOWN_TSIG_KEY = "unknown-tsig-key": "No TSIG key of this name.";
+    OPEN_TRANSFER = "open-transfer": "An entry that lets everybody copy the zone.";
     NO_MEMBER = "no-member": "`shift` was asked for a route or member that does not exist or cannot be edited.";
 }

@@ -121,6 +121,49 @@ pub(crate) static ZONE: Section = Section {
             "Named sets of locations for `where`. `EU27` and `EEA` are built in.",
         ),
         key("routes", Kind::Map("name", &Kind::Section(&ROUTE)), "Policies."),
+        key("transfer", Kind::Section(&TRANSFER), "Who may copy the zone, and who is told when it changes."),
+    ],
+};
+
+pub(crate) static TRANSFER: Section = Section {
+    title: "[transfer]",
+    doc: "Who may copy the zone (AXFR, IXFR), and who is told when it changes (NOTIFY). Without it nobody is.",
+    records: false,
+    keys: &[
+        key(
+            "to",
+            Kind::List(&Kind::Either(&[Kind::Text("an address or a network"), Kind::Section(&TRANSFER_TO)])),
+            "Who may copy the zone; one of the list is enough.",
+        ),
+        key(
+            "notify",
+            Kind::List(&Kind::Either(&[
+                Kind::Text("an address, with or without a port"),
+                Kind::Section(&TRANSFER_NOTIFY),
+            ])),
+            "Who is told when the zone changes.",
+        ),
+    ],
+};
+
+pub(crate) static TRANSFER_TO: Section = Section {
+    title: "an entry of `to`",
+    doc: "Those who may copy the zone: at this address, with this key, or both.",
+    records: false,
+    keys: &[
+        key("from", Kind::Text("an address or a network"), "Where they ask from.").default("anywhere"),
+        key("key", Kind::Text("a key's name"), "The TSIG key that they sign with.").default("none is needed"),
+    ],
+};
+
+pub(crate) static TRANSFER_NOTIFY: Section = Section {
+    title: "an entry of `notify`",
+    doc: "A server that is told when the zone changes.",
+    records: false,
+    keys: &[
+        key("to", Kind::Text("an address, with or without a port"), "Where it listens; port 53 unless given.")
+            .required(),
+        key("key", Kind::Text("a key's name"), "The TSIG key that it is told with.").default("unsigned"),
     ],
 };
 
@@ -408,6 +451,24 @@ pub(crate) static SERVER: Section = Section {
         ),
         key("tls", Kind::Section(&TLS), "What encrypted transports show."),
         key("limits", Kind::Section(&LIMITS), "Upper bounds of what one snapshot may hold, and of connections."),
+        key(
+            "keys",
+            Kind::Map("name", &Kind::Section(&TSIG_KEY)),
+            "TSIG keys (RFC 8945) by name: what other servers and rhumb sign their messages with.",
+        ),
+    ],
+};
+
+pub(crate) static TSIG_KEY: Section = Section {
+    title: "a key",
+    doc: "A secret that two servers share. One of `secret_file` and `secret` is needed; a file of its own is better, \
+          since the server file is copied into the state directory.",
+    records: false,
+    keys: &[
+        key("algorithm", Kind::Choice(&["hmac-sha256", "hmac-sha384", "hmac-sha512"]), "How it signs.")
+            .default("hmac-sha256"),
+        key("secret_file", Kind::Text("a path"), "The file that holds the secret in base64."),
+        key("secret", Kind::Text("base64"), "The secret itself."),
     ],
 };
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use super::content::{Contents, Held, Laid};
+use super::content::{Held, Holdings, Laid};
 use super::files::{self, Files, Known};
 use super::findings::{Findings, Paths, Site};
 use super::model::Server;
@@ -32,7 +32,7 @@ pub struct Loader {
     paths: Paths,
     known: HashMap<PathBuf, Known>,
     units: HashMap<PathBuf, Remembered>,
-    contents: Contents,
+    holdings: Holdings,
     laid: HashMap<Name, Laid>,
 }
 
@@ -60,13 +60,13 @@ impl Loader {
     }
 
     /// What zones hold beside their files, for this load and those that follow.
-    pub fn contents_mut(&mut self) -> &mut Contents {
-        &mut self.contents
+    pub fn holdings_mut(&mut self) -> &mut Holdings {
+        &mut self.holdings
     }
 
-    /// See [`Self::contents_mut`].
-    pub fn contents(&self) -> &Contents {
-        &self.contents
+    /// See [`Self::holdings_mut`].
+    pub fn holdings(&self) -> &Holdings {
+        &self.holdings
     }
 
     /// As [`load`](super::load) and [`load_keeping`](super::load_keeping), doing only what the last load has not done.
@@ -107,7 +107,7 @@ impl Loader {
         let (units, modified): (Vec<_>, Vec<_>) = units.into_iter().unzip();
 
         let before = std::mem::take(&mut self.laid);
-        let mut held = Held { contents: &self.contents, before, laid: HashMap::new() };
+        let mut held = Held { holdings: &self.holdings, before, laid: HashMap::new() };
         let model = resolve::resolve(&mut findings, &units, &modified, &broken, server, latencies, &mut held);
         self.laid = held.laid;
         let model = (findings.count() == 0).then_some(model);

@@ -33,7 +33,7 @@ mod walk;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-pub use content::{Change, Changes, Content, Contents, LaidSet, complete, faults};
+pub use content::{Change, Changes, Content, Holdings, LaidSet, complete, faults};
 pub(crate) use content::{NameChanges, rebuild, same};
 pub use diagnostic::{Diagnostic, Severity};
 pub use loader::Loader;

@@ -7,6 +7,7 @@
 mod ground;
 mod server;
 mod soa;
+mod transfer;
 mod transports;
 
 use std::collections::{BTreeSet, HashSet};
@@ -24,6 +25,7 @@ use crate::world::{Continent, CountryCode, LatLon, SubdivisionCode};
 pub use ground::{Grant, Ground, Origin, Primary};
 pub use server::{AdminAddress, Limits, Prefer, ReloadUnit, Server, Transport};
 pub use soa::{Soa, precedes};
+pub use transfer::{Allowed, Notified, Secret, Transfer, TsigAlgorithm, TsigKey};
 pub use transports::{ConnectionLimits, Encrypted, Proxies, Tls};
 
 macro_rules! id {
@@ -138,6 +140,8 @@ pub struct Zone {
     pub records: Arc<Records>,
     /// Names that a route answers.
     pub steered: Vec<Steered>,
+    /// Who may copy the zone, and who is told of its changes.
+    pub transfer: Transfer,
 }
 
 /// A name that a route answers.

@@ -1,7 +1,10 @@
 //! Zone and shared files as written: every value with its place, no name looked up yet.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::findings::{FileId, Site, Written};
 use super::model::{AllDown, CheckKind, NoMatch, Origin, Policy, Soa, Status};
@@ -28,6 +31,14 @@ pub(crate) struct Unit {
     pub(crate) checks: Vec<CheckSpec>,
     pub(crate) places: Vec<PlaceSpec>,
     pub(crate) routes: Vec<RouteSpec>,
+    pub(crate) transfer: TransferSpec,
+}
+
+/// Who may copy a zone and who is told, as written.
+#[derive(Debug, Default)]
+pub(crate) struct TransferSpec {
+    pub(crate) to: Vec<(Option<IpNet>, Option<Written<String>>)>,
+    pub(crate) notify: Vec<(SocketAddr, Option<Written<String>>)>,
 }
 
 /// Where more of a zone comes from than its files say.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
 use super::load::Sources;
-use crate::config::{self, Contents, LARGE, Loaded, Loader, Model, Overrides, Source};
+use crate::config::{self, Holdings, LARGE, Loaded, Loader, Model, Overrides, Source};
 use crate::health::Store;
 
 const DIRECTORY: &str = "last-good";
@@ -113,7 +113,7 @@ impl LastGood {
     ///
     /// # Errors
     /// They cannot be laid out, or a copy is not what was saved.
-    pub(super) fn load(&self, state: &Path, overrides: &Overrides, contents: &Contents) -> io::Result<Loaded> {
+    pub(super) fn load(&self, state: &Path, overrides: &Overrides, holdings: &Holdings) -> io::Result<Loaded> {
         let kept_in = state.join(DIRECTORY);
         // Nobody else's: what is laid out there is served. It is removed at the end, since texts are read whole.
         let private = |place: &Path| tempfile::Builder::new().prefix("rhumb-zones-").tempdir_in(place);
@@ -131,7 +131,7 @@ impl LastGood {
         let zones = Some(directory.clone());
         let overrides = Overrides { zones, without_databases: true, ..overrides.clone() };
         let mut loader = Loader::default();
-        loader.contents_mut().clone_from(contents);
+        loader.holdings_mut().clone_from(holdings);
         let mut loaded = loader.load(self.server_file.as_deref(), &overrides, &outside);
         let original = |path: &mut PathBuf| {
             if let Ok(inner) = path.strip_prefix(&directory) {
@@ -257,14 +257,14 @@ mod tests {
         // What somebody has left in the way is not read.
         fs::create_dir(state.path().join(DIRECTORY).join("zones")).unwrap();
         fs::write(state.path().join(DIRECTORY).join("zones/b.toml"), "zone = ").unwrap();
-        let loaded = kept.load(state.path(), &Overrides::default(), &Contents::default()).unwrap();
+        let loaded = kept.load(state.path(), &Overrides::default(), &Holdings::default()).unwrap();
         assert_eq!(loaded.model.unwrap().zones[0].file, Path::new("zones/a.toml"));
         let left: Vec<_> =
             fs::read_dir(state.path().join(DIRECTORY)).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("rhumb-zones-")), "{left:?}");
         // Without a directory of its own the system's is used.
         assert!(
-            kept.load(Path::new("/dev/null"), &Overrides::default(), &Contents::default()).unwrap().model.is_some()
+            kept.load(Path::new("/dev/null"), &Overrides::default(), &Holdings::default()).unwrap().model.is_some()
         );
     }
 
@@ -283,7 +283,7 @@ mod tests {
         let kept = LastGood::new(None, &model, &sources);
         kept.save(state.path()).unwrap();
         let kept = LastGood::read(state.path()).unwrap().unwrap();
-        let loaded = kept.load(state.path(), &Overrides::default(), &Contents::default()).unwrap();
+        let loaded = kept.load(state.path(), &Overrides::default(), &Holdings::default()).unwrap();
         assert_eq!(loaded.model.unwrap().zones[0].soa.serial, 7);
         assert_eq!(loaded.sources[0].path(), Path::new("zones/a.test.zone"));
 
@@ -292,7 +292,7 @@ mod tests {
         fs::write(&copy, large().replace('7', "8")).unwrap();
         assert!(sources[0].text().is_none());
         assert!(
-            kept.load(state.path(), &Overrides::default(), &Contents::default())
+            kept.load(state.path(), &Overrides::default(), &Holdings::default())
                 .unwrap_err()
                 .to_string()
                 .contains("checksum")

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use siphasher::sip::SipHasher24;
 
-use crate::config::model::ReloadUnit;
+use crate::config::model::{ReloadUnit, Server};
 use crate::config::{self, Diagnostic, Loaded, Loader, Model, Overrides, Severity, Source, Wanted};
 use crate::wire::Name;
 
@@ -131,6 +131,11 @@ fn digest(sources: &Sources) -> u64 {
         hasher.write_u128(source.digest());
     }
     hasher.finish()
+}
+
+/// Files that a server file names and that are no text of the configuration: databases, and the secrets of keys.
+pub(super) fn followed(server: &Server) -> Vec<PathBuf> {
+    server.databases.iter().chain(&server.secret_files).cloned().collect()
 }
 
 /// What tells one form of a file from another without reading it.

@@ -8,6 +8,7 @@
 //! disk before it is acknowledged; a snapshot that was replaced is freed by the publisher and never by a reader; a change
 //! that was missed all the same is found by a sweep within a minute.
 
+mod content;
 mod debounce;
 mod drain;
 mod guard;
@@ -46,7 +47,7 @@ pub use crate::secondary::Notified;
 use publisher::{Request, Shared};
 pub use status::{
     CertificateStatus, DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus,
-    SecondaryStatus, Status, ZoneStatus,
+    SecondaryStatus, SecondaryZoneStatus, Status, ZoneStatus,
 };
 use tokio::sync::oneshot;
 use updates::Asked;
@@ -339,6 +340,11 @@ impl Control {
     /// Adds numbers to the counters of [`Control::status`]: the transports' own.
     pub fn count_with(&self, source: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static) {
         self.shared.counters.add_source(Box::new(source));
+    }
+
+    /// What [`Control::status`] tells of the servers that are told when zones change.
+    pub fn secondaries_with(&self, source: impl Fn() -> Vec<SecondaryStatus> + Send + Sync + 'static) {
+        self.shared.counters.tell_secondaries(Box::new(source));
     }
 
     /// What `status` shows as the addresses that are served: UDP and TCP without a word, others behind their scheme.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::content::Contents;
 use super::debounce::Debounce;
 use super::load::{self, Stamp};
 use super::report::{Counters, Facts};
@@ -139,6 +140,8 @@ pub(super) struct Publisher {
     /// When the next of the drains ends, in seconds since 1970 UTC.
     pub(super) next_expiry: Option<u64>,
     pub(super) serials: Used,
+    /// Of the zones that were loaded last.
+    pub(super) contents: Contents,
     /// Of the texts that are served.
     pub(super) digest: u64,
     /// Of the last reading that was refused, so that it is told of once.
@@ -359,7 +362,7 @@ impl Publisher {
         let current = self.current();
         let server = &current.inputs.model.server;
         let mut looked_at = load::server_files(self.options.server_file.as_deref());
-        looked_at.extend(server.databases.iter().cloned());
+        looked_at.extend(load::followed(server));
         let shown = server.tls.iter().filter_map(|tls| tls.files.clone());
         looked_at.extend(shown.flat_map(|(certificate, key)| [certificate, key]));
         let mut directories = vec![&server.zones];

@@ -23,7 +23,7 @@ impl Publisher {
         let Some(mut model) = model else {
             return Err(self.refuse(digest, wanted, diagnostics, sources, None));
         };
-        let stamps = load::stamps(&model.server.databases);
+        let stamps = load::stamps(&load::followed(&model.server));
         let shows_the_same = model.server.tls == server.tls;
         if digest == self.digest && stamps == self.stamps && shows_the_same {
             self.loader.adopt(&current.sources);
@@ -66,8 +66,8 @@ impl Publisher {
                 }
             }
         };
-        serial::settle(&mut model, &current.inputs.model.zones, &mut self.serials);
-        serial::raise_updated(&mut model, &current.inputs.model.zones, &mut self.serials);
+        let before = &current.inputs.model.zones;
+        serial::settle(&mut model, before, &mut self.serials, &mut self.contents);
         diagnostics.extend(later(server, &model.server));
 
         let model = Arc::new(model);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::publisher::{Publisher, Request};
+use super::serial;
 use crate::config::model::{Ground, Zone};
 use crate::config::{Content, Model, complete, faults};
 use crate::secondary::Offer;
@@ -50,8 +51,8 @@ impl Publisher {
         for (apex, content, reply) in taken {
             if outcome.is_ok() {
                 match content {
-                    Some(content) => self.loader.contents_mut().insert(apex, content),
-                    None => self.loader.contents_mut().expire(&apex),
+                    Some(content) => self.loader.holdings_mut().insert(apex, content),
+                    None => self.loader.holdings_mut().expire(&apex),
                 }
             }
             let _ = reply.send(outcome.clone());
@@ -71,7 +72,9 @@ impl Publisher {
     /// Publishes the model of now with other forms of some zones.
     pub(super) fn serve(&mut self, renewed: Vec<Renewed>) -> Result<(), String> {
         let current = self.current();
-        let model = Arc::new(with(&current.inputs.model, renewed));
+        let mut model = with(&current.inputs.model, renewed);
+        serial::settle(&mut model, &current.inputs.model.zones, &mut self.serials, &mut self.contents);
+        let model = Arc::new(model);
         let verdicts = self.with_checker(|checker| checker.verdicts_for(&model));
         let verdicts = verdicts.unwrap_or_else(|| current.inputs.verdicts.clone());
         let inputs = Inputs { model: Arc::clone(&model), verdicts, ..current.inputs.clone() };

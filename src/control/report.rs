@@ -10,7 +10,7 @@ use super::guard::owner_count;
 use super::publisher::Shared;
 use super::{
     CertificateStatus, Current, DatabaseStatus, DrainStatus, EndpointState, EndpointStatus, LoadStatus, ProbeStatus,
-    SecondaryStatus, Status, ZoneStatus,
+    SecondaryStatus, SecondaryZoneStatus, Status, ZoneStatus,
 };
 use crate::config::model::{self, EndpointId, Tls};
 use crate::geo::DatabaseInfo;
@@ -27,6 +27,7 @@ pub(super) struct Facts {
     pub(super) notes: Vec<String>,
 }
 
+type Secondaries = Box<dyn Fn() -> Vec<SecondaryStatus> + Send + Sync>;
 type Source = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
 
 /// What is counted here, and by others.
@@ -39,11 +40,24 @@ pub(super) struct Counters {
     updates_taken: AtomicU64,
     updates_refused: AtomicU64,
     sources: Mutex<Vec<Source>>,
+    secondaries: Mutex<Option<Secondaries>>,
 }
 
 impl Counters {
     pub(super) fn add_source(&self, source: Source) {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+    }
+
+    pub(super) fn tell_secondaries(&self, source: Secondaries) {
+        *self.secondaries.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
+    }
+
+    fn secondaries(&self) -> Vec<SecondaryStatus> {
+        self.secondaries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map_or_else(Vec::new, |source| source())
     }
 
     pub(super) fn taken_load(&self) {
@@ -129,8 +143,9 @@ pub(super) fn status(shared: &Shared) -> Status {
         listening: Vec::clone(&shared.listening.load()),
         certificate: current.inputs.model.server.tls.as_ref().map(certificate),
         zones: current.inputs.model.zones.iter().map(|each| zone(each)).collect(),
-        secondaries: shared.follower.report().into_iter().map(secondary).collect(),
+        secondary_zones: shared.follower.report().into_iter().map(secondary_zone).collect(),
         endpoints: endpoints(&current, &probes),
+        secondaries: shared.counters.secondaries(),
         drains: facts.switches.drained.iter().map(drain).collect(),
         forced: facts.forced.clone(),
         last_load: facts.last_load.clone(),
@@ -193,9 +208,9 @@ fn zone(zone: &model::Zone) -> ZoneStatus {
     }
 }
 
-fn secondary(report: Report) -> SecondaryStatus {
+fn secondary_zone(report: Report) -> SecondaryZoneStatus {
     let (failed, last_failure) = report.failure.unzip();
-    SecondaryStatus {
+    SecondaryZoneStatus {
         apex: report.apex,
         serial: report.serial,
         primary: report.primary,

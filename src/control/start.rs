@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::content::Contents;
 use super::debounce::Debounce;
 use super::last_good::{self, LastGood};
 use super::load::{self, Reading, Sources};
@@ -25,14 +26,14 @@ use super::updates::Updated;
 use super::watch::Watch;
 use super::{Current, LoadStatus, Options, StartError};
 use crate::config::model::ReloadUnit;
-use crate::config::{self, Content, Contents, Loader, Model, Overrides};
+use crate::config::{self, Content, Holdings, Loader, Model, Overrides};
 use crate::geo::{self, DatabaseInfo, Places};
 use crate::health::{self, Checker, Store, Switches};
 use crate::secondary::{self, Follower, Restored};
 use crate::snapshot::Inputs;
 use crate::update;
 
-pub(super) const SERIALS: (&str, &str) = ("serials.json", "rhumb-serials-1");
+pub(super) const SERIALS: (&str, &str) = ("serials.json", "rhumb-serials-2");
 
 /// What is served first, and what a person should know of it.
 #[derive(Debug)]
@@ -67,7 +68,8 @@ pub(super) fn start(
         notes.push(fault.to_string());
         Used::default()
     });
-    serial::settle(&mut model, &[], &mut serials);
+    let mut contents = Contents::default();
+    serial::settle(&mut model, &[], &mut serials, &mut contents);
     let mut switches = store.load_switches().unwrap_or_else(|fault| {
         notes.push(fault.to_string());
         Switches::default()
@@ -75,7 +77,7 @@ pub(super) fn start(
     switches.expire(unix_now());
 
     let served_before = LastGood::read(&model.server.state).is_ok_and(|kept| kept.is_some());
-    let stamps = load::stamps(&model.server.databases);
+    let stamps = load::stamps(&load::followed(&model.server));
     let (places, databases) = places(&model.server.databases, served_before, &mut notes)?;
     warn_of_stale(&databases);
     let model = Arc::new(model);
@@ -134,6 +136,7 @@ pub(super) fn start(
         next_expiry: switches.next_expiry(),
         switches,
         serials,
+        contents,
         digest,
         refused,
         held: None,
@@ -169,11 +172,11 @@ pub(super) struct KeptContent {
 pub(super) fn content(options: &Options, loader: &mut Loader) -> KeptContent {
     let file = config::server_file(options.server_file.as_deref());
     let state = last_good::state_directory(file.as_deref(), &options.overrides);
-    let (restored, mut faults) = secondary::Store::new(&state).restore(loader.contents_mut());
+    let (restored, mut faults) = secondary::Store::new(&state).restore(loader.holdings_mut());
     let (updated, damaged) = update::restore(&state);
     faults.extend(damaged);
     for (apex, changes) in updated {
-        loader.contents_mut().insert(apex, Arc::new(Content::Updated(changes)));
+        loader.holdings_mut().insert(apex, Arc::new(Content::Updated(changes)));
     }
     for fault in &faults {
         tracing::error!("{fault}");
@@ -226,8 +229,8 @@ pub(super) fn first(options: &Options, loader: &mut Loader) -> Result<First, Sta
             return Ok(First { model, sources, digest, refused: Some(digest), awaited, last_load, notes: vec![note] });
         }
     }
-    let contents = loader.contents();
-    let kept = kept.and_then(|kept| kept_form(&kept, &state, &options.overrides, contents));
+    let holdings = loader.holdings();
+    let kept = kept.and_then(|kept| kept_form(&kept, &state, &options.overrides, holdings));
     let (model, kept) = kept.ok_or_else(refusal)?;
     tell(&lines);
     let note = format!("the files have errors: the last good configuration is served, kept in {}", state.display());
@@ -263,12 +266,12 @@ fn without_databases(options: &Options, loader: &mut Loader) -> Option<Reading> 
     reading.model.is_some().then_some(reading)
 }
 
-fn kept_form(kept: &LastGood, state: &Path, overrides: &Overrides, contents: &Contents) -> Option<(Model, Sources)> {
+fn kept_form(kept: &LastGood, state: &Path, overrides: &Overrides, holdings: &Holdings) -> Option<(Model, Sources)> {
     // Another directory than the one that was asked for would be a surprise and no rescue.
     if overrides.zones.as_ref().is_some_and(|zones| *zones != kept.zones) {
         return None;
     }
-    match kept.load(state, overrides, contents) {
+    match kept.load(state, overrides, holdings) {
         Ok(loaded) => loaded.model.map(|model| (model, loaded.sources)),
         Err(error) => {
             tracing::error!("the last good configuration cannot be laid out: {error}");

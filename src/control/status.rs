@@ -24,9 +24,11 @@ pub struct Status {
     /// In the order of their files.
     pub zones: Vec<ZoneStatus>,
     /// Zones that are transferred from a primary, by name.
-    pub secondaries: Vec<SecondaryStatus>,
+    pub secondary_zones: Vec<SecondaryZoneStatus>,
     /// In the order of their files.
     pub endpoints: Vec<EndpointStatus>,
+    /// Servers that are told when zones change, by zone and address.
+    pub secondaries: Vec<SecondaryStatus>,
     /// By endpoint.
     pub drains: Vec<DrainStatus>,
     /// Steered names that some clients get from drained endpoints only, because a person forced it (G10).
@@ -67,7 +69,7 @@ pub struct ZoneStatus {
 
 /// One zone that is transferred from a primary. Times are in seconds since 1970 UTC.
 #[derive(Clone, Debug, Serialize)]
-pub struct SecondaryStatus {
+pub struct SecondaryZoneStatus {
     /// The apex without its final dot.
     pub apex: String,
     /// The serial that is held; without one the zone is not served: it was not transferred yet, or has expired.
@@ -82,6 +84,19 @@ pub struct SecondaryStatus {
     pub failed: Option<u64>,
     /// When the zone is no longer served unless a primary is reached.
     pub expires: Option<u64>,
+}
+
+/// A server that is told when a zone changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SecondaryStatus {
+    /// The zone's apex without its final dot.
+    pub zone: String,
+    /// Where it listens, as `address:port`.
+    pub address: String,
+    /// The serial that it was last told of.
+    pub serial: u32,
+    /// `waiting`, `heard`, or why it was given up.
+    pub state: String,
 }
 
 /// What answers do with an endpoint.

@@ -99,7 +99,7 @@ impl Publisher {
         }
         let outcome = if renewed.is_empty() { Ok(()) } else { self.serve(renewed) };
         match &outcome {
-            Ok(()) => done.into_iter().for_each(|(apex, content)| self.loader.contents_mut().insert(apex, content)),
+            Ok(()) => done.into_iter().for_each(|(apex, content)| self.loader.holdings_mut().insert(apex, content)),
             Err(error) => {
                 tracing::error!("updates are on disk and cannot be served: {error}");
                 // What is open is ahead of what is served.
@@ -124,7 +124,7 @@ impl Publisher {
     ) -> (Vec<(oneshot::Sender<Rcode>, Rcode, bool)>, Option<(Arc<Content>, Renewed)>) {
         let apex = &ground.zone.apex;
         let served = model.zones.iter().find(|zone| zone.apex == *apex).map_or(&ground.zone.soa, |zone| &zone.soa);
-        let known = self.loader.contents().of(ground).cloned();
+        let known = self.loader.holdings().of(ground).cloned();
         let fail = |all: Vec<Asked>| all.into_iter().map(|asked| (asked.reply, Rcode::ServFail, false)).collect();
         let open = match self.updated.open(ground, known.as_deref(), served) {
             Ok(open) => open,

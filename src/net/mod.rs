@@ -60,6 +60,7 @@ pub use connections::Limits;
 pub use counters::{Counters, Totals};
 pub use datagram::Options;
 pub use descriptors::raise_descriptors;
+pub(crate) use draw::SharedDraw;
 pub use hickory::Hickory;
 pub use memory::return_large_memory;
 pub use service::{Engine, EngineHand, Hand, Service, Turn};

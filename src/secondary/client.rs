@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::incoming::{Fault, Held, Incoming, Outcome, Unfinished, rcode_name};
 use super::signature::Signed;
-use crate::config::model::{Primary, Soa, precedes};
+use crate::config::model::{Primary, Soa, TsigKey, precedes};
 use crate::wire::message::{CLASS_IN, flag};
 use crate::wire::{Entry, Name, RecordType, Sections, push_record};
 
@@ -37,7 +37,7 @@ pub(super) enum News {
 /// Why nothing is known now: one clause.
 pub(super) async fn ask(
     primary: &Primary,
-    key: Option<&Name>,
+    key: Option<&TsigKey>,
     apex: &Name,
     held: Option<&Held>,
     mut draw: impl FnMut() -> u64,
@@ -92,7 +92,7 @@ impl std::fmt::Display for Ended {
 /// A connection to a primary.
 struct Link<'k> {
     stream: TcpStream,
-    key: Option<&'k Name>,
+    key: Option<&'k TsigKey>,
     /// Nothing takes longer than this.
     end: Instant,
 }
@@ -148,10 +148,10 @@ impl<'k> Link<'k> {
         message.extend_from_slice(&rtype.0.to_be_bytes());
         message.extend_from_slice(&CLASS_IN.to_be_bytes());
         if let Some(soa) = soa {
-            push_record(&mut message, apex.view(), RecordType::SOA, CLASS_IN, 0, &soa.rdata());
+            push_record(&mut message, apex.view(), RecordType::SOA, CLASS_IN, 0, &soa.data());
         }
         let mut query = message.split_off(2);
-        let signed = Signed::query(self.key, &mut query)?;
+        let signed = Signed::query(self.key, &mut query);
         let length = u16::try_from(query.len()).map_err(|_| "the query is too long".to_owned())?;
         message[..2].copy_from_slice(&length.to_be_bytes());
         message.extend_from_slice(&query);

@@ -17,8 +17,8 @@ use super::client::{self, News};
 use super::incoming::Held;
 use super::store::{Kept, Store, unix_now};
 use super::timers::{expiry, refresh, retry};
-use crate::config::model::{Model, Primary};
-use crate::config::{Content, Contents};
+use crate::config::model::{Model, Primary, TsigKey};
+use crate::config::{Content, Holdings};
 use crate::wire::{Name, NameRef};
 
 /// Primaries that are asked at a time.
@@ -112,6 +112,8 @@ struct Shared {
     turns: Semaphore,
     tally: Tally,
     draws: AtomicU64,
+    /// Of the model that was applied last.
+    keys: Mutex<Arc<[TsigKey]>>,
 }
 
 /// One zone that is followed.
@@ -145,15 +147,15 @@ struct State {
 pub struct Restored(HashMap<Name, Kept>);
 
 impl Store {
-    /// Reads all zones that are kept and young enough to be served: their content goes into `contents`. A line for each
+    /// Reads all zones that are kept and young enough to be served: their content goes into `holdings`. A line for each
     /// file that cannot be used.
-    pub fn restore(&self, contents: &mut Contents) -> (Restored, Vec<String>) {
+    pub fn restore(&self, holdings: &mut Holdings) -> (Restored, Vec<String>) {
         let (kept, faults) = self.read_all();
         let now = unix_now();
         let young = kept.into_iter().filter(|kept| expiry(&kept.held.soa, kept.checked) > now);
         let restored: HashMap<Name, Kept> = young.map(|kept| (kept.apex.clone(), kept)).collect();
         for kept in restored.values() {
-            contents.insert(kept.apex.clone(), content(&kept.held));
+            holdings.insert(kept.apex.clone(), content(&kept.held));
         }
         (Restored(restored), faults)
     }
@@ -166,8 +168,13 @@ fn content(held: &Held) -> Arc<Content> {
 impl Follower {
     /// Begins to follow on `runtime`, with what was `restored` from the disk. May be called from any thread.
     pub fn start(runtime: &Handle, options: Options, restored: Restored, model: &Model) -> Self {
-        let shared =
-            Shared { draws: AtomicU64::new(0), turns: Semaphore::new(AT_ONCE), tally: Tally::default(), options };
+        let shared = Shared {
+            draws: AtomicU64::new(0),
+            keys: Mutex::new(Arc::new([])),
+            turns: Semaphore::new(AT_ONCE),
+            tally: Tally::default(),
+            options,
+        };
         let follower = Self { runtime: runtime.clone(), shared: Arc::new(shared), zones: Mutex::default() };
         follower.follow(model, restored);
         follower
@@ -180,6 +187,7 @@ impl Follower {
     }
 
     fn follow(&self, model: &Model, Restored(mut restored): Restored) {
+        *lock(&self.shared.keys) = model.server.keys.as_slice().into();
         let mut zones = lock(&self.zones);
         let mut before = std::mem::take(&mut *zones);
         for ground in &model.grounds {
@@ -396,7 +404,12 @@ async fn check(shared: &Shared, zone: &Zone, primaries: &[Primary]) -> bool {
 
 async fn check_one(shared: &Shared, zone: &Zone, primary: &Primary) -> Result<(), String> {
     let held = lock(&zone.state).held.clone();
-    let news = client::ask(primary, primary.key.as_ref(), &zone.apex, held.as_ref(), || shared.draw()).await?;
+    let keys = Arc::clone(&lock(&shared.keys));
+    let key = primary.key.as_ref().map(|name| {
+        let key = keys.iter().find(|key| key.name == *name);
+        key.ok_or_else(|| format!("there is no key {name}"))
+    });
+    let news = client::ask(primary, key.transpose()?, &zone.apex, held.as_ref(), || shared.draw()).await?;
     let now = unix_now();
     let store = shared.options.store.clone();
     let apex = zone.apex.clone();

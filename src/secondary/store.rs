@@ -66,7 +66,7 @@ impl Store {
     pub(super) fn save(&self, apex: &Name, held: &Held, checked: u64) -> io::Result<()> {
         fs::create_dir_all(&self.directory)?;
         let mut body = Vec::with_capacity(held.records.size() * 2);
-        push_record(&mut body, apex.view(), RecordType::SOA, CLASS_IN, held.soa.ttl, &held.soa.rdata());
+        push_record(&mut body, apex.view(), RecordType::SOA, CLASS_IN, held.soa.ttl, &held.soa.data());
         for set in held.records.iter() {
             for data in set.rdata.iter() {
                 push_record(&mut body, set.owner, set.rtype, CLASS_IN, set.ttl, data);

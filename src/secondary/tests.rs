@@ -34,7 +34,7 @@ fn record(owner: &str, rtype: RecordType, rdata: &[u8]) -> Row {
 }
 
 fn soa_row(serial: u32) -> Row {
-    record("example.com", RecordType::SOA, &soa(serial).rdata())
+    record("example.com", RecordType::SOA, &soa(serial).data())
 }
 
 fn a(owner: &str, octet: u8) -> Row {
@@ -95,7 +95,7 @@ fn p26_what_is_out_of_place_makes_the_whole_transfer_void() {
     let with = |row: Row| taken(None, &[message(&[soa_row(7), ns(), row, soa_row(7)])]);
     for stray in [
         a("example.org", 1),
-        record("www.example.com", RecordType::SOA, &soa(7).rdata()),
+        record("www.example.com", RecordType::SOA, &soa(7).data()),
         record("www.example.com", RecordType::TSIG, &[1]),
         record("www.example.com", RecordType::A, &[]),
     ] {

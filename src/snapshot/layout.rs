@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::arena::{Chunk, Run, Writer, chunk_of, line_in};
 use super::companions;
 use super::record::{Draft, Head};
-use crate::config::model::{Soa, Zone};
+use crate::config::model::Zone;
 use crate::geo::parallel;
 use crate::wire::{RecordType, RrsetRef};
 use crate::zone::{Host, Names, Standing, Within};
@@ -198,7 +198,7 @@ impl<'m> Worker<'m> {
     fn ends(&mut self, task: &Task<'_>) -> u32 {
         let soa = &task.zone.soa;
         let ttl = soa.ttl.min(soa.minimum);
-        let data = soa_data(soa);
+        let data = soa.data();
         self.draft.begin(Head { zone: task.number, ..Head::default() }, &[]);
         self.draft.rrset(RecordType::SOA, ttl, [&data[..]].into_iter());
         self.draft.rrset(RecordType::SOA, ttl.min(POLICY_NODATA_TTL), [&data[..]].into_iter());
@@ -230,7 +230,7 @@ impl<'m> Worker<'m> {
         let mut soa = standing.is_apex.then_some(&task.zone.soa);
         let mut push_soa = |draft: &mut Draft| {
             if let Some(soa) = soa.take() {
-                draft.rrset(RecordType::SOA, soa.ttl, [&soa_data(soa)[..]].into_iter());
+                draft.rrset(RecordType::SOA, soa.ttl, [&soa.data()[..]].into_iter());
             }
         };
         for (at, rrset) in self.rrsets.iter().enumerate() {
@@ -290,14 +290,4 @@ fn labels(name: &[u8]) -> u8 {
         labels += 1;
     }
     labels
-}
-
-fn soa_data(soa: &Soa) -> Vec<u8> {
-    let mut data = Vec::new();
-    data.extend_from_slice(soa.mname.as_wire());
-    data.extend_from_slice(soa.rname.as_wire());
-    for number in [soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum] {
-        data.extend(number.to_be_bytes());
-    }
-    data
 }

@@ -1,11 +1,14 @@
 //! Replies without records: the header, the question, and an OPT where the message has one.
 
-use super::request::{Fault, Request};
+use super::request::Request;
 use crate::wire::edns::OUR_PAYLOAD;
 use crate::wire::message::{HEADER, Rcode, flag};
 
 /// An OPT without options, but for its payload size, the high bits of the code, and DO.
 const OPT: [u8; 11] = [0, 0, 41, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// Octets that any reply without records fits in, and a TSIG record without a signature.
+pub(super) const ROOM: usize = 1024;
 
 /// Writes a reply over the message that begins `buffer`; `None` where it does not fit.
 pub(super) fn write(buffer: &mut [u8], request: &Request, rcode: Rcode) -> Option<usize> {
@@ -23,15 +26,28 @@ pub(super) fn write(buffer: &mut [u8], request: &Request, rcode: Rcode) -> Optio
     Some(len)
 }
 
+/// A reply of its own to a message.
+pub(super) fn of(message: &[u8], request: &Request, rcode: Rcode) -> Vec<u8> {
+    let mut reply = message.to_vec();
+    reply.resize(reply.len().max(ROOM), 0);
+    // There is room for all of it.
+    let len = write(&mut reply, request, rcode).unwrap_or(0);
+    reply.truncate(len);
+    reply
+}
+
 /// Writes the reply to what is no message.
-pub(super) fn fault(buffer: &mut [u8], fault: Fault) -> Option<usize> {
-    match fault {
-        Fault::Drop => None,
-        Fault::HeaderOnly(rcode) => {
-            begin(buffer, rcode)?[4..].fill(0);
-            Some(HEADER)
-        }
-    }
+pub(super) fn header_only(buffer: &mut [u8], rcode: Rcode) -> Option<usize> {
+    begin(buffer, rcode)?[4..].fill(0);
+    Some(HEADER)
+}
+
+/// The same, of its own.
+pub(super) fn header(message: &[u8], rcode: Rcode) -> Vec<u8> {
+    let mut reply = message[..HEADER.min(message.len())].to_vec();
+    let len = header_only(&mut reply, rcode).unwrap_or(0);
+    reply.truncate(len);
+    reply
 }
 
 /// Makes the header a reply's, and leaves its counts as they are. ID, opcode and RD are kept.

@@ -1,8 +1,13 @@
 //! A message that was left aside, its question read.
 
-use crate::answer::Query;
+use crate::answer::{Peer, Query};
 use crate::snapshot::Snapshot;
+use crate::wire::RecordType;
+use crate::wire::edns::OUR_PAYLOAD;
 use crate::wire::message::{Rcode, Reading, opcode_of};
+
+/// Octets of a datagram's reply without EDNS (RFC 1035 section 4.2.1).
+const PLAIN_PAYLOAD: u16 = 512;
 
 /// A message that is no plain query.
 #[derive(Debug)]
@@ -13,6 +18,8 @@ pub(super) struct Request {
     pub(super) query: Query,
     /// What stands behind the question is no row of records.
     pub(super) is_malformed: bool,
+    /// Its last record is a TSIG.
+    pub(super) is_signed: bool,
 }
 
 /// Why a message cannot be understood.
@@ -30,7 +37,8 @@ impl Request {
         let mut query = Query::default();
         match query.read_aside(message, message.len(), seed) {
             reading @ (Reading::Query | Reading::Aside | Reading::Malformed) => {
-                Ok(Self { opcode: opcode_of(message), query, is_malformed: reading == Reading::Malformed })
+                let (is_malformed, is_signed) = (reading == Reading::Malformed, reading == Reading::Aside);
+                Ok(Self { opcode: opcode_of(message), query, is_malformed, is_signed })
             }
             Reading::HeaderOnly(rcode) => Err(Fault::HeaderOnly(rcode)),
             Reading::Drop => Err(Fault::Drop),
@@ -51,8 +59,14 @@ impl Request {
         snapshot.plan.table.exact(&self.query.name).is_some_and(|node| node.is_apex() || node.is_unloaded())
     }
 
-    /// Whether its question names a zone that is served here.
-    pub(super) fn is_apex(&self, snapshot: &Snapshot) -> bool {
-        snapshot.plan.table.exact(&self.query.name).is_some_and(|node| node.is_apex())
+    /// Whether it asks by a datagram for what goes on streams only (protocol 6).
+    pub(super) fn is_whole_by(&self, peer: Peer) -> bool {
+        self.query.qtype == RecordType::AXFR && peer.carrier.is_datagram()
+    }
+
+    /// Octets that a reply by datagram may have (protocol 7).
+    pub(super) fn datagram_room(&self) -> usize {
+        let payload = self.query.edns.as_ref().map_or(PLAIN_PAYLOAD, |edns| edns.payload.min(OUR_PAYLOAD));
+        usize::from(payload.max(PLAIN_PAYLOAD))
     }
 }

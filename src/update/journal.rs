@@ -225,11 +225,11 @@ fn encode(steps: &[Change]) -> Vec<u8> {
                 push_record(&mut out, owner.view(), *rtype, CLASS_ANY, u32::from(*hides), &[]);
             }
             Change::Soa(soa) => {
-                push_record(&mut out, root.view(), RecordType::SOA, CLASS_IN, soa.ttl, &soa.rdata());
+                push_record(&mut out, root.view(), RecordType::SOA, CLASS_IN, soa.ttl, &soa.data());
             }
             Change::Serial(serial) => {
                 let soa = Soa { serial: *serial, ..Soa::none() };
-                push_record(&mut out, root.view(), RecordType::SOA, CLASS_ANY, 0, &soa.rdata());
+                push_record(&mut out, root.view(), RecordType::SOA, CLASS_ANY, 0, &soa.data());
             }
         }
     }

@@ -74,7 +74,7 @@ fn prerequisites(view: &View, update: &Update) -> Result<(), Rcode> {
         }
     }
     for (owner, rtype, data) in wanted {
-        let soa = (owner == &update.zone && rtype == RecordType::SOA).then(|| view.soa().rdata());
+        let soa = (owner == &update.zone && rtype == RecordType::SOA).then(|| view.soa().data());
         let held: Vec<&[u8]> = match &soa {
             Some(soa) => vec![soa],
             None => view.set(owner.view(), rtype).map(|set| set.data).unwrap_or_default(),

@@ -38,6 +38,7 @@ fn ground(grants: Vec<Grant>) -> Arc<Ground> {
             soa: Soa { serial: 5, ..Soa::none() },
             records: records.finish().into(),
             steered: vec![Steered { owner: name("s.example.com"), route: RouteId(0), ttl: 30 }],
+            transfer: Default::default(),
         },
         origin: Origin::Updates(grants),
         answered: vec![vec![RecordType::A]],
@@ -98,7 +99,7 @@ fn p27_each_prerequisite_has_its_own_code() {
 fn p27_each_fault_of_a_change_has_its_own_code_and_nothing_of_the_update_is_done() {
     let good = row("new.example.com", A, CLASS_IN, 60, &[7; 4]);
     let soa = Soa { serial: 99, ..Soa::none() };
-    let soa = row("example.com", RecordType::SOA, CLASS_IN, 60, &soa.rdata());
+    let soa = row("example.com", RecordType::SOA, CLASS_IN, 60, &soa.data());
     for (change, expected) in [
         (row("new.example.org", A, CLASS_IN, 60, &[7; 4]), Rcode::NotZone),
         (row("new.example.com", ANY, CLASS_IN, 60, &[]), Rcode::FormErr),
@@ -166,7 +167,7 @@ fn p27_the_apex_keeps_its_soa_and_a_name_server_and_the_serial_grows() {
     assert_eq!(judged(&mut view, vec![], vec![apex(RecordType::SOA, CLASS_ANY, &[])]), Ok(0));
     assert_eq!(judged(&mut view, vec![], vec![apex(TXT, CLASS_IN, &[0]), apex(ANY, CLASS_ANY, &[])]), Ok(3));
     assert_eq!(view.soa().serial, 6);
-    let soa = |serial| Soa { serial, minimum: 7, ..Soa::none() }.rdata();
+    let soa = |serial| Soa { serial, minimum: 7, ..Soa::none() }.data();
     assert_eq!(judged(&mut view, vec![], vec![apex(RecordType::SOA, CLASS_IN, &soa(6))]), Ok(0), "not later");
     assert_eq!(judged(&mut view, vec![], vec![apex(RecordType::SOA, CLASS_IN, &soa(100))]), Ok(1));
     assert_eq!((view.soa().serial, view.soa().minimum), (100, 7));

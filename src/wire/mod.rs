@@ -4,6 +4,7 @@
 //! Nothing that a query runs through allocates; nothing here reads a clock or does I/O.
 
 pub mod edns;
+mod expanded;
 mod file_name;
 pub mod freshness;
 pub mod keepalive;
@@ -17,7 +18,9 @@ mod records;
 mod rtype;
 mod sections;
 pub mod text;
+pub mod tsig;
 
+pub use expanded::Expanded;
 pub(crate) use file_name::file_name;
 pub use lowered::Lowered;
 pub(crate) use name::MAX_NAME;

@@ -15,7 +15,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("health", &["config", "world", "wire"]),
     ("zone", &["config", "world", "wire"]),
     ("policy", &["geo", "config", "world", "wire"]),
-    ("secondary", &["config", "world", "wire"]),
+    ("tsig", &["config", "wire"]),
+    ("secondary", &["tsig", "config", "world", "wire"]),
     ("update", &["config", "world", "wire"]),
     ("snapshot", &["policy", "zone", "health", "geo", "config", "world", "wire"]),
     ("answer", &["snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
@@ -26,7 +27,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "transfer",
-        &["control", "net", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"],
+        &[
+            "control", "net", "answer", "snapshot", "update", "policy", "zone", "health", "geo", "tsig", "config",
+            "world", "wire",
+        ],
     ),
     ("admin", &["control", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
     (

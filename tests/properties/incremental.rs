@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rhumb::answer::{Carrier, Peer, answer};
 use rhumb::config::model::{
     AllDown, Endpoint, EndpointId, EndpointRecords, Health, Member, MinHealthy, Model, Policy, Route, RouteId, Server,
-    Soa, Status, Steered, Target, Zone,
+    Soa, Status, Steered, Target, Transfer, Zone,
 };
 use rhumb::health::Verdicts;
 use rhumb::snapshot::{Inputs, Snapshot, compile};
@@ -201,6 +201,7 @@ impl World {
                 soa,
                 records: Arc::clone(&spec.records),
                 steered: steered.collect(),
+                transfer: Transfer::default(),
             })
         });
         Model {

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use rhumb::config::model::{
     AllDown, Check, CheckId, CheckKind, Endpoint, EndpointId, EndpointRecords, Health, LatencyRow, Location, Member,
     MinHealthy, Model, NoMatch, Policy, Prefer, Probe, ProbeId, Route, RouteId, Server, Soa, Status, Steered, Subject,
-    Target, Zone,
+    Target, Transfer, Zone,
 };
 use rhumb::health::{Verdict, Verdicts};
 use rhumb::snapshot::Inputs;
@@ -559,6 +559,7 @@ impl Maker {
                 .finish()
                 .into(),
             steered,
+            transfer: Transfer::default(),
         }));
         names
     }

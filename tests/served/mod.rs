@@ -22,9 +22,11 @@ mod failover;
 mod hickory;
 mod policies;
 mod restart;
+mod secondaries;
 mod shares;
 mod sockets;
 mod stalled;
+mod transfers;
 mod twins;
 
 pub(crate) use server::{Server, Site, eventually, rhumb};

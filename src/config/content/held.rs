@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Content, Contents, judge, records, soa};
+use super::{Content, Holdings, judge, records, soa};
 use crate::config::code;
 use crate::config::findings::{Findings, Site};
 use crate::config::model::{Ground, Zone};
@@ -12,7 +12,7 @@ use crate::wire::{Name, RecordType, Records};
 
 /// The content of all zones, and what was put together of it before.
 pub(crate) struct Held<'h> {
-    pub(crate) contents: &'h Contents,
+    pub(crate) holdings: &'h Holdings,
     pub(crate) before: HashMap<Name, Laid>,
     pub(crate) laid: HashMap<Name, Laid>,
 }
@@ -38,7 +38,7 @@ impl Held<'_> {
         site: Site,
         routes: &[Site],
     ) -> Option<Zone> {
-        let content = self.contents.of(ground);
+        let content = self.holdings.of(ground);
         let soa = soa(ground, content.map(|content| &**content))?;
         let Some(content) = content else { return Some(ground.zone.clone()) };
         let answered: Vec<_> =

@@ -41,12 +41,12 @@ pub enum Content {
 
 /// The content of all zones. A secondary zone without any is not served (protocol 5).
 #[derive(Clone, Debug, Default)]
-pub struct Contents {
+pub struct Holdings {
     transferred: HashMap<Name, Arc<Content>>,
     updated: HashMap<Name, Arc<Content>>,
 }
 
-impl Contents {
+impl Holdings {
     /// What a zone holds beside its files.
     pub fn of(&self, ground: &Ground) -> Option<&Arc<Content>> {
         let kind = if ground.primaries().is_some() { &self.transferred } else { &self.updated };

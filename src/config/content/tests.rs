@@ -28,6 +28,7 @@ fn ground(records: RecordsBuilder, steered: &[(&str, &[RecordType])], is_seconda
         soa: Soa { serial: 5, ..Soa::none() },
         records: records.finish().into(),
         steered: steered.iter().map(|(owner, _)| Steered { owner: name(owner), route: RouteId(0), ttl: 30 }).collect(),
+        transfer: Default::default(),
     };
     Ground { zone, origin, answered: steered.iter().map(|(_, types)| types.to_vec()).collect() }
 }

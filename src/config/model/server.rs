@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use super::TsigKey;
 use super::transports::{ConnectionLimits, Encrypted, Proxies, Tls};
 use crate::world::Place;
 
@@ -63,6 +64,10 @@ pub struct Server {
     pub rotate: bool,
     /// Configured text for NSID and `id.server`, if any.
     pub identity: Option<String>,
+    /// TSIG keys.
+    pub keys: Vec<TsigKey>,
+    /// The files that their secrets were read from.
+    pub secret_files: Vec<PathBuf>,
 }
 
 impl Default for Server {
@@ -95,6 +100,8 @@ impl Default for Server {
             depth: 4,
             rotate: true,
             identity: None,
+            keys: Vec::new(),
+            secret_files: Vec::new(),
         }
     }
 }

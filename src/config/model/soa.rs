@@ -52,7 +52,7 @@ impl Soa {
     }
 
     /// The data, uncompressed.
-    pub fn rdata(&self) -> Vec<u8> {
+    pub fn data(&self) -> Vec<u8> {
         let mut rdata = [self.mname.as_wire(), self.rname.as_wire()].concat();
         for number in [self.serial, self.refresh, self.retry, self.expire, self.minimum] {
             rdata.extend_from_slice(&number.to_be_bytes());
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn data_of_an_soa_reads_back() {
         let soa = Soa { ttl: 9, serial: 7, minimum: 60, ..Soa::none() };
-        assert_eq!(Soa::read(&soa.rdata(), 9), Some(soa.clone()));
-        assert_eq!(Soa::read(&soa.rdata()[1..], 9), None);
+        assert_eq!(Soa::read(&soa.data(), 9), Some(soa.clone()));
+        assert_eq!(Soa::read(&soa.data()[1..], 9), None);
     }
 }

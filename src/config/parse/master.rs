@@ -49,6 +49,7 @@ pub(crate) fn plain_zone(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> 
         checks: Vec::new(),
         places: Vec::new(),
         routes: Vec::new(),
+        transfer: Default::default(),
     };
     finish(&mut unit, data, soa, &SoaSpec::default(), DEFAULT_TTL);
     Some(unit)

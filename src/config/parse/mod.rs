@@ -13,7 +13,9 @@ mod place;
 mod records;
 mod route;
 mod server;
+mod transfer;
 mod transports;
+mod tsig;
 mod zone;
 
 use std::path::{Path, PathBuf};

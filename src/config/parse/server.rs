@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::{Context, choice, latency, location, place, toml, transports};
+use super::{Context, choice, latency, location, place, toml, transports, tsig};
 use crate::config::Overrides;
 use crate::config::code;
 use crate::config::files::Text;
@@ -71,6 +71,7 @@ pub(crate) fn server(
     geoip(cx.findings, &fields, &beside, overrides.without_databases, server);
     limits(cx.findings, &fields, server);
     networks(cx.findings, &fields, server);
+    tsig::keys(cx.findings, &fields, &beside, server);
     let Some((site, table)) = fields.table("latency") else { return Vec::new() };
     let fields = walk::open(cx.findings, &keys::LATENCY, table, site, None);
     let Some(named) = fields.text("table") else { return Vec::new() };

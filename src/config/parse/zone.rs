@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Context, check, definition_name, endpoint, inner_path, location, records, route, toml};
+use super::{Context, check, definition_name, endpoint, inner_path, location, records, route, toml, transfer};
 use super::{ground, master};
 use crate::config::code;
 use crate::config::files::Text;
 use crate::config::findings::{Findings, Site, Written};
 use crate::config::model::Soa;
 use crate::config::pack::{self, ZoneData};
-use crate::config::spec::{PlaceSpec, SoaSpec, Unit};
+use crate::config::spec::{PlaceSpec, SoaSpec, TransferSpec, Unit};
 use crate::config::walk::{self, Fields};
 use crate::config::{keys, lint};
 use crate::wire::{Name, NameRef, RecordType};
@@ -25,7 +25,7 @@ const EXPIRE: u32 = 1_209_600;
 const MINIMUM: u32 = 60;
 
 /// Keys that mean nothing without a zone.
-const ZONE_ONLY: &[&str] = &["ttl", "import", "primary", "update", "soa", "records"];
+const ZONE_ONLY: &[&str] = &["ttl", "import", "primary", "update", "soa", "records", "transfer"];
 
 /// Reads one TOML file. `None` after a syntax error.
 pub(crate) fn unit(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option<Unit> {
@@ -73,6 +73,7 @@ pub(crate) fn unit(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option
         checks: Vec::new(),
         places: Vec::new(),
         routes: Vec::new(),
+        transfer: TransferSpec::default(),
     };
     let soa = soa(cx.findings, &fields, &origin);
     if !shared {
@@ -114,6 +115,7 @@ pub(crate) fn unit(cx: &mut Context<'_, '_>, path: &Path, text: &Text) -> Option
             unit.routes.push(route::route(cx.findings, &name, table));
         }
     }
+    unit.transfer = transfer::transfer(cx.findings, &fields);
     Some(unit)
 }
 

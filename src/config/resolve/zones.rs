@@ -6,9 +6,10 @@ use super::Sites;
 use super::names::{Kind, Names};
 use crate::config::code;
 use crate::config::content::Held;
-use crate::config::findings::{Findings, Site};
-use crate::config::model::{Ground, Model, RouteId, Soa, Steered, Zone};
-use crate::config::spec::{OriginSpec, SteeredSpec, Unit};
+use crate::config::findings::{Findings, Site, Written};
+use crate::config::model::{Allowed, Ground, Model, Notified, RouteId, Soa, Steered, Transfer, TsigKey, Zone};
+use crate::config::spec::{OriginSpec, SteeredSpec, TransferSpec, Unit};
+use crate::config::suggest::did_you_mean;
 use crate::wire::Name;
 
 /// Reply TTL of steered names that say none, in seconds (G7).
@@ -57,10 +58,15 @@ pub(super) fn zones<'u>(
             soa: Soa { serial, ..unit.soa.clone() },
             records: Arc::clone(&unit.records),
             steered: steered.iter().map(of_model).collect(),
+            transfer: transfer(findings, &unit.transfer, &model.server.keys),
         };
         match &unit.origin {
             None => model.zones.push(Arc::new(zone)),
-            Some(OriginSpec { origin, site, .. }) => {
+            Some(OriginSpec { origin, site, keys }) => {
+                for key in keys {
+                    let text = key.value.to_string();
+                    tsig_key(findings, key.site, text.trim_end_matches('.'), &model.server.keys);
+                }
                 let answered = zone.steered.iter().map(|steered| model.types_below(steered.route));
                 let answered = answered.map(|types| types.into_iter().collect()).collect();
                 let ground = Arc::new(Ground { zone, origin: origin.clone(), answered });
@@ -75,6 +81,31 @@ pub(super) fn zones<'u>(
         all.push(SteeredZone { apex: &named.value, names: steered });
     }
     all
+}
+
+/// Who may copy a zone and who is told, their keys looked up.
+fn transfer(findings: &mut Findings, spec: &TransferSpec, keys: &[TsigKey]) -> Transfer {
+    let mut key = |named: &Option<Written<String>>| match named {
+        None => Some(None),
+        Some(named) => tsig_key(findings, named.site, &named.value, keys).map(Some),
+    };
+    Transfer {
+        to: spec.to.iter().filter_map(|(from, named)| Some(Allowed { from: *from, key: key(named)? })).collect(),
+        notify: spec.notify.iter().filter_map(|(to, named)| Some(Notified { to: *to, key: key(named)? })).collect(),
+    }
+}
+
+/// The name of a key that there is.
+fn tsig_key(findings: &mut Findings, site: Site, named: &str, keys: &[TsigKey]) -> Option<Name> {
+    let found = keys.iter().find(|key| Name::absolute(named).is_ok_and(|name| name == key.name));
+    if found.is_none() {
+        let known: Vec<String> = keys.iter().map(|key| key.name.to_string().trim_end_matches('.').to_owned()).collect();
+        findings
+            .error(site, code::UNKNOWN_TSIG_KEY, format!("no key `{named}`"))
+            .label("not among `[keys]` of the server file")
+            .maybe_help(did_you_mean(named, known.iter().map(String::as_str)));
+    }
+    found.map(|key| key.name.clone())
 }
 
 /// The route that answers a name.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
+use crate::config::model::Transfer;
 use crate::wire::{RecordType, RecordsBuilder};
 
 const SEED: u64 = 7;
@@ -25,6 +26,7 @@ fn zone(number: usize, names: usize, octet: u8) -> Arc<Zone> {
         soa,
         records: records.finish().into(),
         steered: Vec::new(),
+        transfer: Transfer::default(),
     })
 }
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::config::model::{RouteId, Soa, Steered};
+use crate::config::model::{RouteId, Soa, Steered, Transfer};
 use crate::wire::RecordsBuilder;
 
 fn name(text: &str) -> Name {
@@ -22,6 +22,7 @@ fn zone(records: &[(&str, RecordType, &[u8])], steered: &[&str]) -> Zone {
         soa,
         records: packed.finish().into(),
         steered: steered.collect(),
+        transfer: Transfer::default(),
     }
 }
 

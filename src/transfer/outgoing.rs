@@ -1,0 +1,169 @@
+//! A zone that goes out: AXFR (RFC 5936) whole, IXFR (RFC 1995) as what has changed where that is known.
+
+use std::io;
+
+use super::Signed;
+use super::edition::Edition;
+use super::pack::{Packer, TooLarge};
+use super::request::Request;
+use crate::config::model::Soa;
+use crate::wire::message::HEADER;
+use crate::wire::{Expanded, RecordType, Records};
+
+/// What a client that asks for a zone gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// All of it.
+    Whole,
+    /// What has changed.
+    Changes,
+    /// The SOA alone: it is up to date, or has to ask on a stream.
+    Serial,
+}
+
+/// Whether `a` is before `b` on the circle of serials (RFC 1982 section 3.2).
+fn precedes(a: u32, b: u32) -> bool {
+    (b.wrapping_sub(a) as i32) > 0
+}
+
+/// Sends the edition, or what leads to it from the client's serial. `query` is the request's message without its
+/// signature.
+pub(super) async fn send(
+    edition: &Edition,
+    query: &[u8],
+    request: &Request,
+    is_datagram: bool,
+    to: &mut Signed<'_>,
+) -> io::Result<Kind> {
+    let most = if is_datagram { request.datagram_room() } else { usize::from(u16::MAX) };
+    let mut out = Messages { packer: Packer::new(query, request, most, to.room()), to, edition };
+    let soa = &edition.zone.soa;
+    let serial = (request.query.qtype == RecordType::IXFR).then(|| client_serial(query, request)).flatten();
+    let Some(serial) = serial.filter(|_| request.query.qtype == RecordType::IXFR) else {
+        if is_datagram {
+            return out.serial().await;
+        }
+        return out.whole().await;
+    };
+    if !precedes(serial, soa.serial) {
+        return out.serial().await;
+    }
+    let Some(deltas) = edition.since(serial) else {
+        return if is_datagram { out.serial().await } else { out.whole().await };
+    };
+    if is_datagram {
+        return out.changes_at_once(deltas).await;
+    }
+    out.soa(soa).await?;
+    for delta in deltas {
+        out.soa(&delta.before).await?;
+        out.records(&delta.removed).await?;
+        out.soa(&delta.after).await?;
+        out.records(&delta.added).await?;
+    }
+    out.soa(soa).await?;
+    out.finish(Kind::Changes).await
+}
+
+/// The serial of the SOA in an IXFR's authority section.
+fn client_serial(query: &[u8], request: &Request) -> Option<u32> {
+    let header = query.first_chunk::<HEADER>()?;
+    if header[6..8] != [0, 0] || header[8..10] == [0, 0] {
+        return None;
+    }
+    let at = Expanded::read(query, request.query.question_end())?.end();
+    let rtype = query.get(at..at + 2)?;
+    if RecordType(u16::from_be_bytes([rtype[0], rtype[1]])) != RecordType::SOA {
+        return None;
+    }
+    let rname = Expanded::read(query, at + 10)?.end();
+    let serial = Expanded::read(query, rname)?.end();
+    query.get(serial..)?.first_chunk().map(|octets| u32::from_be_bytes(*octets))
+}
+
+struct Messages<'a, 'r> {
+    packer: Packer,
+    to: &'a mut Signed<'r>,
+    edition: &'a Edition,
+}
+
+impl Messages<'_, '_> {
+    async fn whole(mut self) -> io::Result<Kind> {
+        let edition = self.edition;
+        self.soa(&edition.zone.soa).await?;
+        for rrset in edition.rrsets() {
+            for data in rrset.rdata.iter() {
+                self.record(rrset.owner, rrset.rtype, rrset.ttl, data).await?;
+            }
+        }
+        self.soa(&edition.zone.soa).await?;
+        self.finish(Kind::Whole).await
+    }
+
+    async fn serial(mut self) -> io::Result<Kind> {
+        self.packer.clear();
+        self.soa(&self.edition.zone.soa).await?;
+        self.finish(Kind::Serial).await
+    }
+
+    /// In one message, or else the SOA alone (RFC 1995 section 2).
+    async fn changes_at_once(mut self, deltas: &[std::sync::Arc<super::delta::Delta>]) -> io::Result<Kind> {
+        let edition = self.edition;
+        let apex = edition.zone.apex.view();
+        let packer = &mut self.packer;
+        let mut fits = true;
+        let mut soa = |packer: &mut Packer, soa: &Soa| {
+            fits &= packer.push(apex, RecordType::SOA, soa.ttl, &soa.data()).is_ok_and(|pushed| pushed);
+        };
+        soa(packer, &edition.zone.soa);
+        let mut all = true;
+        for delta in deltas {
+            for (of, records) in [(&delta.before, &delta.removed), (&delta.after, &delta.added)] {
+                soa(packer, of);
+                for rrset in records {
+                    for data in rrset.rdata.iter() {
+                        all &= packer.push(rrset.owner, rrset.rtype, rrset.ttl, data).is_ok_and(|pushed| pushed);
+                    }
+                }
+            }
+        }
+        soa(packer, &edition.zone.soa);
+        if fits && all { self.finish(Kind::Changes).await } else { self.serial().await }
+    }
+
+    async fn soa(&mut self, soa: &Soa) -> io::Result<()> {
+        let apex = self.edition.zone.apex.view();
+        self.record(apex, RecordType::SOA, soa.ttl, &soa.data()).await
+    }
+
+    async fn records(&mut self, records: &Records) -> io::Result<()> {
+        for rrset in records {
+            for data in rrset.rdata.iter() {
+                self.record(rrset.owner, rrset.rtype, rrset.ttl, data).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn record(
+        &mut self,
+        owner: crate::wire::NameRef<'_>,
+        rtype: RecordType,
+        ttl: u32,
+        data: &[u8],
+    ) -> io::Result<()> {
+        let too_large = |TooLarge| io::Error::other("a record fits into no message");
+        if !self.packer.push(owner, rtype, ttl, data).map_err(too_large)? {
+            self.to.send(self.packer.take()).await?;
+            self.packer.push(owner, rtype, ttl, data).map_err(too_large)?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self, kind: Kind) -> io::Result<Kind> {
+        if !self.packer.is_empty() {
+            self.to.send(self.packer.take()).await?;
+        }
+        Ok(kind)
+    }
+}
