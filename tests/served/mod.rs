@@ -21,13 +21,16 @@ mod example;
 mod failover;
 mod hickory;
 mod policies;
+mod primaries;
 mod restart;
 mod secondaries;
+mod secondary;
 mod shares;
 mod sockets;
 mod stalled;
 mod transfers;
 mod twins;
+mod updates;
 
 pub(crate) use server::{Server, Site, eventually, rhumb};
 pub(crate) use web::{Mode, Web};

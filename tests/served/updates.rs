@@ -1,0 +1,209 @@
+//! Updates by clients that others wrote, and through crashes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rhumb::config::model::{Secret, TsigAlgorithm, TsigKey};
+use rhumb::tsig::Signer;
+use rhumb::wire::{Name, RecordType, push_record};
+
+use super::primaries::SECRET;
+use super::secondary::texts;
+use super::{SOON, Server, Site, eventually};
+use crate::harness::{Ask, zone};
+
+const RECORDS: &str = "plain = { A = \"192.0.2.7\" }\nwww = { route = \"web\" }\n";
+const ROUTE: &str = "[endpoints.a]\nA = \"192.0.2.99\"\n[routes.web]\npolicy = \"simple\"\nto = \"a\"\n[update]\nkeys = [\"upd\", { key = \"acme\", names = [\"_acme-challenge\"], types = [\"TXT\"] }]\n";
+
+fn site() -> Site {
+    let keys = format!("[keys.upd]\nsecret = \"{SECRET}\"\n[keys.acme]\nsecret = \"{SECRET}\"\n");
+    Site::with_zone(&keys, &zone(RECORDS, ROUTE))
+}
+
+fn serial(server: &Server) -> u64 {
+    server.status()["zones"][0]["serial"].as_u64().unwrap()
+}
+
+/// Runs `nsupdate` with these commands between `zone` and `send`; what it says if it fails.
+fn nsupdate(server: &Server, key: &str, commands: &str) -> Result<(), String> {
+    let mut command = Command::new("nsupdate");
+    command.args(["-t", "20", "-y", &format!("hmac-sha256:{key}:{SECRET}")]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("nsupdate is there");
+    let text = format!("server {} {}\nzone example.com\n{commands}\nsend\n", server.dns.ip(), server.dns.port());
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)))
+}
+
+#[test]
+fn p27_nsupdate_adds_and_takes_away_and_it_is_live_at_once() {
+    let site = site();
+    let server = site.start();
+    let before = serial(&server);
+    nsupdate(&server, "upd", "update add new.example.com 60 TXT one\nupdate add new.example.com 60 TXT two").unwrap();
+    assert_eq!(texts(&server, "new.example.com"), ["one", "two"]);
+    assert_eq!(serial(&server), before + 1);
+    nsupdate(&server, "upd", "prereq yxrrset new.example.com TXT\nupdate delete new.example.com TXT one").unwrap();
+    assert_eq!(texts(&server, "new.example.com"), ["two"]);
+    nsupdate(&server, "upd", "update delete plain.example.com A").unwrap();
+    server.ask(&Ask::a("plain.example.com")).assert_nxdomain();
+    assert_eq!(serial(&server), before + 3);
+
+    for (commands, code) in [
+        ("prereq nxdomain new.example.com\nupdate add x.example.com 60 A 192.0.2.1", "YXDOMAIN"),
+        ("prereq yxdomain none.example.com\nupdate add x.example.com 60 A 192.0.2.1", "NXDOMAIN"),
+        ("prereq nxrrset new.example.com TXT\nupdate add x.example.com 60 A 192.0.2.1", "YXRRSET"),
+        ("prereq yxrrset new.example.com A\nupdate add x.example.com 60 A 192.0.2.1", "NXRRSET"),
+        ("update add www.example.com 60 TXT steered", "REFUSED"),
+        ("update add x.example.org 60 A 192.0.2.1", "NOTZONE"),
+    ] {
+        let said = nsupdate(&server, "upd", commands).expect_err(code);
+        assert!(said.contains(code), "{code}: {said}");
+    }
+    server.ask(&Ask::a("x.example.com")).assert_nxdomain();
+    assert_eq!(server.ask(&Ask::a("www.example.com")).only(), "192.0.2.99");
+    let counters = &server.status()["counters"];
+    assert_eq!((&counters["updates_taken"], &counters["updates_refused"]), (&3.into(), &6.into()));
+
+    // The files are edited below it: what no update has touched follows, and the serial goes on.
+    let edited = zone(&format!("{RECORDS}more = {{ A = \"192.0.2.8\" }}\n"), ROUTE);
+    site.replace("example.com.toml", &edited);
+    eventually(SOON, "the edit is live", || (server.ask(&Ask::a("more.example.com")).answer.len() == 1).then_some(()));
+    assert_eq!(texts(&server, "new.example.com"), ["two"]);
+    server.ask(&Ask::a("plain.example.com")).assert_nxdomain();
+    assert!(serial(&server) > before + 3);
+
+    nsupdate(&server, "upd", "update add new.example.com 60 TXT three").unwrap();
+    let last = serial(&server);
+    server.kill();
+    let server = site.start();
+    assert_eq!(texts(&server, "new.example.com"), ["three", "two"]);
+    server.ask(&Ask::a("plain.example.com")).assert_nxdomain();
+    assert!(serial(&server) >= last, "{} after {last}", serial(&server));
+}
+
+#[test]
+fn p27_a_key_may_change_what_it_was_given_and_strangers_nothing() {
+    let server = site().start();
+    nsupdate(&server, "acme", "update add _acme-challenge.example.com 60 TXT token").unwrap();
+    assert_eq!(texts(&server, "_acme-challenge.example.com"), ["token"]);
+    let said = nsupdate(&server, "acme", "update add other.example.com 60 TXT token").unwrap_err();
+    assert!(said.contains("REFUSED"), "{said}");
+    let said = nsupdate(&server, "nobody", "update add other.example.com 60 TXT token").unwrap_err();
+    assert!(said.contains("NOTAUTH") || said.contains("BADKEY"), "{said}");
+    server.ask(&Ask::a("other.example.com")).assert_nxdomain();
+}
+
+/// A Python that has the certificate tool's plug-in.
+fn certbot() -> Option<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/certbot/bin/python");
+    if python.exists() {
+        return Some(python);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is not there, and CI needs it", python.display());
+    eprintln!("skipped: {} is not there; .ci/run makes it", python.display());
+    None
+}
+
+#[test]
+fn p27_a_certificate_tool_places_its_token_and_takes_it_away() {
+    let Some(python) = certbot() else { return };
+    let server = site().start();
+    let run = |call: &str| {
+        let script = format!(
+            "import dns.tsig\nfrom certbot_dns_rfc2136._internal.dns_rfc2136 import _RFC2136Client\n\
+             client = _RFC2136Client('{}', {}, 'acme', '{SECRET}', dns.tsig.HMAC_SHA256, False)\nclient.{call}\n",
+            server.dns.ip(),
+            server.dns.port()
+        );
+        let done = Command::new(&python).args(["-c", &script]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    run("add_txt_record('_acme-challenge.example.com', 'token', 60)");
+    run("add_txt_record('_acme-challenge.example.com', 'second', 60)");
+    assert_eq!(texts(&server, "_acme-challenge.example.com"), ["second", "token"]);
+    run("del_txt_record('_acme-challenge.example.com', 'token')");
+    run("del_txt_record('_acme-challenge.example.com', 'second')");
+    server.ask(&Ask::of("_acme-challenge.example.com", RecordType::TXT)).assert_nxdomain();
+}
+
+/// An UPDATE that adds a text, signed.
+fn adding(owner: &str, text: &str) -> Vec<u8> {
+    let mut message = vec![0x12, 0x34, 0x28, 0, 0, 1, 0, 0, 0, 1, 0, 0];
+    message.extend(Name::absolute("example.com").unwrap().as_wire());
+    message.extend([0, 6, 0, 1]);
+    let rdata = [&[text.len() as u8], text.as_bytes()].concat();
+    push_record(&mut message, Name::absolute(owner).unwrap().view(), RecordType::TXT, 1, 60, &rdata);
+    let key = TsigKey {
+        name: Name::absolute("upd").unwrap(),
+        algorithm: TsigAlgorithm::Sha256,
+        secret: Secret::new((0..32).collect()),
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    Signer::of_request(&key).sign(&mut message, now);
+    message
+}
+
+/// The response code; `None`: the server has gone.
+fn answered(stream: &mut TcpStream, message: &[u8]) -> Option<u8> {
+    stream.write_all(&[&(message.len() as u16).to_be_bytes(), message].concat()).ok()?;
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).ok()?;
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut reply).ok()?;
+    Some(reply[3] & 0xf)
+}
+
+/// Adds one text after the other until the server has gone; which of them were acknowledged, as `acknowledged` counts.
+fn add_until_gone(server: SocketAddr, round: usize, acknowledged: &AtomicUsize) -> Vec<String> {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let mut done = Vec::new();
+    for number in 0.. {
+        let text = format!("{round}-{number}");
+        match answered(&mut stream, &adding(&format!("n{}.example.com", number % 3), &text)) {
+            Some(0) => done.push(text),
+            Some(rcode) => panic!("code {rcode}"),
+            None => break,
+        }
+        acknowledged.store(done.len(), Ordering::SeqCst);
+    }
+    done
+}
+
+#[test]
+fn p27_r10_no_update_that_was_acknowledged_is_lost_by_kill_9() {
+    const ROUNDS: usize = 6;
+    let site = site();
+    let mut expected: Vec<String> = Vec::new();
+    for round in 0..=ROUNDS {
+        let server = site.start();
+        let mut held: Vec<String> = (0..3).flat_map(|n| texts(&server, &format!("n{n}.example.com"))).collect();
+        held.sort();
+        for text in &expected {
+            assert!(held.binary_search(text).is_ok(), "round {round}: {text} was acknowledged and is lost: {held:?}");
+        }
+        // One that was under way when the server died may be there.
+        assert!(held.len() <= expected.len() + round, "round {round}: {held:?}");
+        if round == ROUNDS {
+            break;
+        }
+        let (at, acknowledged) = (server.dns, AtomicUsize::new(0));
+        let done = std::thread::scope(|scope| {
+            let adding = scope.spawn(|| add_until_gone(at, round, &acknowledged));
+            eventually(SOON, "some are acknowledged", || (acknowledged.load(Ordering::SeqCst) > round).then_some(()));
+            server.kill();
+            adding.join().unwrap()
+        });
+        assert!(!done.is_empty());
+        expected.extend(done);
+    }
+}
