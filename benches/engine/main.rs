@@ -23,7 +23,7 @@ static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(zone::snapshot);
 
 fn run(bencher: Bencher<'_, '_>, queries: &[Vec<u8>]) {
     let snapshot = &*SNAPSHOT;
-    let peer = Peer { address: IpAddr::from([127, 0, 0, 1]), carrier: Carrier::Datagram };
+    let peer = Peer::new(IpAddr::from([127, 0, 0, 1]), Carrier::Datagram);
     let mut buffer = [0; 2048];
     let mut read = Query::default();
     let mut at = 0;
@@ -31,7 +31,7 @@ fn run(bencher: Bencher<'_, '_>, queries: &[Vec<u8>]) {
         let query = &queries[at];
         at = if at + 1 == queries.len() { 0 } else { at + 1 };
         buffer[..query.len()].copy_from_slice(query);
-        black_box(answer_in_place(snapshot, &mut read, &mut buffer, query.len(), peer, spread(at as u64)))
+        black_box(answer_in_place(snapshot, &mut read, &mut buffer, query.len(), peer, spread(at as u64), || false))
     });
 }
 

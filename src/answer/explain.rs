@@ -218,8 +218,8 @@ fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, asker: Asker, draw: 
     };
     let query = query.to_vec().map_err(|_| ExplainError::NoReply)?;
     let mut out = vec![0; usize::from(u16::MAX)];
-    let len = answer(snapshot, &query, Peer { address, carrier: Carrier::Stream }, draw, &mut out)
-        .ok_or(ExplainError::NoReply)?;
+    let len =
+        answer(snapshot, &query, Peer::new(address, Carrier::Stream), draw, &mut out).ok_or(ExplainError::NoReply)?;
     Message::from_vec(&out[..len]).map_err(|_| ExplainError::NoReply)
 }
 

@@ -4,10 +4,15 @@
 //! the reply, or nothing for what deserves none. Invariant: no allocation, no lock, no I/O, no clock, no health
 //! evaluated; the cost is bounded by the message's length and sixteen links of a chain of
 //! CNAMEs and DNAMEs.
+//!
+//! [`Limiter`] is beside it: who asks too fast for datagrams. Transports keep it, since it changes with each query.
 
 mod chain;
+mod chaos;
 mod client;
 mod explain;
+mod extras;
+mod limit;
 mod reply;
 mod resolve;
 
@@ -16,9 +21,10 @@ use std::net::IpAddr;
 use crate::config::model::Prefer;
 use crate::snapshot::Snapshot;
 use crate::wire::RecordType;
-use crate::wire::message::{CLASS_IN, Rcode, Reading, opcode, opcode_of};
+use crate::wire::message::{CLASS_CH, CLASS_IN, Rcode, Reading, opcode, opcode_of};
 
 use client::Client;
+use extras::Extras;
 use reply::{ExtendedError, Reply, header_only};
 use resolve::{Ending, Resolution};
 
@@ -27,6 +33,7 @@ pub use client::unwrap_address;
 pub use explain::{
     Asker, CandidateTrace, DecisionTrace, ExplainError, Explanation, NodeTrace, PlaceReport, ProbeTrace, explain,
 };
+pub use limit::{Limiter, TICKS};
 
 /// What the transport knows of a query.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +42,18 @@ pub struct Peer {
     pub address: IpAddr,
     /// How the query came, and so how the reply goes.
     pub carrier: Carrier,
+    /// How long the stream may be idle from now on, in tenths of a second: told to who asks (RFC 7828). Streams of their own
+    /// have it, and those behind TLS.
+    pub keepalive: Option<u16>,
+    /// When the query came, in seconds since 1970: cookies are good for an hour.
+    pub seconds: u32,
+}
+
+impl Peer {
+    /// At the beginning of 1970, on no stream that stays.
+    pub const fn new(address: IpAddr, carrier: Carrier) -> Self {
+        Self { address, carrier, keepalive: None, seconds: 0 }
+    }
 }
 
 /// What carries a query and its reply.
@@ -61,12 +80,13 @@ impl Carrier {
 /// A query that is longer than `out` is dropped. What [`answer_in_place`] leaves aside is answered [`alone`].
 pub fn answer(snapshot: &Snapshot, query: &[u8], peer: Peer, draw: u64, out: &mut [u8]) -> Option<usize> {
     out.get_mut(..query.len())?.copy_from_slice(query);
-    let reply = answer_in_place(snapshot, &mut Query::default(), out, query.len(), peer, draw);
+    let reply = answer_in_place(snapshot, &mut Query::default(), out, query.len(), peer, draw, || false);
     reply.or_else(|| alone(snapshot, out, query.len(), peer, draw))
 }
 
 /// As [`answer`], for a query that fills the first `len` octets of the buffer that the reply is to be written to.
 /// `query` is what it is read into: whatever it held does not matter, and one serves for all messages of a thread.
+/// `is_over` is asked once of what has a question and no valid cookie: whether its sender asks too fast (protocol 28).
 /// `None` drops the query or, where [`is_aside`] says so of it, leaves it to somebody else; the buffer is then as it was.
 #[inline(always)]
 pub fn answer_in_place(
@@ -76,34 +96,10 @@ pub fn answer_in_place(
     len: usize,
     peer: Peer,
     draw: u64,
+    is_over: impl FnOnce() -> bool,
 ) -> Option<usize> {
     let reading = query.read(buffer, len, snapshot.plan.table.seed());
-    answer_read(snapshot, query, reading, buffer, peer, draw)
-}
-
-/// The second half of [`answer_in_place`]: the reply to a query that was read from `buffer`, with what that came to.
-#[inline(always)]
-fn answer_read(
-    snapshot: &Snapshot,
-    query: &Query,
-    reading: Reading,
-    buffer: &mut [u8],
-    peer: Peer,
-    draw: u64,
-) -> Option<usize> {
-    match reading {
-        Reading::Query if query.is_ordinary() => {
-            let mut reply = Reply::begin(query, peer.carrier.is_datagram(), None, buffer)?;
-            if resolution(snapshot, query, peer, draw).straight(&query.name, &mut reply).is_some() {
-                return Some(reply.finish(Rcode::NoError));
-            }
-        }
-        Reading::Query if query.asks_for_transfer() => return None,
-        Reading::Query | Reading::Malformed => {}
-        Reading::Drop | Reading::Aside => return None,
-        Reading::HeaderOnly(rcode) => return header_only(buffer, rcode),
-    }
-    answer_any(snapshot, query, reading, buffer, peer, draw)
+    Asking { snapshot, query, peer, draw }.answer(reading, buffer, is_over)
 }
 
 /// The reply to a message that [`is_aside`] and that nobody takes up: no transfers are given, nothing is changed, and
@@ -117,29 +113,67 @@ pub fn alone(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer: Peer, dra
         Reading::Query if query.asks_for_transfer() => Reading::Query,
         _ => return None,
     };
-    answer_any(snapshot, &query, reading, buffer, peer, draw)
+    Asking { snapshot, query: &query, peer, draw }.answer_any(reading, buffer)
 }
 
-/// The reply to any query, with nothing of it written yet.
-#[inline(never)]
-fn answer_any(
-    snapshot: &Snapshot,
-    query: &Query,
-    reading: Reading,
-    buffer: &mut [u8],
+/// A message that was read, and all that its reply depends on.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    snapshot: &'a Snapshot,
+    query: &'a Query,
     peer: Peer,
     draw: u64,
-) -> Option<usize> {
-    let identity = snapshot.inputs.model.server.identity.as_deref();
-    let mut reply = Reply::begin(query, peer.carrier.is_datagram(), identity, buffer)?;
-    let rcode = if reading == Reading::Malformed {
-        Rcode::FormErr
-    } else if query.edns.as_ref().is_some_and(|edns| edns.version > 0) {
-        Rcode::BadVers
-    } else if let Some(rcode) = refused_outright(query, peer, &mut reply) {
-        rcode
-    } else {
-        match resolution(snapshot, query, peer, draw).run(&query.name, &mut reply) {
+}
+
+impl<'a> Asking<'a> {
+    /// The second half of [`answer_in_place`]: the reply to what `buffer` holds, which reading came to this.
+    #[inline(always)]
+    fn answer(self, reading: Reading, buffer: &mut [u8], is_over: impl FnOnce() -> bool) -> Option<usize> {
+        match reading {
+            Reading::Query => {
+                let is_ordinary = self.query.is_ordinary();
+                if !is_ordinary && self.query.asks_for_transfer() {
+                    return None;
+                }
+                if (is_ordinary || !self.has_valid_cookie()) && is_over() {
+                    return self.answer_over(buffer);
+                }
+                if is_ordinary {
+                    let mut reply = Reply::begin(self.query, self.peer.carrier.is_datagram(), None, buffer)?;
+                    if self.resolution().straight(&self.query.name, &mut reply).is_some() {
+                        return Some(reply.finish(Rcode::NoError));
+                    }
+                }
+            }
+            Reading::Malformed | Reading::CookieOnly => {}
+            Reading::Drop | Reading::Aside => return None,
+            Reading::HeaderOnly(rcode) => return header_only(buffer, rcode),
+        }
+        self.answer_any(reading, buffer)
+    }
+
+    /// The reply to any query, with nothing of it written yet.
+    #[inline(never)]
+    fn answer_any(self, reading: Reading, buffer: &mut [u8]) -> Option<usize> {
+        let extras = Extras::of(self.snapshot, self.query, self.peer);
+        let mut reply = Reply::begin(self.query, self.peer.carrier.is_datagram(), Some(&extras), buffer)?;
+        let rcode = match reading {
+            Reading::Malformed => Rcode::FormErr,
+            Reading::CookieOnly => {
+                reply.without_question();
+                Rcode::NoError
+            }
+            _ if self.query.edns.as_ref().is_some_and(|edns| edns.version > 0) => Rcode::BadVers,
+            _ => self.resolve(&mut reply),
+        };
+        Some(reply.finish(rcode))
+    }
+
+    fn resolve(&self, reply: &mut Reply<'_>) -> Rcode {
+        if let Some(rcode) = self.refused_outright(reply) {
+            return rcode;
+        }
+        match self.resolution().run(&self.query.name, reply) {
             Ending::Done(rcode) => rcode,
             Ending::Full => {
                 reply.truncate();
@@ -154,28 +188,50 @@ fn answer_any(
                 Rcode::Refused
             }
         }
-    };
-    Some(reply.finish(rcode))
-}
+    }
 
-#[inline(always)]
-fn resolution<'a>(snapshot: &'a Snapshot, query: &'a Query, peer: Peer, draw: u64) -> Resolution<'a> {
-    let ecs = query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
-    let client = Client::new(ecs, peer.address, snapshot.inputs.model.server.prefer == Prefer::Resolver);
-    Resolution::new(snapshot, query.qtype, client, draw)
-}
-
-/// Questions that no zone's content can answer (protocol 6).
-fn refused_outright(question: &Query, peer: Peer, reply: &mut Reply<'_>) -> Option<Rcode> {
-    match question.qtype {
-        _ if question.qclass != CLASS_IN => Some(Rcode::Refused),
-        RecordType::OPT | RecordType::TSIG | RecordType::TKEY => Some(Rcode::FormErr),
-        RecordType::NXNAME => {
-            reply.extended_error(ExtendedError::InvalidQueryType);
-            Some(Rcode::FormErr)
+    /// The reply to who asks too fast: come again over TCP, or with the cookie that is in it (RFC 7873 section 5.2.3).
+    #[cold]
+    fn answer_over(self, buffer: &mut [u8]) -> Option<usize> {
+        let extras = Extras::of(self.snapshot, self.query, self.peer);
+        let mut reply = Reply::begin(self.query, true, Some(&extras), buffer)?;
+        if extras.has_cookie() {
+            return Some(reply.finish(Rcode::BadCookie));
         }
-        RecordType::AXFR | RecordType::IXFR if peer.carrier.is_datagram() => Some(Rcode::NotImp),
-        RecordType::AXFR | RecordType::IXFR => Some(Rcode::Refused),
-        _ => None,
+        reply.truncate();
+        Some(reply.finish(Rcode::NoError))
+    }
+
+    #[inline(never)]
+    fn has_valid_cookie(&self) -> bool {
+        let cookie = self.query.edns.as_ref().and_then(|edns| edns.cookie.as_ref());
+        let is_valid = |cookie| self.snapshot.plan.cookies.accept(cookie, self.peer.address, self.peer.seconds);
+        cookie.is_some_and(is_valid)
+    }
+
+    #[inline(always)]
+    fn resolution(&self) -> Resolution<'a> {
+        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
+        let prefers_sender = self.snapshot.inputs.model.server.prefer == Prefer::Resolver;
+        let client = Client::new(ecs, self.peer.address, prefers_sender);
+        Resolution::new(self.snapshot, self.query.qtype, client, self.draw)
+    }
+
+    /// Questions that no zone's content can answer (protocol 6).
+    fn refused_outright(&self, reply: &mut Reply<'_>) -> Option<Rcode> {
+        match self.query.qtype {
+            RecordType::OPT | RecordType::TSIG | RecordType::TKEY => Some(Rcode::FormErr),
+            RecordType::NXNAME => {
+                reply.extended_error(ExtendedError::InvalidQueryType);
+                Some(Rcode::FormErr)
+            }
+            _ if self.query.qclass == CLASS_CH => {
+                Some(chaos::answer(&self.snapshot.inputs.model.server, self.query, reply))
+            }
+            _ if self.query.qclass != CLASS_IN => Some(Rcode::Refused),
+            RecordType::AXFR | RecordType::IXFR if self.peer.carrier.is_datagram() => Some(Rcode::NotImp),
+            RecordType::AXFR | RecordType::IXFR => Some(Rcode::Refused),
+            _ => None,
+        }
     }
 }

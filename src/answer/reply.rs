@@ -1,5 +1,6 @@
 //! A reply under construction, in the caller's buffer.
 
+use super::extras::Extras;
 use super::resolve::RECORD_FIXED;
 use crate::snapshot::{ReadyRef, Records, Turn};
 use crate::wire::edns::{Ecs, Edns, OUR_PAYLOAD, option};
@@ -39,8 +40,10 @@ pub(super) struct Reply<'a> {
     bits: u16,
     edns: Option<&'a Edns>,
     scope: u8,
-    /// Where the query asks for it.
-    identity: Option<&'a str>,
+    /// Where the query asks for something rare.
+    extras: Option<&'a Extras<'a>>,
+    /// How many questions the reply repeats.
+    questions: u16,
     error: Option<ExtendedError>,
 }
 
@@ -58,7 +61,7 @@ impl<'a> Reply<'a> {
     pub(super) fn begin(
         question: &'a Query,
         datagram: bool,
-        identity: Option<&'a str>,
+        extras: Option<&'a Extras<'a>>,
         out: &'a mut [u8],
     ) -> Option<Self> {
         let end = question.question_end();
@@ -69,8 +72,7 @@ impl<'a> Reply<'a> {
             (true, None) => PLAIN_PAYLOAD,
             (true, Some(edns)) => usize::from(edns.payload.min(OUR_PAYLOAD)).max(PLAIN_PAYLOAD),
         };
-        let identity = identity.filter(|_| edns.is_some_and(|edns| edns.nsid));
-        let room = limit.min(out.len()).checked_sub(edns.map_or(0, |edns| opt_len(edns, identity)))?;
+        let room = limit.min(out.len()).checked_sub(edns.map_or(0, |edns| opt_len(edns, extras)))?;
         if end > room {
             return None;
         }
@@ -83,7 +85,8 @@ impl<'a> Reply<'a> {
             bits,
             edns,
             scope: 0,
-            identity,
+            extras,
+            questions: 1,
             error: None,
         })
     }
@@ -170,6 +173,16 @@ impl<'a> Reply<'a> {
         Ok(())
     }
 
+    /// Appends one record that is whole; or nothing.
+    pub(super) fn push_record(&mut self, section: Section, record: &[u8]) -> Result<(), Full> {
+        self.push_records(section, &Records { octets: record, count: 1 })
+    }
+
+    /// The query has no question, and nothing is written yet.
+    pub(super) fn without_question(&mut self) {
+        (self.questions, self.question_end, self.len) = (0, HEADER, HEADER);
+    }
+
     /// Empties all sections and says so (protocol 7).
     pub(super) fn truncate(&mut self) {
         self.len = self.question_end;
@@ -188,12 +201,12 @@ impl<'a> Reply<'a> {
         let [answer, authority, additional] = self.counts;
         let bits = self.bits | rcode & 0xf;
         if let Some(header) = self.out.first_chunk_mut::<HEADER>() {
-            // The first word's ID stays; the question is one.
+            // The first word's ID stays.
             let word = |a: u16, b: u16, c: u16, d: u16| {
                 u64::from(a) << 48 | u64::from(b) << 32 | u64::from(c) << 16 | u64::from(d)
             };
             let id = u16::from_be_bytes([header[0], header[1]]);
-            header[..8].copy_from_slice(&word(id, bits, 1, answer).to_be_bytes());
+            header[..8].copy_from_slice(&word(id, bits, self.questions, answer).to_be_bytes());
             let rest = u32::from(authority) << 16 | u32::from(additional);
             header[8..].copy_from_slice(&rest.to_be_bytes());
         }
@@ -206,7 +219,7 @@ impl<'a> Reply<'a> {
         const ECS_HEAD: usize = OPT_FIXED + 4;
         let flags = if edns.dnssec_ok { 0x80 } else { 0 };
         let [size_hi, size_lo] = OUR_PAYLOAD.to_be_bytes();
-        let is_plain = self.identity.is_none() && self.error.is_none();
+        let is_plain = self.extras.is_none() && self.error.is_none();
         let ecs_len = edns.ecs.as_ref().map_or(0, Ecs::len);
         let options = if edns.ecs.is_some() { 4 + ecs_len } else { 0 };
         let [code_hi, code_lo] = option::ECS.to_be_bytes();
@@ -230,12 +243,13 @@ impl<'a> Reply<'a> {
     /// Appends what is seldom asked for to the OPT that begins at `opt`.
     #[inline(never)]
     fn write_rare_options(&mut self, opt: usize) {
-        if let Some(identity) = self.identity {
-            self.option(option::NSID, identity.as_bytes());
-        }
         // Extended errors go out without any record, so there is room.
         if let Some(error) = self.error {
             self.option(option::EDE, &(error as u16).to_be_bytes());
+        }
+        if let Some(extras) = self.extras {
+            let most = self.out.len().min(usize::from(u16::MAX));
+            extras.each(self.len, most, |code, data| self.option(code, data));
         }
         let len = (self.len - opt - OPT_FIXED) as u16;
         self.out[opt + OPT_FIXED - 2..opt + OPT_FIXED].copy_from_slice(&len.to_be_bytes());
@@ -251,8 +265,8 @@ impl<'a> Reply<'a> {
 
 /// Octets of the OPT beside records; extended errors go out without any.
 #[inline]
-fn opt_len(edns: &Edns, identity: Option<&str>) -> usize {
-    OPT_FIXED + edns.ecs.as_ref().map_or(0, |ecs| 4 + ecs.len()) + identity.map_or(0, |text| 4 + text.len())
+fn opt_len(edns: &Edns, extras: Option<&Extras<'_>>) -> usize {
+    OPT_FIXED + edns.ecs.as_ref().map_or(0, |ecs| 4 + ecs.len()) + extras.map_or(0, Extras::len)
 }
 
 /// Makes a query's header the whole reply (protocol 3, 4).

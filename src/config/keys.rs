@@ -431,8 +431,11 @@ pub(crate) static SERVER: Section = Section {
         key(
             "identity",
             Kind::Text("text"),
-            "What NSID answers (RFC 5001), 1 to 128 octets; `id.server` and other questions of class CH are refused.",
-        ),
+            "What NSID (RFC 5001) and TXT of class CH at `id.server` and `hostname.bind` answer, 1 to 128 octets.",
+        )
+        .default("refused"),
+        key("version", Kind::Text("text"), "What TXT of class CH at `version.bind` and `version.server` answers, 1 to 128 octets.")
+            .default("refused"),
         key(
             "rotate",
             Kind::Bool,
@@ -456,6 +459,8 @@ pub(crate) static SERVER: Section = Section {
             Kind::Map("name", &Kind::Section(&TSIG_KEY)),
             "TSIG keys (RFC 8945) by name: what other servers and rhumb sign their messages with.",
         ),
+        key("rate_limit", Kind::Section(&RATE_LIMIT), "How fast datagrams may ask."),
+        key("cookies", Kind::Section(&COOKIES), "Cookies, by which senders of datagrams prove their address (RFC 7873)."),
     ],
 };
 
@@ -469,6 +474,41 @@ pub(crate) static TSIG_KEY: Section = Section {
             .default("hmac-sha256"),
         key("secret_file", Kind::Text("a path"), "The file that holds the secret in base64."),
         key("secret", Kind::Text("base64"), "The secret itself."),
+    ],
+};
+
+pub(crate) static RATE_LIMIT: Section = Section {
+    title: "[rate_limit]",
+    doc: "How fast datagrams may ask. Over the limit replies are truncated, so that honest clients come again over TCP. \
+          Streams and clients with a valid cookie are never limited.",
+    records: false,
+    keys: &[
+        key(
+            "rate",
+            Kind::Integer(0, 1_000_000),
+            "Queries a second that one address may ask, a second's worth of them at once; 0 limits nobody. Networks have \
+             limits of their own: 16 times that for an IPv4 /24, 64 for a /20 and 128 for a /18; 2 times for an IPv6 /64, \
+             4 for a /56, 16 for a /48 and 64 for a /32.",
+        )
+        .default("500"),
+        key("exempt", Kind::List(&Kind::Text("a network")), "Who is never limited.")
+            .default("[\"127.0.0.0/8\", \"::1/128\"]"),
+        key("log_only", Kind::Bool, "Whether what is over the limit is only counted, and answered.").default("false"),
+    ],
+};
+
+pub(crate) static COOKIES: Section = Section {
+    title: "[cookies]",
+    doc: "Cookies (RFC 7873, 9018).",
+    records: false,
+    keys: &[
+        key("enabled", Kind::Bool, "Whether queries with a cookie are answered with one.").default("true"),
+        key(
+            "secret_file",
+            Kind::Text("a path"),
+            "The file of the secrets that servers of one address share: 32 hexadecimal digits a line. The first line signs, \
+             all are accepted, so that one secret can follow another. Without it a secret is drawn at each start.",
+        ),
     ],
 };
 

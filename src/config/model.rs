@@ -23,7 +23,7 @@ use crate::wire::{Name, RecordType, Records};
 use crate::world::{Continent, CountryCode, LatLon, SubdivisionCode};
 
 pub use ground::{Grant, Ground, Origin, Primary};
-pub use server::{AdminAddress, Limits, Prefer, ReloadUnit, Server, Transport};
+pub use server::{AdminAddress, Cookies, Limits, Prefer, RateLimit, ReloadUnit, Server, Transport};
 pub use soa::{Soa, precedes};
 pub use transfer::{Allowed, Notified, Secret, Transfer, TsigAlgorithm, TsigKey};
 pub use transports::{ConnectionLimits, Encrypted, Proxies, Tls};

@@ -123,7 +123,7 @@ impl<S: Service> Door<S> {
         // How a stream ends is the client's affair.
         match speech {
             Speech::Plain => {
-                let _ = self.converse(stream, Peer { address: client, carrier: Carrier::Stream }, &seat).await;
+                let _ = self.converse(stream, Peer::new(client, Carrier::Stream), &seat).await;
             }
             // On the heap, since they would take room in each stream that is not encrypted.
             Speech::Tls(acceptor) => Box::pin(self.talk_tls(stream, client, seat, acceptor)).await,
@@ -134,7 +134,7 @@ impl<S: Service> Door<S> {
     async fn talk_tls(self: Arc<Self>, stream: TcpStream, client: IpAddr, seat: Seat, acceptor: TlsAcceptor) {
         let Some(mut stream) = Box::pin(self.shake_hands(&acceptor, stream)).await else { return };
         count(&self.counters.tls_connections);
-        let peer = Peer { address: client, carrier: Carrier::Encrypted };
+        let peer = Peer::new(client, Carrier::Encrypted);
         let _ = self.converse(&mut stream, peer, &seat).await;
         let _ = timeout(FAREWELL, stream.shutdown()).await;
     }

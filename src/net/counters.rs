@@ -88,6 +88,10 @@ counters! {
     handshakes_refused,
     /// Datagrams and streams from proxies without a well-formed header.
     proxy_faults,
+    /// Replies that were truncated, or asked for a cookie, since their senders asked too fast.
+    rate_limited,
+    /// Replies that would have been, were limits not only counted.
+    rate_logged,
     /// Queries that the engine gave no reply.
     dropped,
     /// Queries whose answering panicked; each lost its own reply only.

@@ -26,6 +26,7 @@ use hickory_server::net::xfer::Protocol;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 
+use super::clock::Moment;
 use super::counters::{Counters, count};
 use super::draw::SharedDraw;
 use super::service::{Outcome, Service, guarded};
@@ -55,7 +56,7 @@ impl<S: Service> Hickory<S> {
             _ => Carrier::Stream,
         };
         count(if carrier.is_datagram() { &self.counters.udp_queries } else { &self.counters.tcp_queries });
-        let peer = Peer { address: request.src().ip(), carrier };
+        let peer = Peer { seconds: Moment::now().seconds, ..Peer::new(request.src().ip(), carrier) };
         let mut reply = vec![0; if carrier.is_datagram() { 4096 } else { usize::from(u16::MAX) }];
         let draw = self.draw.next();
         match guarded(&*self.service, &self.counters, request.as_slice(), peer, draw, &mut reply) {

@@ -10,6 +10,7 @@ use quinn::{Connection, VarInt};
 use tokio::time::timeout;
 
 use super::accept::Door;
+use super::clock::Moment;
 use super::counters::count;
 use super::http::{Asked, asked, refusal, respond};
 use super::pulse::Pulse;
@@ -33,7 +34,10 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, connection: Connection
         while let Ok(Some(request)) = requests.accept().await {
             let (door, connection, beat) = (Arc::clone(&door), connection.clone(), pulse.begin());
             tokio::spawn(async move {
-                let peer = Peer { address: connection.remote_address().ip(), carrier: Carrier::Encrypted };
+                let peer = Peer {
+                    seconds: Moment::now().seconds,
+                    ..Peer::new(connection.remote_address().ip(), Carrier::Encrypted)
+                };
                 one(&door, request, peer).await;
                 drop(beat);
             });

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
 use super::accept::Door;
+use super::clock::Moment;
 use super::connections::Seat;
 use super::counters::count;
 use super::http::{Asked, asked, refusal, respond};
@@ -51,7 +52,7 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, stream: TlsStream<TcpS
         .keep_alive_interval(None);
     let builder = if is_second { builder.http2_only() } else { builder.http1_only() };
     let pulse = Pulse::new(Arc::clone(&door.connections), seat);
-    let peer = Peer { address: client, carrier: Carrier::Encrypted };
+    let peer = Peer { seconds: Moment::now().seconds, ..Peer::new(client, Carrier::Encrypted) };
     let service = service_fn(|request| {
         let (door, beat) = (Arc::clone(&door), pulse.begin());
         async move {

@@ -18,6 +18,7 @@ mod accept;
 mod aside;
 mod batch;
 mod bind;
+mod clock;
 mod connections;
 mod counters;
 mod datagram;
@@ -65,6 +66,7 @@ pub use hickory::Hickory;
 pub use memory::return_large_memory;
 pub use service::{Engine, EngineHand, Hand, Service, Turn};
 
+use crate::answer::Limiter;
 use crate::config::model::Transport;
 use accept::Door;
 use accept::Speech::Plain;
@@ -72,6 +74,7 @@ use aside::Desk;
 use bind::Encrypted;
 use cpu::Usage;
 use descriptors::descriptors;
+use draw::Draw;
 use proxy::Trusted;
 use worker::{Port, Worker};
 
@@ -145,6 +148,7 @@ impl Serving {
         }
         self.open_encrypted(encrypted, &door)?;
         let desk = service.aside().map(|aside| Desk::new(Arc::clone(aside), Handle::current()));
+        let limiter = Arc::new(Limiter::new(Draw::new().next()));
         let mut tellers = Vec::new();
         for (number, ports) in ports.into_iter().enumerate() {
             let mut told = None;
@@ -153,10 +157,11 @@ impl Serving {
                 tellers.push(teller);
                 told = Some(end);
             }
-            let (service, counters, stop) = (Arc::clone(service), self.totals.block(), Arc::clone(&self.stop_threads));
+            let (service, limiter) = (Arc::clone(service), Arc::clone(&limiter));
+            let (counters, stop) = (self.totals.block(), Arc::clone(&self.stop_threads));
             let (cpu, desk) = (options.cpu_of(number), desk.clone());
-            self.threads
-                .push(Worker { ports, told, cpu, proxies: trusted.clone(), service, desk, counters, stop }.spawn()?);
+            let proxies = trusted.clone();
+            self.threads.push(Worker { ports, told, cpu, proxies, service, desk, counters, limiter, stop }.spawn()?);
         }
         if !wildcards.is_empty() {
             let (totals, stop) = (Arc::clone(&self.totals), self.stop_tasks.clone());

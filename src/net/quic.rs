@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::accept::Door;
 use super::aside::Replies;
+use super::clock::Moment;
 use super::connections::{Limits, Seat};
 use super::counters::count;
 use super::http3;
@@ -193,7 +194,7 @@ async fn answer_stream<S: Service>(
         None => return Err(break_off(connection)),
     };
     count(&door.counters.quic_queries);
-    let peer = Peer { address: address_of(connection), carrier: Carrier::Encrypted };
+    let peer = Peer { seconds: Moment::now().seconds, ..Peer::new(address_of(connection), Carrier::Encrypted) };
     let mut replies = Stream { send, patience };
     let done = match framed_reply(&*door.service, &door.counters, message, peer, door.draw.next()) {
         Outcome::Reply(reply) => replies.send_framed(&reply).await,

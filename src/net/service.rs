@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use super::aside::Aside;
 use super::counters::{Counters, count};
 use crate::answer::{Peer, Query, alone, answer_in_place, is_aside};
+use crate::config::model::RateLimit;
 use crate::snapshot::{Reader, Readers, Snapshot};
 
 /// Octets of the length before each message of a stream.
@@ -67,7 +68,22 @@ pub trait Hand {
 pub trait Turn {
     /// Writes the reply over the query that fills the first `len` octets of `buffer` and returns its length; `None`
     /// drops the query or, where [`is_aside`] says so of it, leaves it aside as it was. `query` is room to read it into.
-    fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize>;
+    /// `is_over` tells whether the sender asks too fast; streams and what can prove its address are not asked about.
+    fn answer(
+        &self,
+        query: &mut Query,
+        buffer: &mut [u8],
+        len: usize,
+        peer: Peer,
+        draw: u64,
+        is_over: impl FnOnce() -> bool,
+    ) -> Option<usize>;
+
+    /// How fast datagrams may ask; `None`: as fast as they can.
+    #[inline]
+    fn rate_limit(&self) -> Option<&RateLimit> {
+        None
+    }
 
     /// The same for a message that was left aside and that nobody takes up; `None` drops it.
     fn alone(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
@@ -110,7 +126,15 @@ impl<F> Turn for &F
 where
     F: Fn(&[u8], Peer, u64, &mut [u8]) -> Option<usize>,
 {
-    fn answer(&self, _: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
+    fn answer(
+        &self,
+        _: &mut Query,
+        buffer: &mut [u8],
+        len: usize,
+        peer: Peer,
+        draw: u64,
+        _: impl FnOnce() -> bool,
+    ) -> Option<usize> {
         let query = buffer[..len].to_vec();
         self(&query, peer, draw, buffer)
     }
@@ -194,8 +218,21 @@ impl Hand for EngineHand<'_> {
 
 impl Turn for &Snapshot {
     #[inline]
-    fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
-        answer_in_place(self, query, buffer, len, peer, draw)
+    fn answer(
+        &self,
+        query: &mut Query,
+        buffer: &mut [u8],
+        len: usize,
+        peer: Peer,
+        draw: u64,
+        is_over: impl FnOnce() -> bool,
+    ) -> Option<usize> {
+        answer_in_place(self, query, buffer, len, peer, draw, is_over)
+    }
+
+    #[inline]
+    fn rate_limit(&self) -> Option<&RateLimit> {
+        Some(&self.inputs.model.server.rate_limit)
     }
 
     fn alone(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
@@ -205,8 +242,21 @@ impl Turn for &Snapshot {
 
 impl Turn for Guard<Arc<Snapshot>> {
     #[inline]
-    fn answer(&self, query: &mut Query, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
-        answer_in_place(self, query, buffer, len, peer, draw)
+    fn answer(
+        &self,
+        query: &mut Query,
+        buffer: &mut [u8],
+        len: usize,
+        peer: Peer,
+        draw: u64,
+        is_over: impl FnOnce() -> bool,
+    ) -> Option<usize> {
+        answer_in_place(self, query, buffer, len, peer, draw, is_over)
+    }
+
+    #[inline]
+    fn rate_limit(&self) -> Option<&RateLimit> {
+        Some(&self.inputs.model.server.rate_limit)
     }
 
     fn alone(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
@@ -238,13 +288,14 @@ pub(super) fn guarded(
     let Some(place) = out.get_mut(..query.len()) else { return Outcome::Dropped };
     place.copy_from_slice(query);
     let turn = service.turn();
-    let answered =
-        catch_unwind(AssertUnwindSafe(|| match turn.answer(&mut Query::default(), out, query.len(), peer, draw) {
+    let answered = catch_unwind(AssertUnwindSafe(|| {
+        match turn.answer(&mut Query::default(), out, query.len(), peer, draw, || false) {
             Some(len) => Outcome::Reply(len),
             None if !is_aside(query) => Outcome::Dropped,
             None if service.aside().is_some() => Outcome::Aside,
             None => turn.alone(out, query.len(), peer, draw).map_or(Outcome::Dropped, Outcome::Reply),
-        }));
+        }
+    }));
     let outcome = answered.unwrap_or_else(|_| {
         count(&counters.panics);
         Outcome::Dropped

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::aside::Replies;
+use super::clock::Moment;
 use super::connections::{Connections, Seat};
 use super::counters::{Counters, count};
 use super::draw::Draw;
@@ -38,6 +39,8 @@ pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin + Send>(
     let mut begun: Option<Instant> = None;
     loop {
         let mut taken = 0;
+        let keepalive = u16::try_from(connections.idle().as_millis() / 100).unwrap_or(u16::MAX);
+        let peer = Peer { keepalive: Some(keepalive), seconds: Moment::now().seconds, ..peer };
         while let Some(query) = next_message(&received[taken..]) {
             taken += PREFIX + query.len();
             count(queries);

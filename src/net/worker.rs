@@ -20,6 +20,7 @@ use super::poller::Poller;
 use super::proxy::{Proxied, Trusted};
 use super::service::Service;
 use super::udp::Answerer;
+use crate::answer::Limiter;
 
 /// How often an idle worker looks whether it should stop.
 const NAP: Duration = Duration::from_millis(250);
@@ -98,6 +99,8 @@ pub(super) struct Worker<S> {
     pub(super) desk: Option<Desk>,
     /// Nobody else adds to it.
     pub(super) counters: Arc<Counters>,
+    /// Of all workers together.
+    pub(super) limiter: Arc<Limiter>,
     pub(super) stop: Arc<AtomicBool>,
 }
 
@@ -134,8 +137,13 @@ impl<S: Service> Worker<S> {
             tracing::error!("a UDP worker cannot wait: {error}");
             return;
         }
-        let mut answerer =
-            Answerer::new(self.service.hand(), self.desk.as_ref(), Proxied::new(&self.proxies), &self.counters);
+        let mut answerer = Answerer::new(
+            self.service.hand(),
+            self.desk.as_ref(),
+            Proxied::new(&self.proxies),
+            &self.counters,
+            &self.limiter,
+        );
         let mut batch = Batch::new(port.address.ip().is_unspecified());
         while !self.is_stopped() {
             answerer.exchange(&port.socket, &mut batch);
@@ -143,8 +151,13 @@ impl<S: Service> Worker<S> {
     }
 
     fn together(mut self) -> io::Result<()> {
-        let mut answerer =
-            Answerer::new(self.service.hand(), self.desk.as_ref(), Proxied::new(&self.proxies), &self.counters);
+        let mut answerer = Answerer::new(
+            self.service.hand(),
+            self.desk.as_ref(),
+            Proxied::new(&self.proxies),
+            &self.counters,
+            &self.limiter,
+        );
         let (mut bound, mut wildcard) = (Batch::new(false), Batch::new(true));
         let mut poller = Poller::new()?;
         let mut told = self.told.take();
@@ -249,6 +262,7 @@ mod tests {
                 service,
                 desk: None,
                 counters,
+                limiter: Arc::new(Limiter::new(0)),
                 stop: Arc::clone(&stop),
             };
             Self { thread: Some(worker.spawn().unwrap()), totals, stop }

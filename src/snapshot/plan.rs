@@ -9,9 +9,10 @@ use super::listeners::Listeners;
 use super::steering::{Maps, Numbers, steers};
 use super::table::NameTable;
 use super::{Inputs, Snapshot};
-use crate::config::model::{EndpointId, ProbeId, RouteId};
+use crate::config::model::{Cookies, EndpointId, ProbeId, RouteId};
 use crate::policy::{Context, Question, Regions};
 use crate::wire::RecordType;
+use crate::wire::cookie::{Secret, Secrets};
 
 /// Numbers of steered names that may lie waste.
 const SLACK: usize = 1 << 10;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub listeners: Listeners,
     /// What every client is judged by.
     pub context: Context,
+    /// What cookies are signed with.
+    pub cookies: Secrets,
     maps: Maps,
     numbers: Numbers,
     directory: Directory,
@@ -67,7 +70,12 @@ impl Plan {
             kept.map(|old| Before { model: &old.inputs.model, table: &old.plan.table, directory: &old.plan.directory });
         let (table, directory) = builder::build(model, numbers.by_zone(model), inputs.seed, before);
         let listeners = Listeners::new(model, &steers);
-        Ok(Self { table, steers, listeners, context, maps, numbers, directory })
+        let cookies = match &model.server.cookies {
+            Cookies::Off => Secrets::default(),
+            Cookies::Drawn => Secrets::new(vec![Secret::derived(inputs.seed)]),
+            Cookies::Shared(secrets) => secrets.clone(),
+        };
+        Ok(Self { table, steers, listeners, context, cookies, maps, numbers, directory })
     }
 
     /// Whether so much lies waste that all had better be made anew.

@@ -188,7 +188,15 @@ impl Transfers {
     ) -> Option<Vec<u8>> {
         let mut buffer = message.to_vec();
         buffer.resize(usize::from(u16::MAX), 0);
-        let len = answer_in_place(snapshot, &mut Query::default(), &mut buffer, message.len(), peer, self.draw.next())?;
+        let len = answer_in_place(
+            snapshot,
+            &mut Query::default(),
+            &mut buffer,
+            message.len(),
+            peer,
+            self.draw.next(),
+            || false,
+        )?;
         let most = if peer.carrier.is_datagram() { request.datagram_room() } else { buffer.len() };
         if len + room > most {
             buffer[..message.len()].copy_from_slice(message);

@@ -41,6 +41,8 @@ impl Request {
                 Ok(Self { opcode: opcode_of(message), query, is_malformed, is_signed })
             }
             Reading::HeaderOnly(rcode) => Err(Fault::HeaderOnly(rcode)),
+            // It names no zone.
+            Reading::CookieOnly => Err(Fault::HeaderOnly(Rcode::FormErr)),
             Reading::Drop => Err(Fault::Drop),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::cookie::Cookie;
+
 /// The payload size that we offer and never exceed in a datagram (protocol 7).
 pub const OUR_PAYLOAD: u16 = 1232;
 
@@ -11,8 +13,18 @@ pub mod option {
     pub const NSID: u16 = 3;
     /// RFC 7871.
     pub const ECS: u16 = 8;
+    /// RFC 7314.
+    pub const EXPIRE: u16 = 9;
+    /// RFC 7873.
+    pub const COOKIE: u16 = 10;
+    /// RFC 7828.
+    pub const KEEPALIVE: u16 = 11;
+    /// RFC 7830.
+    pub const PADDING: u16 = 12;
     /// RFC 8914.
     pub const EDE: u16 = 15;
+    /// RFC 9660.
+    pub const ZONEVERSION: u16 = 19;
 }
 
 /// What a query's OPT record says.
@@ -26,8 +38,44 @@ pub struct Edns {
     pub dnssec_ok: bool,
     /// The first client subnet option.
     pub ecs: Option<Ecs>,
-    /// Whether the server's name is asked for.
-    pub nsid: bool,
+    /// What else is asked for.
+    pub asked: Asked,
+    /// The first cookie option.
+    pub cookie: Option<Cookie>,
+}
+
+/// What a query asks for by options that few have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Asked(u8);
+
+impl Asked {
+    /// The server's name (RFC 5001).
+    pub const NSID: Self = Self(1);
+    /// How long a secondary may go on with the zone (RFC 7314).
+    pub const EXPIRE: Self = Self(2);
+    /// How long the stream may be idle (RFC 7828).
+    pub const KEEPALIVE: Self = Self(4);
+    /// That the reply be padded as the query is (RFC 7830).
+    pub const PADDING: Self = Self(8);
+    /// The zone's serial (RFC 9660).
+    pub const ZONEVERSION: Self = Self(16);
+    /// A cookie.
+    const COOKIE: Self = Self(32);
+
+    /// Nothing.
+    #[inline]
+    pub fn is_nothing(self) -> bool {
+        self == Self(0)
+    }
+
+    /// Whether `what` is asked for.
+    pub fn has(self, what: Self) -> bool {
+        self.0 & what.0 != 0
+    }
+
+    fn add(&mut self, what: Self) {
+        self.0 |= what.0;
+    }
 }
 
 /// A client subnet option of a query (E1–E4), its data kept as it stands there.
@@ -182,7 +230,7 @@ impl Edns {
     /// Of an OPT record's class and TTL (RFC 6891 section 6.1.3), its options not read.
     #[inline]
     pub fn new(class: u16, [_, version, flags, _]: [u8; 4]) -> Self {
-        Self { payload: class, version, dnssec_ok: flags & 0x80 != 0, ecs: None, nsid: false }
+        Self { payload: class, version, dnssec_ok: flags & 0x80 != 0, ecs: None, asked: Asked(0), cookie: None }
     }
 
     /// Reads the record's options, the octets `at..end` of `buffer`, which are within it. `None` is FORMERR
@@ -206,12 +254,38 @@ impl Edns {
                     let ecs = Ecs::parse(buffer, at, len)?;
                     self.ecs.get_or_insert(ecs);
                 }
-                option::NSID => self.nsid = true,
-                _ => {}
+                code => self.read_rare(code, buffer.get(at..at + len)?)?,
             }
             at += len;
         }
         Some(())
+    }
+
+    /// Reads an option other than client subnet. `None` is FORMERR.
+    #[inline(never)]
+    fn read_rare(&mut self, code: u16, data: &[u8]) -> Option<()> {
+        match code {
+            option::NSID => self.asked.add(Asked::NSID),
+            option::EXPIRE => self.asked.add(Asked::EXPIRE),
+            option::KEEPALIVE => self.asked.add(Asked::KEEPALIVE),
+            option::PADDING => self.asked.add(Asked::PADDING),
+            option::ZONEVERSION if data.is_empty() => self.asked.add(Asked::ZONEVERSION),
+            // RFC 9660 section 3.1: a query's is empty.
+            option::ZONEVERSION => return None,
+            option::COOKIE => {
+                // The first one counts (RFC 7873 section 5.2), a malformed second one is still malformed.
+                let cookie = Cookie::parse(data)?;
+                self.cookie.get_or_insert(cookie);
+                self.asked.add(Asked::COOKIE);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Forgets what options said.
+    pub(super) fn forget_options(&mut self) {
+        (self.ecs, self.asked, self.cookie) = (None, Asked(0), None);
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Rcode {
     NotZone = 10,
     /// A version of EDNS that is not spoken here.
     BadVers = 16,
+    /// No server cookie of ours, under pressure (RFC 7873).
+    BadCookie = 23,
 }
 
 /// Header bits as they stand in the second pair of octets.
@@ -71,6 +73,8 @@ pub fn opcode_of(message: &[u8]) -> u8 {
 const OPT_FIXED: usize = 11;
 /// Class IN.
 pub const CLASS_IN: u16 = 1;
+/// Class CH, in which servers tell of themselves.
+pub const CLASS_CH: u16 = 3;
 
 /// A query with one question. Reading writes over all that the one before left, so one is kept for many messages.
 #[derive(Clone, Debug)]
@@ -94,6 +98,8 @@ pub enum Reading {
     HeaderOnly(Rcode),
     /// The question goes back with FORMERR, and an OPT where the query has one (protocol 17).
     Malformed,
+    /// No question, only a cookie for us (RFC 7873 section 5.4).
+    CookieOnly,
     /// To be answered.
     Query,
     /// No plain query: NOTIFY, UPDATE, or signed with TSIG. Which query it is was not read to the end.
@@ -111,7 +117,7 @@ impl Query {
     /// answered but client subnet.
     #[inline]
     pub fn is_ordinary(&self) -> bool {
-        let is_usual = self.edns.as_ref().is_none_or(|edns| edns.version == 0 && !edns.nsid);
+        let is_usual = self.edns.as_ref().is_none_or(|edns| edns.version == 0 && edns.asked.is_nothing());
         self.qclass == CLASS_IN && !self.qtype.is_meta() && is_usual
     }
 
@@ -206,6 +212,11 @@ impl Query {
     fn read_parts(&mut self, buffer: &[u8], len: usize, header: &[u8; HEADER]) -> Reading {
         let message = &buffer[..len];
         let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        if count(4) == 0 {
+            let records = self.read_records(buffer, len, HEADER, [count(6), count(8), count(10)]);
+            let has_cookie = records.is_some() && self.edns.as_ref().is_some_and(|edns| edns.cookie.is_some());
+            return if has_cookie { Reading::CookieOnly } else { Reading::HeaderOnly(Rcode::FormErr) };
+        }
         if count(4) != 1 {
             return Reading::HeaderOnly(Rcode::FormErr);
         }
@@ -272,7 +283,7 @@ impl Query {
             }
             if edns.read_options(buffer, data, end).is_none() {
                 // What was read of them is not echoed.
-                (edns.ecs, edns.nsid) = (None, false);
+                edns.forget_options();
                 return None;
             }
         }
@@ -287,7 +298,7 @@ pub fn is_aside(message: &[u8]) -> bool {
     match query.read(message, message.len(), 0) {
         Reading::Aside => true,
         Reading::Query => query.asks_for_transfer(),
-        Reading::Drop | Reading::HeaderOnly(_) | Reading::Malformed => false,
+        Reading::Drop | Reading::HeaderOnly(_) | Reading::Malformed | Reading::CookieOnly => false,
     }
 }
 

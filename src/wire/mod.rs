@@ -3,6 +3,7 @@
 //!
 //! Nothing that a query runs through allocates; nothing here reads a clock or does I/O.
 
+pub mod cookie;
 pub mod edns;
 mod expanded;
 mod file_name;

@@ -6,7 +6,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsOption};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 use ipnet::IpNet;
-use rhumb::answer::Carrier;
+use rhumb::answer::{Carrier, Peer};
 
 /// A question and how it is put.
 #[derive(Clone, Debug)]
@@ -21,6 +21,12 @@ pub struct Ask {
     pub subnet: Option<(IpAddr, u8)>,
     pub sender: IpAddr,
     pub carrier: Carrier,
+    /// Further options: code and data.
+    pub options: Vec<(u16, Vec<u8>)>,
+    /// When it is asked, in seconds since 1970.
+    pub seconds: u32,
+    /// What the stream that it comes on may be idle, in tenths of a second.
+    pub keepalive: Option<u16>,
     pub draw: u64,
 }
 
@@ -38,6 +44,9 @@ impl Ask {
             subnet: None,
             sender: IpAddr::from([240, 0, 0, 1]),
             carrier: Carrier::Datagram,
+            options: Vec::new(),
+            seconds: 1_559_731_985,
+            keepalive: None,
             draw: 0,
         }
     }
@@ -95,6 +104,25 @@ impl Ask {
         self
     }
 
+    /// On an encrypted stream.
+    #[must_use]
+    pub fn encrypted(mut self) -> Self {
+        self.carrier = Carrier::Encrypted;
+        self
+    }
+
+    #[must_use]
+    pub fn option(mut self, code: u16, data: &[u8]) -> Self {
+        self.edns = true;
+        self.options.push((code, data.to_vec()));
+        self
+    }
+
+    /// What the transport would say of it.
+    pub fn peer(&self) -> Peer {
+        Peer { seconds: self.seconds, keepalive: self.keepalive, ..Peer::new(self.sender, self.carrier) }
+    }
+
     /// The query as it goes over the wire.
     pub fn bytes(&self) -> Vec<u8> {
         let mut message = Message::new(self.id, MessageType::Query, OpCode::Query);
@@ -109,6 +137,9 @@ impl Ask {
             edns.set_dnssec_ok(self.dnssec_ok);
             if let Some((address, source)) = self.subnet {
                 edns.options_mut().insert(EdnsOption::Subnet(ClientSubnet::new(address, source, 0)));
+            }
+            for (code, data) in &self.options {
+                edns.options_mut().insert(EdnsOption::Unknown(*code, data.clone()));
             }
             message.set_edns(edns);
         }

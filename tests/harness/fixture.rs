@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use rhumb::answer::{Carrier, Peer, answer};
+use rhumb::answer::{Carrier, Peer, Query, answer, answer_in_place};
 use rhumb::config::model::{Endpoint, EndpointId, Health, Model, ProbeId};
 use rhumb::config::{Loaded, Overrides, Severity};
 use rhumb::health::{Verdict, Verdicts};
@@ -229,10 +229,19 @@ impl Fixture {
     /// The reply's octets, `None` when the query is dropped.
     pub fn raw(&self, query: &[u8], ask: &Ask) -> Option<Vec<u8>> {
         let mut out = vec![0; if ask.carrier.is_datagram() { 4096 } else { 65_535 }];
-        let peer = Peer { address: ask.sender, carrier: ask.carrier };
-        let length = answer(&self.snapshot, query, peer, ask.draw, &mut out)?;
+        let length = answer(&self.snapshot, query, ask.peer(), ask.draw, &mut out)?;
         out.truncate(length);
         Some(out)
+    }
+
+    /// The reply to a query whose sender asks too fast, if it is asked about, read by both parsers.
+    #[track_caller]
+    pub fn ask_over(&self, ask: &Ask) -> Reply {
+        let (query, mut buffer) = (ask.bytes(), vec![0; 4096]);
+        buffer[..query.len()].copy_from_slice(&query);
+        let mut read = Query::default();
+        let len = answer_in_place(&self.snapshot, &mut read, &mut buffer, query.len(), ask.peer(), ask.draw, || true);
+        Reply::read(&buffer[..len.expect("a reply")])
     }
 
     /// The reply to these octets, read by both parsers.
@@ -283,7 +292,7 @@ impl Fixture {
         let mut counts = std::collections::BTreeMap::new();
         let query = ask.bytes();
         let mut out = vec![0; 4096];
-        let peer = Peer { address: ask.sender, carrier: Carrier::Datagram };
+        let peer = Peer::new(ask.sender, Carrier::Datagram);
         for round in 0..100_000 {
             let length = answer(&self.snapshot, &query, peer, draws.bits(), &mut out).expect("a reply");
             // Both parsers on each of 100,000 replies would take a minute; the first ones stand for the rest.

@@ -85,6 +85,11 @@ pub struct Reply {
 pub const NOERROR: u16 = 0;
 
 impl Reply {
+    /// Whether it is what a sender gets who asks too fast.
+    pub fn tc_or_bad_cookie(&self) -> bool {
+        self.tc || self.rcode == 23
+    }
+
     /// Reads with both parsers and compares them.
     pub fn read(bytes: &[u8]) -> Self {
         let reply = Self::by_domain(bytes);

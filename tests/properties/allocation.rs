@@ -1,6 +1,6 @@
 //! The engine's memory: what it writes to is the caller's.
 
-use rhumb::answer::{Peer, answer};
+use rhumb::answer::answer;
 
 use super::{Case, Kind};
 use crate::harness::{Draws, Fixture};
@@ -20,7 +20,7 @@ fn p29_no_query_makes_the_engine_allocate() {
                 let at = draws.below(query.len());
                 query[at] = draws.bits() as u8;
             }
-            let peer = Peer { address: ask.sender, carrier: ask.carrier };
+            let peer = ask.peer();
             let used = allocation_counter::measure(|| {
                 answer(&fixture.snapshot, &query, peer, ask.draw, &mut out);
             });

@@ -217,7 +217,7 @@ impl World {
 
 fn reply(snapshot: &Snapshot, query: &[u8], draw: u64) -> Vec<u8> {
     let mut out = vec![0; 4096];
-    let peer = Peer { address: [240, 0, 0, 1].into(), carrier: Carrier::Datagram };
+    let peer = Peer::new([240, 0, 0, 1].into(), Carrier::Datagram);
     let len = answer(snapshot, query, peer, draw, &mut out).expect("a reply");
     out.truncate(len);
     out

@@ -3,10 +3,13 @@
 //! Comes in: queries well-formed and not. Goes out: nothing. Invariant: each reply has been read by two parsers.
 
 mod additional;
+mod chaos;
+mod cookies;
 mod data;
 mod edns;
 mod loading;
 mod messages;
+mod options;
 mod redirects;
 mod size;
 mod wildcards;

@@ -1,6 +1,7 @@
 //! Reading queries.
 
 use rhumb::wire::Lowered;
+use rhumb::wire::edns::Asked;
 use rhumb::wire::message::{Query, Rcode, Reading};
 
 use super::plain::{self, Plain};
@@ -45,6 +46,7 @@ fn agree(reading: Reading, query: &Query, expected: &Plain) {
                 assert_eq!((ours.payload, ours.version), (theirs.payload, theirs.version));
                 assert_eq!(ours.dnssec_ok, theirs.dnssec_ok);
                 assert_eq!(ours.ecs.is_some(), theirs.option(8).is_some(), "{asked:?}");
+                assert_eq!(ours.asked.has(Asked::NSID), theirs.option(3).is_some(), "{asked:?}");
             }
         }
     }

@@ -175,8 +175,16 @@ fn record(rest: &mut Octets<'_>, section: usize, records: &mut Records) -> Optio
     // Nobody knows the form of options above version 0.
     opt.options = if opt.version == 0 { Some(options(data)?) } else { Some(Vec::new()) };
     // E3: a client subnet that is malformed makes the message so, the second one as well as the first.
-    let mut subnets = opt.options.iter().flatten().filter(|(code, _)| *code == 8);
-    if !subnets.all(|(_, data)| subnet(data).is_some()) {
+    let mut options = opt.options.iter().flatten();
+    let is_whole = |(code, data): &(u16, Vec<u8>)| match code {
+        8 => subnet(data).is_some(),
+        // RFC 7873 section 5.2.2.
+        10 => data.len() == 8 || (16..=40).contains(&data.len()),
+        // RFC 9660 section 3.1.
+        19 => data.is_empty(),
+        _ => true,
+    };
+    if !options.all(is_whole) {
         opt.options = None;
         return None;
     }

@@ -57,7 +57,15 @@ impl Hand for Mirror {
 }
 
 impl Turn for Mirror {
-    fn answer(&self, _: &mut Query, buffer: &mut [u8], len: usize, _: Peer, _: u64) -> Option<usize> {
+    fn answer(
+        &self,
+        _: &mut Query,
+        buffer: &mut [u8],
+        len: usize,
+        _: Peer,
+        _: u64,
+        _: impl FnOnce() -> bool,
+    ) -> Option<usize> {
         *buffer.get_mut(2)? |= QR;
         Some(len)
     }

@@ -46,7 +46,7 @@ pub(super) enum Kind {
 }
 
 /// Where a client may stand who asks the engine itself.
-pub(super) const PEER: Peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), carrier: Carrier::Datagram };
+pub(super) const PEER: Peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), Carrier::Datagram);
 
 impl Questions {
     /// Those of all zones; each was asked once.
@@ -138,7 +138,7 @@ fn reply(snapshot: &Snapshot, name: &Name, rtype: RecordType) -> [u8; ROOM] {
     let mut buffer = [0; ROOM];
     for query in queries.iter() {
         buffer[..query.len()].copy_from_slice(query);
-        if answer_in_place(snapshot, &mut Query::default(), &mut buffer, query.len(), PEER, 0).is_none() {
+        if answer_in_place(snapshot, &mut Query::default(), &mut buffer, query.len(), PEER, 0, || false).is_none() {
             buffer[ANSWERS].fill(0);
         }
     }

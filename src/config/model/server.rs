@@ -1,12 +1,13 @@
 //! What `rhumb.toml` says of the server itself, with its defaults.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::TsigKey;
 use super::transports::{ConnectionLimits, Encrypted, Proxies, Tls};
+use crate::wire::cookie::Secrets;
 use crate::world::Place;
 
 /// `rhumb.toml`, with flags laid over it.
@@ -62,12 +63,18 @@ pub struct Server {
     pub depth: usize,
     /// Whether the records of an RRset change places from answer to answer (protocol 16).
     pub rotate: bool,
-    /// Configured text for NSID and `id.server`, if any.
+    /// Configured text for NSID, `id.server` and `hostname.bind`, if any.
     pub identity: Option<String>,
     /// TSIG keys.
     pub keys: Vec<TsigKey>,
     /// The files that their secrets were read from.
     pub secret_files: Vec<PathBuf>,
+    /// Configured text for `version.bind` and `version.server`, if any.
+    pub version: Option<String>,
+    /// How fast datagrams may ask.
+    pub rate_limit: RateLimit,
+    /// What cookies are signed with.
+    pub cookies: Cookies,
 }
 
 impl Default for Server {
@@ -102,6 +109,9 @@ impl Default for Server {
             identity: None,
             keys: Vec::new(),
             secret_files: Vec::new(),
+            version: None,
+            rate_limit: RateLimit::default(),
+            cookies: Cookies::Drawn,
         }
     }
 }
@@ -122,6 +132,36 @@ pub enum Transport {
     Native,
     /// hickory-server's listeners, the portable transport.
     Hickory,
+}
+
+/// `rate_limit` (protocol 28).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Queries a second that one address may ask, 1 to 1,000,000; `None` limits nobody.
+    pub rate: Option<u32>,
+    /// Who is never limited.
+    pub exempt: Vec<IpNet>,
+    /// Count what would be limited, and answer it.
+    pub log_only: bool,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        let v4 = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+        let v6 = Ipv6Net::from(Ipv6Addr::LOCALHOST);
+        Self { rate: Some(500), exempt: vec![v4.into(), v6.into()], log_only: false }
+    }
+}
+
+/// `cookies` (protocol 19).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cookies {
+    /// There are none.
+    Off,
+    /// Signed with a secret that is drawn at each start.
+    Drawn,
+    /// Signed with secrets that servers share.
+    Shared(Secrets),
 }
 
 /// `geoip.prefer` (E1).

@@ -1,5 +1,7 @@
 //! The server file.
 
+mod pressure;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -47,13 +49,14 @@ pub(crate) fn server(
     if let Some(depth) = fields.integer("depth") {
         server.depth = depth.value as usize;
     }
-    if let Some(identity) = fields.text("identity") {
-        if !(1..=IDENTITY_OCTETS).contains(&identity.value.len()) {
+    for (key, told) in [("identity", &mut server.identity), ("version", &mut server.version)] {
+        let Some(text) = fields.text(key) else { continue };
+        if !(1..=IDENTITY_OCTETS).contains(&text.value.len()) {
             cx.findings
-                .error(identity.site, code::OUT_OF_RANGE, "`identity` has a length that no answer should carry")
-                .label(format!("{} octets; expected 1 to {IDENTITY_OCTETS}", identity.value.len()));
+                .error(text.site, code::OUT_OF_RANGE, format!("`{key}` has a length that no answer should carry"))
+                .label(format!("{} octets; expected 1 to {IDENTITY_OCTETS}", text.value.len()));
         }
-        server.identity = Some(identity.value);
+        *told = Some(text.value);
     }
     if let Some(text) = fields.text("transport") {
         server.transport = choice(&text.value, &[("native", Transport::Native), ("hickory", Transport::Hickory)])
@@ -72,6 +75,8 @@ pub(crate) fn server(
     limits(cx.findings, &fields, server);
     networks(cx.findings, &fields, server);
     tsig::keys(cx.findings, &fields, &beside, server);
+    pressure::rate_limit(cx.findings, &fields, &mut server.rate_limit);
+    pressure::cookies(cx, &fields, &beside, &mut server.cookies);
     let Some((site, table)) = fields.table("latency") else { return Vec::new() };
     let fields = walk::open(cx.findings, &keys::LATENCY, table, site, None);
     let Some(named) = fields.text("table") else { return Vec::new() };
