@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::connections::{Admission, Connections, Limits, Seat};
 use super::counters::{Counters, count};
@@ -25,8 +26,10 @@ use crate::answer::{Carrier, Peer};
 
 /// When descriptors or memory have run out, the next attempt waits for others to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// For connections to end what they are at, once all are to end.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// For the last words of an encrypted stream.
-const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL: Duration = Duration::from_millis(200);
 
 /// What all connections of a server share.
 pub(super) struct Door<S> {
@@ -39,7 +42,12 @@ pub(super) struct Door<S> {
     /// The path at which HTTPS is asked.
     pub(super) path: Arc<str>,
     pub(super) draw: SharedDraw,
+    /// No more are accepted, and those that are open end once they have nothing to do.
     pub(super) stop: CancellationToken,
+    /// They end at once.
+    pub(super) cut: CancellationToken,
+    /// Every connection's.
+    pub(super) tasks: TaskTracker,
 }
 
 /// What is spoken on a stream.
@@ -60,8 +68,9 @@ impl<S: Service> Door<S> {
         stop: CancellationToken,
     ) -> Arc<Self> {
         let handshakes = Arc::new(Semaphore::new(limits.handshakes.min(Semaphore::MAX_PERMITS)));
-        let (connections, draw) = (Connections::new(limits), SharedDraw::new());
-        Arc::new(Self { service, counters, connections, handshakes, proxies, path: path.into(), draw, stop })
+        let (connections, draw) = (Connections::new(limits, stop.clone()), SharedDraw::new());
+        let (path, cut, tasks) = (path.into(), CancellationToken::new(), TaskTracker::new());
+        Arc::new(Self { service, counters, connections, handshakes, proxies, path, draw, stop, cut, tasks })
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -96,6 +105,14 @@ impl<S: Service> Door<S> {
     /// Whether more than half of the handshakes that may be under way are.
     pub(super) fn is_busy(&self) -> bool {
         self.handshakes.available_permits() * 2 < self.limits().handshakes
+    }
+
+    /// Waits for the stop, lets connections end what they are at, though not for long, and then ends them.
+    pub(super) async fn close(self: Arc<Self>) {
+        self.stop.cancelled().await;
+        self.tasks.close();
+        let _ = timeout(GRACE, self.tasks.wait()).await;
+        self.cut.cancel();
     }
 
     /// From its first octet to its last, a stream of a proxy or of a client itself.
@@ -149,10 +166,7 @@ impl<S: Service> Door<S> {
     where
         T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
     {
-        tokio::select! {
-            ended = converse(stream, peer, &*self.service, &self.counters, &self.connections, seat) => ended,
-            () = seat.close.cancelled() => Ok(()),
-        }
+        converse(stream, peer, &*self.service, &self.counters, &self.connections, seat).await
     }
 
     async fn shake_hands(&self, acceptor: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
@@ -191,11 +205,11 @@ pub(super) async fn listen<S: Service>(listener: TcpListener, speech: Speech, do
         // Without it, replies are slower and still right.
         let _ = stream.set_nodelay(true);
         let (door, speech) = (Arc::clone(&door), speech.clone());
-        tokio::spawn(async move {
-            let stop = door.stop.clone();
+        let cut = door.cut.clone();
+        door.tasks.clone().spawn(async move {
             tokio::select! {
                 () = door.receive(stream, from.ip(), speech) => {}
-                () = stop.cancelled() => {}
+                () = cut.cancelled() => {}
             }
         });
     }
@@ -247,7 +261,8 @@ mod tests {
         let (counters, stop) = (Arc::new(Counters::default()), CancellationToken::new());
         let (service, nobody) = (Arc::new(service), Trusted::default());
         let door = Door::new(service, Arc::clone(&counters), limits, nobody, "/dns-query", stop.clone());
-        tokio::spawn(listen(listener, Speech::Plain, door));
+        tokio::spawn(listen(listener, Speech::Plain, Arc::clone(&door)));
+        tokio::spawn(door.close());
         Running { address, counters, stop }
     }
 
@@ -313,6 +328,38 @@ mod tests {
         assert!(begun.elapsed() >= limits.message);
         assert_eq!(server.counters.tcp_late.load(Ordering::Relaxed), 1);
         drip.abort();
+    }
+
+    #[tokio::test]
+    async fn r11_a_message_that_has_begun_is_answered_before_the_end_and_a_silent_stream_ends_at_once() {
+        let server = echo(Limits::default()).await;
+        let mut silent = TcpStream::connect(server.address).await.unwrap();
+        let mut begun = TcpStream::connect(server.address).await.unwrap();
+        for stream in [&mut silent, &mut begun] {
+            stream.write_all(&framed(b"here")).await.unwrap();
+            assert_eq!(receive(stream).await, b"here");
+        }
+        let message = framed(b"one more");
+        begun.write_all(&message[..4]).await.unwrap();
+        // What was sent before it has arrived: the other stream is answered later.
+        silent.write_all(&framed(b"and I")).await.unwrap();
+        assert_eq!(receive(&mut silent).await, b"and I");
+        server.stop.cancel();
+        assert!(is_closed(&mut silent).await);
+        begun.write_all(&message[4..]).await.unwrap();
+        assert_eq!(receive(&mut begun).await, b"one more");
+        assert!(is_closed(&mut begun).await);
+    }
+
+    #[tokio::test]
+    async fn r11_a_message_that_does_not_come_holds_up_no_end() {
+        let server = echo(Limits::default()).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&framed(b"here")).await.unwrap();
+        assert_eq!(receive(&mut stream).await, b"here");
+        stream.write_all(&framed(b"half")[..3]).await.unwrap();
+        server.stop.cancel();
+        assert!(is_closed(&mut stream).await);
     }
 
     #[tokio::test]

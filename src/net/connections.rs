@@ -14,6 +14,8 @@ pub use crate::config::model::ConnectionLimits as Limits;
 #[derive(Debug)]
 pub(super) struct Connections {
     limits: Limits,
+    /// Ends them all.
+    stop: CancellationToken,
     table: Mutex<Table>,
 }
 
@@ -48,13 +50,14 @@ pub(super) enum Admission {
 pub(super) struct Seat {
     connections: Arc<Connections>,
     id: u64,
-    /// Set when the stream should close since others need its place.
+    /// Set when the stream should close once it has nothing to do: others need its place, or all are to end.
     pub(super) close: CancellationToken,
 }
 
 impl Connections {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, table: Mutex::default() })
+    /// `stop` tells all of them to close.
+    pub(super) fn new(limits: Limits, stop: CancellationToken) -> Arc<Self> {
+        Arc::new(Self { limits, stop, table: Mutex::default() })
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -77,7 +80,7 @@ impl Connections {
         }
         let id = table.next;
         table.next += 1;
-        let close = CancellationToken::new();
+        let close = self.stop.child_token();
         table.open.insert(id, Entry { client, idle_since: Some(now), close: close.clone() });
         table.idle.insert((now, id));
         *table.by_client.entry(client).or_insert(0) += 1;
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn p21_one_client_cannot_take_every_seat() {
-        let connections = Connections::new(limits(10, 2));
+        let connections = Connections::new(limits(10, 2), CancellationToken::new());
         let now = Instant::now();
         let _first = admit(&connections, [192, 0, 2, 1], now);
         let second = admit(&connections, [192, 0, 2, 1], now);
@@ -180,7 +183,7 @@ mod tests {
 
     #[test]
     fn p21_the_longest_idle_gives_way_and_the_busy_do_not() {
-        let connections = Connections::new(limits(3, 3));
+        let connections = Connections::new(limits(3, 3), CancellationToken::new());
         let now = Instant::now();
         let busy = admit(&connections, [192, 0, 2, 1], now);
         busy.mark(None);
@@ -195,7 +198,7 @@ mod tests {
 
     #[test]
     fn p21_when_all_are_busy_the_newcomer_is_refused() {
-        let connections = Connections::new(limits(1, 1));
+        let connections = Connections::new(limits(1, 1), CancellationToken::new());
         let only = admit(&connections, [192, 0, 2, 1], Instant::now());
         only.mark(None);
         assert!(matches!(connections.admit([192, 0, 2, 2].into(), Instant::now()), Admission::Refused));

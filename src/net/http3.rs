@@ -1,6 +1,7 @@
 //! HTTP/3 by h3 over quinn.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use h3::server::{RequestResolver, RequestStream, builder};
@@ -9,7 +10,7 @@ use http::{Response, StatusCode};
 use quinn::{Connection, VarInt};
 use tokio::time::timeout;
 
-use super::accept::Door;
+use super::accept::{Door, GRACE};
 use super::clock::Moment;
 use super::counters::count;
 use super::http::{Asked, asked, refusal, respond};
@@ -19,6 +20,8 @@ use crate::answer::{Carrier, Peer};
 
 /// Octets of a request's head, as HTTP counts them (RFC 9114 section 4.2.2); as much as of the other versions.
 const HEAD_MAX: u64 = 16 << 10;
+/// For the last words of a connection.
+const FAREWELL: Duration = Duration::from_millis(200);
 /// H3_NO_ERROR (RFC 9114 section 8.1).
 const NO_ERROR: VarInt = VarInt::from_u32(0x100);
 
@@ -43,9 +46,15 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, connection: Connection
             });
         }
     };
+    let stop = door.stop.clone();
     tokio::select! {
         () = requests => {}
         () = pulse.stops() => {}
+    }
+    let _ = timeout(GRACE, pulse.rests()).await;
+    if stop.is_cancelled() {
+        // What was answered last is on its way: a connection that is closed forgets it.
+        let _ = timeout(FAREWELL, connection.closed()).await;
     }
     connection.close(NO_ERROR, b"");
 }

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -16,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
-use super::accept::Door;
+use super::accept::{Door, GRACE};
 use super::clock::Moment;
 use super::connections::Seat;
 use super::counters::count;
@@ -33,8 +32,6 @@ const SEND_MAX: usize = 64 << 10;
 /// Octets of a body that is not wanted, and is read all the same: a connection that is closed on a client that still
 /// sends may take the response with it.
 const DRAIN_MAX: usize = 256 << 10;
-/// Between word that a connection ends and its end.
-const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Serves one connection until its client ends it, is silent for too long, or others need its place.
 pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, stream: TlsStream<TcpStream>, client: IpAddr, seat: Seat) {
@@ -69,7 +66,7 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, stream: TlsStream<TcpS
         () = pulse.stops() => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = timeout(FAREWELL, connection).await;
+    let _ = timeout(GRACE, connection).await;
 }
 
 async fn one<S: Service>(door: &Door<S>, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {

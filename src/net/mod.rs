@@ -147,6 +147,7 @@ impl Serving {
             self.tasks.push(tokio::spawn(accept::listen(TcpListener::from_std(pair.tcp)?, Plain, Arc::clone(&door))));
         }
         self.open_encrypted(encrypted, &door)?;
+        self.tasks.push(tokio::spawn(door.close()));
         let desk = service.aside().map(|aside| Desk::new(Arc::clone(aside), Handle::current()));
         let limiter = Arc::new(Limiter::new(Draw::new().next()));
         let mut tellers = Vec::new();
@@ -228,8 +229,8 @@ impl Serving {
         Arc::clone(&self.totals)
     }
 
-    /// Stops answering, and returns when every thread and listener has ended: within half a second. What the threads
-    /// that answer datagrams have used since they began is told.
+    /// Stops answering, and returns when every thread, listener and connection has ended: within some seconds, which
+    /// connections have to end what they are at. What the threads that answer datagrams have used since they began is told.
     pub async fn stop(mut self) -> Usage {
         self.tell();
         for task in std::mem::take(&mut self.tasks) {

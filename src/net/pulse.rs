@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::connections::{Connections, Seat};
@@ -12,6 +13,8 @@ pub(super) struct Pulse {
     connections: Arc<Connections>,
     seat: Seat,
     state: Mutex<State>,
+    /// Told when the last request has ended.
+    rest: Notify,
 }
 
 #[derive(Debug)]
@@ -29,7 +32,7 @@ impl Pulse {
     /// Of a connection that was just opened.
     pub(super) fn new(connections: Arc<Connections>, seat: Seat) -> Arc<Self> {
         let state = Mutex::new(State { requests: 0, since: Instant::now() });
-        Arc::new(Self { connections, seat, state })
+        Arc::new(Self { connections, seat, state, rest: Notify::new() })
     }
 
     pub(super) fn begin(self: &Arc<Self>) -> Beat {
@@ -41,11 +44,22 @@ impl Pulse {
         Beat(Arc::clone(self))
     }
 
-    /// Returns once no request has been under way for as long as a connection may be silent, or others need its place.
+    /// Returns once no request has been under way for as long as a connection may be silent, or it is told to close.
     pub(super) async fn stops(&self) {
         tokio::select! {
             () = self.is_silent() => {}
             () = self.seat.close.cancelled() => {}
+        }
+    }
+
+    /// Returns once no request is under way.
+    pub(super) async fn rests(&self) {
+        loop {
+            let told = self.rest.notified();
+            if self.state().requests == 0 {
+                return;
+            }
+            told.await;
         }
     }
 
@@ -82,6 +96,7 @@ impl Drop for Beat {
             let now = Instant::now();
             state.since = now;
             self.0.seat.mark(Some(now));
+            self.0.rest.notify_waiters();
         }
     }
 }
@@ -92,11 +107,13 @@ mod tests {
 
     use std::time::Duration;
 
+    use tokio_util::sync::CancellationToken;
+
     use super::super::connections::{Admission, Limits};
     use super::*;
 
     fn pulse(limits: Limits) -> (Arc<Connections>, Arc<Pulse>) {
-        let connections = Connections::new(limits);
+        let connections = Connections::new(limits, CancellationToken::new());
         match connections.admit([192, 0, 2, 1].into(), Instant::now()) {
             Admission::Admitted { seat, .. } => (Arc::clone(&connections), Pulse::new(connections, seat)),
             Admission::Refused => panic!("the first is admitted"),
@@ -116,7 +133,9 @@ mod tests {
         drop(first);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(!stops.is_finished());
+        assert!(tokio::time::timeout(Duration::from_secs(1), pulse.rests()).await.is_err());
         drop(second);
+        pulse.rests().await;
         assert!(stops.await.is_ok());
         assert!(begun.elapsed() >= Duration::from_secs(130), "{:?}", begun.elapsed());
     }

@@ -10,7 +10,7 @@ use quinn::{Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, ReadToE
 use quinn::{ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use tokio::time::timeout;
 
-use super::accept::Door;
+use super::accept::{Door, GRACE};
 use super::aside::Replies;
 use super::clock::Moment;
 use super::connections::{Limits, Seat};
@@ -35,8 +35,6 @@ const HTTP3_STREAMS: u32 = 8;
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// A message of any length, behind its own length.
 const STREAM_WINDOW: u32 = 66 << 10;
-/// For the last words of all connections.
-const FAREWELL: Duration = Duration::from_millis(200);
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,19 +93,20 @@ pub(super) async fn listen<S: Service>(endpoint: Endpoint, speech: Speech, door:
             continue;
         };
         let door = Arc::clone(&door);
-        tokio::spawn(async move {
+        let cut = door.cut.clone();
+        door.tasks.clone().spawn(async move {
             let connection = shake_hands(&door, incoming).await;
             drop(permit);
             let Some(connection) = connection else { return };
-            let stop = door.stop.clone();
             tokio::select! {
                 () = talk(door, connection, speech, seat) => {}
-                () = stop.cancelled() => {}
+                () = cut.cancelled() => {}
             }
         });
     }
+    endpoint.set_server_config(None);
+    let _ = timeout(GRACE, endpoint.wait_idle()).await;
     endpoint.close(NO_ERROR, b"");
-    let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
 }
 
 async fn shake_hands<S: Service>(door: &Door<S>, incoming: Incoming) -> Option<Connection> {
@@ -128,7 +127,7 @@ async fn shake_hands<S: Service>(door: &Door<S>, incoming: Incoming) -> Option<C
 }
 
 async fn talk<S: Service>(door: Arc<Door<S>>, connection: Connection, speech: Speech, seat: Seat) {
-    let close = seat.close.clone();
+    let (close, stop) = (seat.close.clone(), door.stop.clone());
     let pulse = Pulse::new(Arc::clone(&door.connections), seat);
     match speech {
         Speech::Doq => {
@@ -137,8 +136,9 @@ async fn talk<S: Service>(door: Arc<Door<S>>, connection: Connection, speech: Sp
                 () = answer_streams(&door, &connection, &pulse) => {}
                 () = pulse.stops() => {}
             }
-            // Others need its place, or it was silent.
-            let code = if close.is_cancelled() { EXCESSIVE_LOAD } else { NO_ERROR };
+            let _ = timeout(GRACE, pulse.rests()).await;
+            // Others need its place, or it was silent, or all end.
+            let code = if close.is_cancelled() && !stop.is_cancelled() { EXCESSIVE_LOAD } else { NO_ERROR };
             connection.close(code, b"");
         }
         Speech::Http3 => {
@@ -209,6 +209,8 @@ async fn answer_stream<S: Service>(
         return Err(Fault::NoReply);
     }
     count(&door.counters.quic_replies);
+    // Not at rest before the client has it all: a connection that is closed forgets what is still to be sent.
+    let _ = timeout(patience, replies.send.stopped()).await;
     Ok(())
 }
 

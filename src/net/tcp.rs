@@ -19,8 +19,10 @@ use crate::answer::{Carrier, Peer};
 /// What is asked of the system at once, and so what an idle stream holds: some queries fit. A vector that grows is
 /// asked for more.
 const READ_STEP: usize = 1024;
+/// What a silent stream keeps at most of what long messages took.
+const KEPT: usize = 4 * READ_STEP;
 /// Answers one stream, plain or encrypted, until its client ends it, is silent for too long, or takes too long over one
-/// message.
+/// message; one that is told to close does so between messages.
 pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin + Send>(
     mut stream: T,
     peer: Peer,
@@ -66,15 +68,21 @@ pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin + Send>(
             // The first octet of a message starts its one deadline: more octets do not extend it.
             *begun.get_or_insert(now) + patience
         };
-        let silent = received.is_empty();
-        let read = read_some(&mut stream, &mut received);
-        let read = if silent {
-            match timeout_at(deadline, read).await {
-                Ok(read) => read?,
-                Err(_) => return Ok(()),
+        let read = if received.is_empty() {
+            if received.capacity() > KEPT {
+                received = Vec::new();
+            }
+            tokio::select! {
+                // What has arrived already is answered.
+                biased;
+                read = timeout_at(deadline, read_some(&mut stream, &mut received)) => match read {
+                    Ok(read) => read?,
+                    Err(_) => return Ok(()),
+                },
+                () = seat.close.cancelled() => return Ok(()),
             }
         } else {
-            in_time(deadline, counters, read).await?
+            in_time(deadline, counters, read_some(&mut stream, &mut received)).await?
         };
         if read == 0 {
             return Ok(());

@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use super::encrypted::site;
 use super::secure::{Http3, Https, Quic, Tls, address, believing, certificate, ended, renew, runtime};
-use super::{SOON, Server, Site, eventually};
+use super::{Client, SOON, Server, Site, eventually, over_tcp};
 use crate::harness::Ask;
 
 fn query() -> Vec<u8> {
@@ -32,6 +33,76 @@ fn is_ended(mut stream: TcpStream) {
 
 fn asks_tls(server: &Server, site: &Site) -> std::io::Result<Vec<u8>> {
     Tls::open(address(server, "tls"), believing(certificate(site), &[b"dot"])).try_exchange(&query())
+}
+
+/// How many descriptors a process has open.
+fn descriptors(server: &Server) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count()
+}
+
+fn allow_descriptors(server: &Server, soft: usize) {
+    let (pid, limit) = (format!("--pid={}", server.pid()), format!("--nofile={soft}:"));
+    assert!(Command::new("prlimit").args([pid, limit]).status().unwrap().success());
+}
+
+#[test]
+fn p21_listeners_outlive_a_time_without_descriptors() {
+    let site = site("");
+    let server = site.start();
+    let client = Client::of(server.dns);
+    client.exchange(&query()).unwrap();
+    let few = descriptors(&server) + 2;
+    allow_descriptors(&server, few);
+    let streams: Vec<TcpStream> = ["dns", "tls", "https"]
+        .iter()
+        .cycle()
+        .take(12)
+        .map(|key| if *key == "dns" { server.dns } else { address(&server, key) })
+        .map(|to| TcpStream::connect(to).unwrap())
+        .collect();
+    eventually(SOON, "all descriptors are taken", || (descriptors(&server) >= few).then_some(()));
+    for _ in 0..20 {
+        client.exchange(&query()).expect("datagrams need no more of them");
+    }
+    allow_descriptors(&server, 1000);
+    eventually(SOON, "it is told", || (counted(&server, "tcp_accept_errors") > 0).then_some(()));
+    drop(streams);
+    assert_eq!(over_tcp(server.dns, &Ask::a("host.example.com.")).only(), "192.0.2.7");
+    asks_tls(&server, &site).unwrap();
+    assert_eq!(Https::open(&server, certificate(&site), "h2").get(&query()).status, 200);
+}
+
+#[test]
+fn r11_what_is_under_way_is_answered_before_the_end() {
+    let site = site("");
+    let server = site.start();
+    let runtime = runtime();
+    let quic = Quic::open(&runtime, address(&server, "quic"), believing(certificate(&site), &[b"doq"]));
+    let mut tls = Tls::open(address(&server, "tls"), believing(certificate(&site), &[b"dot"]));
+    tls.try_exchange(&query()).unwrap();
+    let framed = super::secure::framed(&query());
+    let mut stream = runtime.block_on(async {
+        let (mut send, receive) = quic.connection.open_bi().await.unwrap();
+        send.write_all(&framed[..10]).await.unwrap();
+        (send, receive)
+    });
+    tls.0.write_all(&framed[..10]).unwrap();
+    // Both are known to be under way: what was sent later, on other streams, is answered.
+    quic.exchange(&query());
+    asks_tls(&server, &site).unwrap();
+    let at = server.dns;
+    server.signal("TERM");
+    eventually(SOON, "it listens no more", || TcpStream::connect(at).is_err().then_some(()));
+    tls.0.write_all(&framed[10..]).unwrap();
+    let mut reply = [0; 2];
+    tls.0.read_exact(&mut reply).expect("the reply comes");
+    let reply = runtime.block_on(async {
+        stream.0.write_all(&framed[10..]).await.unwrap();
+        stream.0.finish().unwrap();
+        stream.1.read_to_end(1000).await
+    });
+    assert!(reply.expect("the reply comes").len() > 14);
+    assert!(server.stop().success());
 }
 
 #[test]
