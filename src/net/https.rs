@@ -29,6 +29,9 @@ use crate::answer::{Carrier, Peer};
 const HEAD_MAX: usize = 16 << 10;
 /// Octets that wait to be sent on one stream of HTTP/2: a message.
 const SEND_MAX: usize = 64 << 10;
+/// Octets that one stream of HTTP/2, and one connection, may send before they are read: a message, and some of them.
+const STREAM_WINDOW: u32 = 66 << 10;
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// Octets of a body that is not wanted, and is read all the same: a connection that is closed on a client that still
 /// sends may take the response with it.
 const DRAIN_MAX: usize = 256 << 10;
@@ -45,6 +48,8 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, stream: TlsStream<TcpS
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.requests)
         .max_header_list_size(HEAD_MAX as u32)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_MAX)
         .keep_alive_interval(None);
     let builder = if is_second { builder.http2_only() } else { builder.http1_only() };
