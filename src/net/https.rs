@@ -54,10 +54,10 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, stream: TlsStream<TcpS
         .keep_alive_interval(None);
     let builder = if is_second { builder.http2_only() } else { builder.http1_only() };
     let pulse = Pulse::new(Arc::clone(&door.connections), seat);
-    let peer = Peer { seconds: Moment::now().seconds, ..Peer::new(client, Carrier::Encrypted) };
     let service = service_fn(|request| {
         let (door, beat) = (Arc::clone(&door), pulse.begin());
         async move {
+            let peer = Peer { seconds: Moment::now().seconds, ..Peer::new(client, Carrier::Encrypted) };
             let response = one(&door, request, peer).await;
             drop(beat);
             Ok::<_, Infallible>(response)

@@ -21,6 +21,7 @@ use crate::answer::{Carrier, Peer};
 const READ_STEP: usize = 1024;
 /// What a silent stream keeps at most of what long messages took.
 const KEPT: usize = 4 * READ_STEP;
+
 /// Answers one stream, plain or encrypted, until its client ends it, is silent for too long, or takes too long over one
 /// message; one that is told to close does so between messages.
 pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin + Send>(
