@@ -21,6 +21,7 @@ mod example;
 mod failover;
 mod hickory;
 mod policies;
+mod pressure;
 mod primaries;
 mod restart;
 mod secondaries;
