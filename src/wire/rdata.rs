@@ -134,6 +134,7 @@ fn extent(field: Field, rest: &[u8]) -> Option<Extent> {
             plain(count)
         }
         Field::Salt | Field::Hash | Field::Tag => Some(Extent { count: counted(0)?, is_plain: false }),
+        Field::LongHex(least) => plain(rest.len()).filter(|_| rest.len() >= least),
         Field::Tail | Field::Hex | Field::Base64 | Field::DashBase64 | Field::Nsap => plain(rest.len()),
         Field::Types
         | Field::Apl

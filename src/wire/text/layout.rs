@@ -31,6 +31,8 @@ pub(in crate::wire) enum Field {
     Tag,
     /// To the end of the data.
     Hex,
+    /// As `Hex`, with no fewer octets.
+    LongHex(usize),
     Base64,
     /// As `Base64`, with `-` for none.
     DashBase64,
@@ -270,9 +272,10 @@ static LAYOUTS: &[Layout] = &[
     row(RecordType::CDNSKEY, KEY, A_KEY, A_SAMPLE_KEY),
     row(RecordType::OPENPGPKEY, &[Base64], "a key in base64", "aGVsbG8="),
     row(RecordType::CSYNC, &[U32, U16, Types], "a serial, flags and types", "66 3 A NS AAAA"),
+    // RFC 8976 section 2.2.4: a digest has 12 octets at least.
     row(
         RecordType::ZONEMD,
-        &[U32, U8, U8, Hex],
+        &[U32, U8, U8, LongHex(12)],
         "a serial, a scheme, a hash type and a digest in hex",
         "2018031500 1 1 62e6cf51b02e54b9b5f967d547ce43136792901f9f88e637493daaf401c92c279dd10f0edb1c56f8080211f8480ee306",
     ),

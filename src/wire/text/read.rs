@@ -66,6 +66,13 @@ fn read(field: Field, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), 
             counted(raw, out);
         }
         Field::Hex => reader.rest_hex(out)?,
+        Field::LongHex(least) => {
+            let (start, before) = (reader.place(), out.len());
+            reader.rest_hex(out)?;
+            if out.len() - before < least {
+                return Err(TextError::new(start, format!("the hex gives fewer than {least} octets")));
+            }
+        }
         Field::Base64 => reader.rest_base64(out)?,
         Field::DashBase64 if reader.take_word(b"-") => {}
         Field::DashBase64 => reader.rest_base64(out)?,

@@ -452,6 +452,7 @@ impl Tape<'_> {
             Field::Tail => out.extend(self.take(some - 1)),
             Field::Tag => out.extend(b"\x05issue"),
             Field::Hex | Field::Base64 | Field::DashBase64 | Field::Nsap => out.extend(self.take(some)),
+            Field::LongHex(least) => out.extend(self.take(least + some)),
             Field::Hash => self.counted(1, out),
             Field::Types => {
                 for window in 0..some % 3 {

@@ -151,6 +151,13 @@ fn write(field: Field, wire: &mut Wire<'_>, out: &mut String) -> Result<(), Unwr
             out.extend(tag.iter().copied().map(char::from));
         }
         Field::Hex => out.push_str(&base16::encode_string(wire.some_rest()?)),
+        Field::LongHex(least) => {
+            let octets = wire.rest();
+            if octets.len() < least {
+                return Err(Unwritten::Malformed);
+            }
+            out.push_str(&base16::encode_string(octets));
+        }
         Field::Base64 => out.push_str(&base64::encode_string(wire.some_rest()?)),
         Field::DashBase64 if wire.is_empty() => out.push('-'),
         Field::DashBase64 => out.push_str(&base64::encode_string(wire.rest())),
