@@ -2,52 +2,24 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::process::{self, Command};
 
-use super::{SOON, Server, Site, eventually};
+use super::{Namespace, SOON, Server, Site, eventually};
 use crate::harness::zone;
 
-/// A namespace with loopback and one more interface, until dropped.
-struct Namespace(String);
-
-impl Namespace {
-    /// `None` where this machine has no namespaces for us.
-    fn new() -> Option<Self> {
-        let name = format!("rhumb-addresses-{}", process::id());
-        let done = Command::new("ip").args(["netns", "add", &name]).output().ok()?;
-        let said = String::from_utf8_lossy(&done.stderr);
-        if said.contains("not permitted") || said.contains("denied") {
-            eprintln!("skipped, no network namespaces: {}", said.trim());
-            return None;
-        }
-        assert!(done.status.success(), "{said}");
-        let namespace = Self(name);
-        namespace.ip("link set lo up");
-        namespace.ip("link add more type veth peer name end");
-        namespace.ip("link set more up");
-        namespace.ip("link set end up");
-        Some(namespace)
-    }
-
-    fn ip(&self, arguments: &str) {
-        let done = Command::new("ip").args(["-n", &self.0]).args(arguments.split(' ')).output().unwrap();
-        assert!(done.status.success(), "{arguments}: {}", String::from_utf8_lossy(&done.stderr));
-    }
-
-    /// The A address that dig gets from `server`; dig takes replies from the address that it asked and from no other.
-    fn dig(&self, server: SocketAddr, flags: &[&str]) -> String {
-        let (at, port) = (format!("@{}", server.ip()), server.port().to_string());
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.0, "dig", &at, "-p", &port, "host.example.com", "+short", "+tries=1"]);
-        let output = command.args(flags).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
+/// A namespace with one more interface.
+fn namespace() -> Option<Namespace> {
+    let namespace = Namespace::new("addresses")?;
+    namespace.ip("link add more type veth peer name end");
+    namespace.ip("link set more up");
+    namespace.ip("link set end up");
+    Some(namespace)
 }
 
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "delete", &self.0]).output();
-    }
+/// The A address that dig gets from `server`; dig takes replies from the address that it asked and from no other.
+fn dig(namespace: &Namespace, server: SocketAddr, flags: &[&str]) -> String {
+    let (at, port) = (format!("@{}", server.ip()), server.port().to_string());
+    let output = namespace.dig(&[&[&at, "-p", &port, "host.example.com", "+short", "+tries=1"], flags].concat());
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// How many UDP sockets the server has at exactly this address.
@@ -67,46 +39,46 @@ fn sockets(server: &Server, address: SocketAddr) -> usize {
 
 #[test]
 fn p7_an_address_that_comes_has_sockets_of_its_own_and_one_that_goes_is_not_missed() {
-    let Some(namespace) = Namespace::new() else { return };
+    let Some(namespace) = namespace() else { return };
     namespace.ip("address add 192.0.2.1/24 dev more");
     let site = Site::with_zone("", &zone("host = { A = \"192.0.2.7\" }", ""));
     // A port of the kernel's choice would not be the same for both families.
     let flags = ["--listen", "0.0.0.0:53", "--listen", "[::]:53", "--workers", "2", "--admin", "unix:admin.sock"];
-    let server = site.start_in(&namespace.0, &flags);
+    let server = site.start_in(namespace.name(), &flags);
     let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 53);
 
     // Known at the start: bound before the first query.
     for ip in ["192.0.2.1", "127.0.0.1", "::1"] {
         assert_eq!(sockets(&server, at(ip)), 2, "{ip}: one a worker");
-        assert_eq!(namespace.dig(at(ip), &[]), "192.0.2.7", "{ip}");
+        assert_eq!(dig(&namespace, at(ip), &[]), "192.0.2.7", "{ip}");
     }
     assert_eq!((sockets(&server, at("0.0.0.0")), sockets(&server, at("::"))), (2, 2));
     // Never bound: the wildcard answers, from where it was asked.
-    assert_eq!(namespace.dig(at("127.66.5.4"), &[]), "192.0.2.7");
+    assert_eq!(dig(&namespace, at("127.66.5.4"), &[]), "192.0.2.7");
 
     for (ip, prefix) in [("192.0.2.99", "24"), ("2001:db8::99", "64")] {
         let extra = if ip.contains(':') { " nodad" } else { "" };
         namespace.ip(&format!("address add {ip}/{prefix} dev more{extra}"));
         // At once by the wildcard or a moment later by its own socket: nobody can tell.
-        assert_eq!(namespace.dig(at(ip), &[]), "192.0.2.7", "{ip}");
+        assert_eq!(dig(&namespace, at(ip), &[]), "192.0.2.7", "{ip}");
         eventually(SOON, "it has sockets of its own", || (sockets(&server, at(ip)) == 2).then_some(()));
         for _ in 0..8 {
             // Each dig is another client, so that both workers have their turn.
-            assert_eq!(namespace.dig(at(ip), &[]), "192.0.2.7", "{ip}");
+            assert_eq!(dig(&namespace, at(ip), &[]), "192.0.2.7", "{ip}");
         }
-        assert_eq!(namespace.dig(at(ip), &["+tcp"]), "192.0.2.7", "{ip}");
+        assert_eq!(dig(&namespace, at(ip), &["+tcp"]), "192.0.2.7", "{ip}");
         namespace.ip(&format!("address delete {ip}/{prefix} dev more"));
         eventually(SOON, "they are closed", || (sockets(&server, at(ip)) == 0).then_some(()));
-        assert_eq!(namespace.dig(at("192.0.2.1"), &[]), "192.0.2.7");
+        assert_eq!(dig(&namespace, at("192.0.2.1"), &[]), "192.0.2.7");
         // It comes back as if it had never gone.
         namespace.ip(&format!("address add {ip}/{prefix} dev more{extra}"));
         eventually(SOON, "it has sockets again", || (sockets(&server, at(ip)) == 2).then_some(()));
-        assert_eq!(namespace.dig(at(ip), &[]), "192.0.2.7", "{ip}");
+        assert_eq!(dig(&namespace, at(ip), &[]), "192.0.2.7", "{ip}");
     }
     // One that has to be found unique first can be bound only then, of which the kernel sends word.
     namespace.ip("address add 2001:db8::77/64 dev more");
     eventually(SOON, "it has sockets of its own", || (sockets(&server, at("2001:db8::77")) == 2).then_some(()));
-    assert_eq!(namespace.dig(at("2001:db8::77"), &[]), "192.0.2.7");
+    assert_eq!(dig(&namespace, at("2001:db8::77"), &[]), "192.0.2.7");
 
     let log = server.log();
     assert!(!log.contains("WARN") && !log.contains("ERROR") && !log.contains("socket"), "{log}");

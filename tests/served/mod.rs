@@ -5,6 +5,7 @@
 //! hickory-proto and `domain` having read the same message from it; a test waits for what it wants to see, with a
 //! deadline, and never for a time; a server ends with the test that started it, and its log is shown when that fails.
 
+mod namespace;
 mod secure;
 mod server;
 mod web;
@@ -20,6 +21,7 @@ mod encrypted;
 mod example;
 mod failover;
 mod hickory;
+mod live;
 mod policies;
 mod pressure;
 mod primaries;
@@ -29,10 +31,12 @@ mod secondary;
 mod shares;
 mod sockets;
 mod stalled;
+mod streams;
 mod transfers;
 mod twins;
 mod updates;
 
+pub(crate) use namespace::Namespace;
 pub(crate) use server::{Server, Site, eventually, rhumb};
 pub(crate) use web::{Mode, Web};
 pub(crate) use wire::{Client, Seen, over_tcp};
