@@ -179,6 +179,10 @@ impl<'a> Asking<'a> {
                 reply.truncate();
                 Rcode::NoError
             }
+            Ending::Expired => {
+                reply.extended_error(ExtendedError::InvalidData);
+                Rcode::ServFail
+            }
             Ending::NotLoaded => {
                 reply.extended_error(ExtendedError::NotReady);
                 Rcode::ServFail

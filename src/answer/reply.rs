@@ -20,6 +20,8 @@ pub(super) enum ExtendedError {
     NotReady = 14,
     /// Outside every zone.
     NotAuthoritative = 20,
+    /// The zone has expired.
+    InvalidData = 24,
     /// NXNAME was asked for.
     InvalidQueryType = 30,
 }

@@ -24,6 +24,8 @@ pub(super) enum Ending {
     NotOurs,
     /// The name is in a zone of ours that could not be loaded.
     NotLoaded,
+    /// The name is in a secondary zone of ours that has expired.
+    Expired,
 }
 
 /// One question being answered. Handed over as a copy where something rare is left to functions of their own, so that it
@@ -102,7 +104,8 @@ impl<'a> Resolution<'a> {
             return if links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
         };
         if node.is_unloaded() {
-            return if links == 0 { Ok(Next::End(Ending::NotLoaded)) } else { done(Rcode::NoError) };
+            let ending = if node.is_expired() { Ending::Expired } else { Ending::NotLoaded };
+            return if links == 0 { Ok(Next::End(ending)) } else { done(Rcode::NoError) };
         }
         let exact = above == 0;
         let asks_parent = exact && self.qtype == RecordType::DS;

@@ -70,6 +70,8 @@ pub struct Model {
     /// Apexes of zones whose files are faulty and were never whole, and of secondary zones that were not transferred yet
     /// or too long ago: asked for them, the server says so (protocol 5).
     pub unloaded: Vec<Name>,
+    /// Those of `unloaded` that were served once and are too old (RFC 8914 section 4.25).
+    pub expired: Vec<Name>,
     /// Zones that hold more than their files say, in the order of their files; those of them that can be served are
     /// among `zones`.
     pub grounds: Vec<Arc<Ground>>,

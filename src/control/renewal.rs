@@ -114,11 +114,13 @@ fn with(model: &Model, renewed: Vec<Renewed>) -> Model {
     for (ground, zone) in renewed {
         let apex = &ground.zone.apex;
         model.unloaded.retain(|unloaded| unloaded != apex);
+        model.expired.retain(|expired| expired != apex);
         match (zone, places.get(apex)) {
             (Some(zone), Some(&at)) => model.zones[at] = Arc::new(zone),
             (Some(zone), None) => model.zones.push(Arc::new(zone)),
             (None, at) => {
                 model.unloaded.push(apex.clone());
+                model.expired.push(apex.clone());
                 gone.extend(at);
             }
         }

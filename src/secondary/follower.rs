@@ -152,10 +152,14 @@ impl Store {
     pub fn restore(&self, holdings: &mut Holdings) -> (Restored, Vec<String>) {
         let (kept, faults) = self.read_all();
         let now = unix_now();
-        let young = kept.into_iter().filter(|kept| expiry(&kept.held.soa, kept.checked) > now);
-        let restored: HashMap<Name, Kept> = young.map(|kept| (kept.apex.clone(), kept)).collect();
-        for kept in restored.values() {
-            holdings.insert(kept.apex.clone(), content(&kept.held));
+        let mut restored = HashMap::new();
+        for kept in kept {
+            if expiry(&kept.held.soa, kept.checked) > now {
+                holdings.insert(kept.apex.clone(), content(&kept.held));
+                restored.insert(kept.apex.clone(), kept);
+            } else {
+                holdings.expire(&kept.apex);
+            }
         }
         (Restored(restored), faults)
     }

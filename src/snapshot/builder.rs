@@ -97,7 +97,7 @@ pub(super) fn build(
         }
     }
     next.lay_out(changed, model, &order, &nesting, seed, before);
-    next.unload(&model.unloaded, seed);
+    next.unload(model, seed);
     next.tie_parents(before.map(|before| &*before.directory.nesting), &nesting);
     next.finish(order, nesting, seed)
 }
@@ -296,18 +296,19 @@ impl Next {
     }
 
     /// Adds the apexes of zones that could not be loaded, where nothing else stands.
-    fn unload(&mut self, apexes: &[Name], seed: u64) {
+    fn unload(&mut self, model: &Model, seed: u64) {
         let mut writer = Writer::default();
         let mut draft = Draft::default();
         let mark = writer.mark();
         let mut met = HashSet::new();
         let mut placed = Vec::new();
-        for apex in apexes {
+        for apex in &model.unloaded {
+            let is_expired = model.expired.contains(apex);
             let name = Lowered::new(apex.as_wire(), seed);
             let hash = tag(name.hash());
             let is_it = |line: u32| Record::at(self.chunks[chunk_of(line)].at(line)).name() == name.whole();
             if self.slots.find(hash, is_it).is_none() && met.insert(apex.view()) {
-                draft.begin(Head { is_unloaded: true, ..Head::default() }, name.whole());
+                draft.begin(Head { is_unloaded: true, is_expired, ..Head::default() }, name.whole());
                 draft.group();
                 placed.push((hash, writer.push(draft.record())));
                 self.deepest = self.deepest.max(name.labels());

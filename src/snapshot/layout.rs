@@ -214,6 +214,7 @@ impl<'m> Worker<'m> {
             is_cut: standing.is_cut,
             is_redirect: standing.is_redirect,
             is_unloaded: false,
+            is_expired: false,
         };
         self.draft.begin(head, standing.name);
         self.rrsets.clear();

@@ -33,6 +33,9 @@ const IS_REDIRECT: u8 = 16;
 /// A flag: behind the RRsets follow some that addresses go along with.
 const IS_ACCOMPANIED: u8 = 32;
 
+/// A flag: what was known of an unloaded zone is too old.
+const IS_EXPIRED: u8 = 64;
+
 /// What a record says beside its RRsets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Head {
@@ -48,6 +51,8 @@ pub(super) struct Head {
     pub(super) is_redirect: bool,
     /// The apex of a zone that could not be loaded.
     pub(super) is_unloaded: bool,
+    /// It was, and is too old.
+    pub(super) is_expired: bool,
 }
 
 /// Lays out one record after the other.
@@ -69,7 +74,8 @@ impl Draft {
         self.record.extend_from_slice(&head.steer.unwrap_or(NONE).to_le_bytes());
         self.record.extend_from_slice(&NONE.to_le_bytes());
         self.record.push(name.len() as u8);
-        let zone_side = flag(head.is_apex, IS_APEX) | flag(head.is_unloaded, IS_UNLOADED);
+        let not_served = flag(head.is_unloaded, IS_UNLOADED) | flag(head.is_expired, IS_EXPIRED);
+        let zone_side = flag(head.is_apex, IS_APEX) | not_served;
         self.record.push(zone_side | flag(head.is_cut, IS_CUT) | flag(head.is_redirect, IS_REDIRECT));
         self.record.extend_from_slice(&0u16.to_le_bytes());
         self.record.extend_from_slice(name);
@@ -210,6 +216,10 @@ impl<'a> Record<'a> {
     #[inline]
     pub(super) fn is_alias(self) -> bool {
         self.flags() & IS_ALIAS != 0
+    }
+
+    pub(super) fn is_expired(self) -> bool {
+        self.flags() & IS_EXPIRED != 0
     }
 
     pub(super) fn is_unloaded(self) -> bool {

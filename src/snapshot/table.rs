@@ -185,6 +185,11 @@ impl<'a> Node<'a> {
         self.record.is_unloaded()
     }
 
+    /// Whether it was served once, and what is known of it is too old.
+    pub fn is_expired(&self) -> bool {
+        self.record.is_expired()
+    }
+
     /// Octets of the name.
     #[inline]
     pub fn name_len(&self) -> usize {

@@ -17,7 +17,7 @@ use super::{SOON, Server, Site, eventually};
 use crate::harness::{Ask, zone};
 
 const RECORDS: &str = "plain = { A = \"192.0.2.7\" }\nwww = { route = \"web\" }\n";
-const ROUTE: &str = "[endpoints.a]\nA = \"192.0.2.99\"\n[routes.web]\npolicy = \"simple\"\nto = \"a\"\n[update]\nkeys = [\"upd\", { key = \"acme\", names = [\"_acme-challenge\"], types = [\"TXT\"] }]\n";
+const ROUTE: &str = "[endpoints.a]\nA = \"192.0.2.99\"\n[routes.web]\npolicy = \"simple\"\nto = \"a\"\n[transfer]\nto = \"127.0.0.1\"\n[update]\nkeys = [\"upd\", { key = \"acme\", names = [\"_acme-challenge\"], types = [\"TXT\"] }]\n";
 
 fn site() -> Site {
     let keys = format!("[keys.upd]\nsecret = \"{SECRET}\"\n[keys.acme]\nsecret = \"{SECRET}\"\n");
@@ -43,6 +43,13 @@ fn nsupdate(server: &Server, key: &str, commands: &str) -> Result<(), String> {
     Err(format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)))
 }
 
+/// What dig prints.
+fn dig(server: &Server, arguments: &[&str]) -> String {
+    let (at, port) = (format!("@{}", server.dns.ip()), server.dns.port().to_string());
+    let done = Command::new("dig").args([&at, "-p", &port, "+time=20", "+tries=1"]).args(arguments).output();
+    String::from_utf8(done.expect("dig is there").stdout).unwrap()
+}
+
 #[test]
 fn p27_nsupdate_adds_and_takes_away_and_it_is_live_at_once() {
     let site = site();
@@ -51,6 +58,9 @@ fn p27_nsupdate_adds_and_takes_away_and_it_is_live_at_once() {
     nsupdate(&server, "upd", "update add new.example.com 60 TXT one\nupdate add new.example.com 60 TXT two").unwrap();
     assert_eq!(texts(&server, "new.example.com"), ["one", "two"]);
     assert_eq!(serial(&server), before + 1);
+    // Those who copy the zone get the difference.
+    let difference = dig(&server, &["example.com", &format!("IXFR={before}")]);
+    assert!(difference.contains("\"one\"") && !difference.contains("plain"), "{difference}");
     nsupdate(&server, "upd", "prereq yxrrset new.example.com TXT\nupdate delete new.example.com TXT one").unwrap();
     assert_eq!(texts(&server, "new.example.com"), ["two"]);
     nsupdate(&server, "upd", "update delete plain.example.com A").unwrap();

@@ -10,7 +10,7 @@ mod held;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::findings::{Findings, Site, Written};
@@ -44,6 +44,8 @@ pub enum Content {
 pub struct Holdings {
     transferred: HashMap<Name, Arc<Content>>,
     updated: HashMap<Name, Arc<Content>>,
+    /// Zones whose content was given up.
+    expired: HashSet<Name>,
 }
 
 impl Holdings {
@@ -55,6 +57,7 @@ impl Holdings {
 
     /// Takes the content of a zone, in the place of what it held of that kind.
     pub fn insert(&mut self, apex: Name, content: Arc<Content>) {
+        self.expired.remove(&apex);
         match &*content {
             Content::Transferred { .. } => self.transferred.insert(apex, content),
             Content::Updated(_) => self.updated.insert(apex, content),
@@ -64,6 +67,12 @@ impl Holdings {
     /// Gives up what was transferred of a zone.
     pub fn expire(&mut self, apex: &Name) {
         self.transferred.remove(apex);
+        self.expired.insert(apex.clone());
+    }
+
+    /// Whether the content of a zone was given up.
+    pub fn is_expired(&self, apex: &Name) -> bool {
+        self.expired.contains(apex)
     }
 }
 

@@ -73,7 +73,11 @@ pub(super) fn zones<'u>(
                 let routes: Vec<_> = steered.iter().map(|steered| steered.site).collect();
                 match held.complete(findings, &ground, *site, &routes) {
                     Some(zone) => model.zones.push(Arc::new(zone)),
-                    None => model.unloaded.push(ground.zone.apex.clone()),
+                    None => {
+                        let apex = &ground.zone.apex;
+                        model.unloaded.push(apex.clone());
+                        model.expired.extend(held.holdings.is_expired(apex).then(|| apex.clone()));
+                    }
                 }
                 model.grounds.push(ground);
             }
