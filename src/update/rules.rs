@@ -171,7 +171,16 @@ fn take(view: &mut View, row: &Row, steps: &mut Vec<Change>) -> Result<(), Rcode
             }
         }
     }
+    let ttl = |view: &View| view.set(name, row.rtype).map(|set| set.ttl);
+    let before = ttl(view).filter(|_| row.class == CLASS_NONE);
     for step in taken {
+        view.apply(&step);
+        steps.push(step);
+    }
+    // Without any record of its own an RRset would have the TTL of the files again.
+    if let (Some(ttl), Some(set)) = (before, view.set(name, row.rtype).filter(|set| Some(set.ttl) != before)) {
+        let rdata = set.data.first().map(|data| Box::from(*data)).unwrap_or_default();
+        let step = Change::Add { owner: row.owner.clone(), rtype: row.rtype, ttl, rdata };
         view.apply(&step);
         steps.push(step);
     }
