@@ -205,6 +205,30 @@ fn p22_kdig_gets_the_same_answer_by_every_transport_that_it_speaks() {
 }
 
 #[test]
+fn p23_dnspython_gets_the_same_octets_by_every_transport_http3_included() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("target/dnspython/bin/python");
+    if !python.exists() {
+        assert!(std::env::var_os("CI").is_none(), "{} is not there, and CI needs it", python.display());
+        eprintln!("skipped: {} is not there; .ci/run makes it", python.display());
+        return;
+    }
+    let site = site("");
+    let server = site.start();
+    let port = |key: &str| address(&server, key).port().to_string();
+    let output = Command::new(&python)
+        .arg(root.join("tests/served/by_every_transport.py"))
+        .arg(site.path().join("tls.pem"))
+        .args([server.dns.port().to_string(), port("tls"), port("https"), port("quic"), port("http3")])
+        .args(["host.example.com", "nobody.example.com", "www.sub.example.com", "a.wild.example.com"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().count(), 4 * 8, "{said}");
+}
+
+#[test]
 fn p22_curl_gets_messages_by_both_versions_of_http() {
     if !is_there("curl") {
         return;
