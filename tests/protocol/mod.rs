@@ -7,6 +7,7 @@ mod chaos;
 mod cookies;
 mod data;
 mod edns;
+mod limits;
 mod loading;
 mod messages;
 mod options;
