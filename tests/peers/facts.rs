@@ -22,11 +22,19 @@ const DNAME: u16 = 39;
 const DS: u16 = 43;
 const NSEC: u16 = 47;
 const DNSKEY: u16 = 48;
+const TLSA: u16 = 52;
 const ANY: u16 = 255;
 const NOERROR: u16 = 0;
 const SERVFAIL: u16 = 2;
 const NXDOMAIN: u16 = 3;
 const YXDOMAIN: u16 = 6;
+
+/// Links of a chain at most (protocol 10).
+const MAX_CHAIN: usize = 16;
+/// SVCB and HTTPS.
+const SVCB: [u16; 2] = [64, 65];
+/// NS, MX, SRV, SVCB and HTTPS: what addresses go along with (protocol 13).
+const ACCOMPANIED: [u16; 5] = [NS, 15, 33, 64, 65];
 
 /// A fact's name and whether it holds.
 type Fact = (&'static str, fn(&Case<'_>) -> bool);
@@ -47,7 +55,6 @@ const FACTS: &[Fact] = &[
     ("their-answer-is-empty", |case| case.theirs.answer.is_empty()),
     ("they-give-no-additional", |case| case.theirs.additional.is_empty()),
     ("they-fail", |case| case.theirs.rcode == SERVFAIL),
-    ("they-deny", |case| case.theirs.rcode == NXDOMAIN),
     ("we-deny", |case| case.ours.rcode == NXDOMAIN),
     ("we-say-nodata", |case| case.ours.rcode == NOERROR && case.ours.authority.iter().any(|r| r.rtype == SOA)),
     ("we-answer-a-dname", |case| case.ours.answer.iter().any(|record| record.rtype == DNAME)),
@@ -57,7 +64,21 @@ const FACTS: &[Fact] = &[
         let names = chain(&case.question.name, &case.ours.answer);
         case.zones.iter().any(|zone| zone.apex == names[names.len() - 1])
     }),
-    ("we-give-no-additional", |case| case.ours.additional.is_empty()),
+    ("that-apex-lies-below-a-cut-of-ours", |case| {
+        let names = chain(&case.question.name, &case.ours.answer);
+        let last = &names[names.len() - 1];
+        last.0.len() > 1 && is_glue(&last.parent(), case.zones)
+    }),
+    ("a-zone-around-has-the-last-name-too", |case| {
+        let names = chain(&case.question.name, &case.ours.answer);
+        let last = &names[names.len() - 1];
+        let own = zone_of(last, case.zones);
+        let around = case.zones.iter().filter(|zone| last.is_within(&zone.apex) && Some(&zone.apex) != own);
+        around.flat_map(Zone::owners).any(|owner| owner.is_within(last))
+    }),
+    ("our-chain-is-as-long-as-it-may-be", |case| {
+        case.ours.answer.iter().filter(|record| record.rtype == CNAME).count() == MAX_CHAIN
+    }),
     ("the-chain-loops", |case| {
         let names = chain(&case.question.name, &case.ours.answer);
         names.last().is_some_and(|last| names[..names.len() - 1].contains(last))
@@ -79,17 +100,56 @@ const FACTS: &[Fact] = &[
         }
         !above.0.is_empty()
     }),
-    ("they-leave-out-siblings-only", |case| {
+    ("they-add-nothing", |case| case.theirs.additional.is_subset(&case.ours.additional)),
+    ("they-miss-nothing", |case| case.ours.additional.is_subset(&case.theirs.additional)),
+    ("what-they-miss-is-beside-the-cut", |case| {
         let cuts: Vec<_> = case.ours.authority.iter().filter(|r| r.rtype == NS).map(|r| labels(&r.owner)).collect();
-        let missing = case.ours.additional.difference(&case.theirs.additional);
-        !cuts.is_empty()
-            && case.theirs.additional.is_subset(&case.ours.additional)
-            && missing.clone().all(|record| cuts.iter().all(|cut| !labels(&record.owner).is_within(cut)))
+        let mut missing = case.ours.additional.difference(&case.theirs.additional);
+        !cuts.is_empty() && missing.all(|record| cuts.iter().all(|cut| !labels(&record.owner).is_within(cut)))
     }),
-    ("they-add-addresses-of-wildcards-only", |case| {
-        let spelled = |name: &Labels| case.zones.iter().any(|zone| zone.owners().any(|owner| owner == name));
-        case.ours.additional.is_subset(&case.theirs.additional)
-            && case.theirs.additional.difference(&case.ours.additional).all(|record| !spelled(&labels(&record.owner)))
+    ("asked-for-ns", |case| case.question.rtype == NS),
+    ("what-they-miss-is-glue", |case| {
+        case.ours
+            .additional
+            .difference(&case.theirs.additional)
+            .all(|record| is_glue(&labels(&record.owner), case.zones))
+    }),
+    ("what-they-add-is-glue-or-by-wildcard", |case| {
+        let name = |record: &Record| labels(&record.owner);
+        let mut added = case.theirs.additional.difference(&case.ours.additional);
+        added.all(|record| is_glue(&name(record), case.zones) || !is_spelled(&name(record), case.zones))
+    }),
+    ("what-they-add-is-tlsa", |case| {
+        case.theirs.additional.difference(&case.ours.additional).all(|record| record.rtype == TLSA)
+    }),
+    ("what-they-add-is-by-wildcard", |case| {
+        let mut added = case.theirs.additional.difference(&case.ours.additional);
+        added.all(|record| !is_spelled(&labels(&record.owner), case.zones))
+    }),
+    ("what-they-miss-is-by-wildcard", |case| {
+        let mut missing = case.ours.additional.difference(&case.theirs.additional);
+        missing.all(|record| !is_spelled(&labels(&record.owner), case.zones))
+    }),
+    ("what-they-add-is-their-answer", |case| {
+        case.theirs.additional.difference(&case.ours.additional).all(|record| case.theirs.answer.contains(record))
+    }),
+    ("what-they-add-begins-with-aliases", |case| {
+        let added = || case.theirs.additional.difference(&case.ours.additional);
+        let aliases: Vec<_> = added().filter(|record| record.rtype == CNAME).collect();
+        added().all(|record| record.rtype == CNAME || aliases.iter().any(|alias| alias.data == record.owner))
+    }),
+    ("what-they-miss-is-of-the-last-name", |case| {
+        let names = chain(&case.question.name, &case.ours.answer);
+        let mut missing = case.ours.additional.difference(&case.theirs.additional);
+        missing.all(|record| labels(&record.owner) == names[names.len() - 1])
+    }),
+    ("all-that-goes-along-differently-is-of-wildcards", |case| {
+        let mut differing = case.theirs.additional.symmetric_difference(&case.ours.additional);
+        differing.all(|record| record.owner.starts_with(b"\x01*"))
+    }),
+    ("we-answer-svcb", |case| case.ours.answer.iter().any(|record| SVCB.contains(&record.rtype))),
+    ("we-answer-what-sends-nothing-along", |case| {
+        case.ours.additional.is_empty() && case.ours.answer.iter().all(|record| !ACCOMPANIED.contains(&record.rtype))
     }),
 ];
 
@@ -136,6 +196,17 @@ fn exists_by_a_zone_within(name: &Labels, zones: &[Zone]) -> bool {
     let leads = zones.iter().any(|zone| zone.apex.is_within(name));
     let around = zones.iter().filter(|zone| name.is_within(&zone.apex) && *name != zone.apex);
     leads && around.max_by_key(|zone| zone.apex.0.len()).is_some_and(|zone| !zone.owners().any(|o| o.is_within(name)))
+}
+
+/// Whether a zone has records of just this name.
+fn is_spelled(name: &Labels, zones: &[Zone]) -> bool {
+    zones.iter().any(|zone| zone.owners().any(|owner| owner == name))
+}
+
+/// Whether a name lies at or below a delegation of the zone that it is in.
+fn is_glue(name: &Labels, zones: &[Zone]) -> bool {
+    let around = zones.iter().filter(|zone| name.is_within(&zone.apex)).max_by_key(|zone| zone.apex.0.len());
+    around.is_some_and(|zone| zone.cuts().any(|cut| name.is_within(cut)))
 }
 
 /// The two zones between which our chain goes on while theirs, which is the same up to there, does not.

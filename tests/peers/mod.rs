@@ -24,6 +24,8 @@ use round::Findings;
 const QUESTIONS: usize = 24_000;
 /// Says how many instead.
 const VARIABLE: &str = "RHUMB_PEER_QUESTIONS";
+/// So many questions need every rule that is listed.
+const LONG: usize = 100_000;
 /// Questions to one set of zones.
 const ROUND: usize = 4_000;
 
@@ -44,7 +46,9 @@ fn p5_p6_p8_p9_p10_p11_p12_p13_plain_dns_is_answered_as_by_nsd_knot_and_bind_or_
         round::run(seed as u64, ROUND.min(count), &rules, &mut findings);
     }
     eprintln!("{} questions, replies by (rcode, AA, has an answer): {:?}", findings.questions, findings.kinds);
+    let mut idle = Vec::new();
     for rule in &rules {
+        idle.extend((!findings.rules.contains_key(&rule.name)).then_some(&rule.name));
         eprintln!(
             "{}: {} times ({}: {})",
             rule.name,
@@ -58,4 +62,5 @@ fn p5_p6_p8_p9_p10_p11_p12_p13_plain_dns_is_answered_as_by_nsd_knot_and_bind_or_
         examples.iter().for_each(|example| eprintln!("  {example}"));
     }
     assert!(findings.unlisted.is_empty(), "differences that nobody has looked at");
+    assert!(count < LONG || idle.is_empty(), "rules that nothing needs any more: {idle:?}");
 }

@@ -16,8 +16,10 @@ use super::zones::Zone;
 use crate::harness::Draws;
 use crate::served::{Server, Site};
 
-/// Zones beside each other; one more lies within the first.
+/// Zones beside each other.
 const ZONES: usize = 12;
+/// Zones within the first of them, one each.
+const INNER: usize = 3;
 
 /// What was found in all rounds.
 #[derive(Default)]
@@ -32,7 +34,7 @@ pub(super) struct Findings {
 }
 
 /// Shown of each kind of difference.
-const EXAMPLES: usize = 3;
+const EXAMPLES: usize = 6;
 
 /// Us and all others with the same zones.
 struct Servers {
@@ -45,9 +47,11 @@ struct Servers {
 impl Servers {
     fn start(draws: &mut Draws) -> Self {
         let mut apexes: Vec<_> = (0..ZONES).map(|number| Labels::of(&format!("z{number}.test"))).collect();
-        // No wildcard above it, since servers disagree on what that covers then.
-        let inner = below(&apexes[0], draws).0.into_iter().filter(|label| label != b"*").collect();
-        apexes.push(Labels(inner).child(b"inner"));
+        for number in 0..INNER {
+            // No wildcard above it, since servers disagree on what that covers then.
+            let inner = below(&apexes[number], draws).0.into_iter().filter(|label| label != b"*").collect();
+            apexes.push(Labels(inner).child(b"inner"));
+        }
         let mut zones: Vec<_> = apexes.iter().map(|apex| Zone::random(apex.clone(), &apexes, draws)).collect();
         zones.push(Zone::redirected(Labels::of("all.test"), &apexes[1], draws));
         let site = Site::new("");

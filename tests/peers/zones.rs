@@ -89,6 +89,7 @@ impl Zone {
         let known: Vec<_> = self.owners.keys().collect();
         match draws.below(12) {
             0 => Labels::of(ELSEWHERE),
+            1 if !others.is_empty() && draws.one_in(3) => draws.pick(others).clone(),
             1 if !others.is_empty() => below(draws.pick(others), draws),
             2..5 if !known.is_empty() => draws.pick(&known).child(label(draws)),
             5..9 if !known.is_empty() => (*draws.pick(&known)).clone(),
@@ -185,6 +186,11 @@ impl Zone {
     /// Names that have records.
     pub(super) fn owners(&self) -> impl Iterator<Item = &Labels> {
         self.owners.keys()
+    }
+
+    /// Names that are delegated.
+    pub(super) fn cuts(&self) -> impl Iterator<Item = &Labels> {
+        self.owners.keys().filter(|owner| **owner != self.apex && self.has(owner, "NS"))
     }
 
     /// Names that records lead to.
