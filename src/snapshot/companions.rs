@@ -5,7 +5,7 @@
 //! u8, and the name; for the owner of the RRset itself nothing.
 
 use super::ready::{Records, write_fixed};
-use crate::wire::RrsetRef;
+use crate::wire::{NameRef, RrsetRef};
 
 /// An RRset as it is.
 const FIXED: u8 = 0;
@@ -53,14 +53,14 @@ impl<'a> Iterator for Companions<'a> {
     }
 }
 
-/// Writes an RRset.
-pub(super) fn write_rrset(octets: &mut Vec<u8>, rrset: &RrsetRef<'_>) {
+/// Writes an RRset as that of a name.
+pub(super) fn write_rrset(octets: &mut Vec<u8>, owner: NameRef<'_>, rrset: &RrsetRef<'_>) {
     octets.push(FIXED);
     octets.extend((rrset.rdata.len() as u16).to_le_bytes());
     let len = octets.len();
     octets.extend(0u32.to_le_bytes());
     for data in rrset.rdata.iter() {
-        octets.extend_from_slice(rrset.owner.as_wire());
+        octets.extend_from_slice(owner.as_wire());
         write_fixed(octets, rrset.rtype, rrset.ttl, data);
     }
     let written = (octets.len() - len - 4) as u32;
@@ -92,7 +92,7 @@ mod tests {
         let records = RecordsBuilder::new().with(&host, RecordType::A, 60, &[[192, 0, 2, 1], [192, 0, 2, 2]]).finish();
         let mut octets = Vec::new();
         write_own(&mut octets);
-        write_rrset(&mut octets, &records.iter().next().unwrap());
+        write_rrset(&mut octets, host.view(), &records.iter().next().unwrap());
         write_steered(&mut octets, 70_000, host.as_wire());
         let found: Vec<_> = Companions(&octets).collect();
         let fixed = found.iter().find_map(|companion| match companion {

@@ -256,7 +256,9 @@ impl<'m> Worker<'m> {
         if let Some(cut) = names.cut(standing) {
             self.draft.rrset(RecordType::NS, cut.ns.ttl, cut.ns.rdata.iter());
             self.draft.glue(&cut.in_domain);
-            self.draft.companions(|octets| cut.sibling.iter().for_each(|rrset| companions::write_rrset(octets, rrset)));
+            self.draft.companions(|octets| {
+                cut.sibling.iter().for_each(|rrset| companions::write_rrset(octets, rrset.owner, rrset))
+            });
             self.draft.group();
         }
         self.writer.push(self.draft.record())
@@ -272,11 +274,10 @@ impl<'m> Worker<'m> {
 fn write_host(octets: &mut Vec<u8>, task: &Task<'_>, host: &Host<'_>) {
     match host {
         Host::Own => companions::write_own(octets),
-        Host::Other { addresses, steered } => {
-            addresses.iter().for_each(|rrset| companions::write_rrset(octets, rrset));
+        Host::Other { name, addresses, steered } => {
+            addresses.iter().for_each(|rrset| companions::write_rrset(octets, name.view(), rrset));
             if let Some(at) = *steered {
-                let name = task.zone.steered[at].owner.as_wire();
-                companions::write_steered(octets, task.steers[at], name);
+                companions::write_steered(octets, task.steers[at], name.as_wire());
             }
         }
     }

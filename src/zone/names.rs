@@ -201,11 +201,11 @@ impl<'z> Names<'z> {
     }
 
     /// What hides a name: the highest that lies above it.
-    fn hiding(&self, name: &'z [u8]) -> Option<Hiding> {
+    fn hiding(&self, name: &[u8]) -> Option<Hiding> {
         if self.redirects_all() && name.len() > self.zone.apex.as_wire().len() {
             return Some(Hiding::Redirect);
         }
-        let found = self.above(name).filter_map(|skip| {
+        let found = above(name, self.zone.apex.as_wire().len()).filter_map(|skip| {
             let above = &name[skip..];
             let found = self.find(self.hash(above), above)?;
             match self.entries[found as usize].flags & (CUT | WITHIN | REDIRECT) {

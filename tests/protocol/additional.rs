@@ -57,6 +57,11 @@ to-cdn = { SRV = "0 0 1 cdn" }
 lab = { NS = "ns.lab" }
 "ns.lab" = { A = "192.0.2.8" }
 to-lab = { MX = "10 ns.lab" }
+to-star = { MX = ["10 a.star", "20 b.a.star", "30 x.host.star", "40 host.star", "50 a.steered", "60 a.lab.star"] }
+"*.star" = { A = "192.0.2.9" }
+"host.star" = { TXT = "no address" }
+"lab.star" = { NS = "ns.example.net." }
+"*.steered" = { route = "all" }
 dn = { DNAME = "mail" }
 to-dn = { MX = "10 x.dn" }
 "#;
@@ -114,6 +119,13 @@ fn p13_mx_and_srv_come_with_the_addresses_that_this_zone_has() {
     assert_eq!(along(&ask(&fixture, "to-box", RecordType::MX)), ["mail 192.0.2.2", "mail 192.0.2.3"]);
     assert_eq!(along(&ask(&fixture, "x.many", RecordType::MX)), ["mail 192.0.2.2", "mail 192.0.2.3"]);
     assert_eq!(along(&ask(&fixture, "@", RecordType::MX)), ["ns1 192.0.2.1", "ns1 2001:db8::1"]);
+}
+
+#[test]
+fn p13_a_host_may_have_its_addresses_from_a_wildcard() {
+    let along = along(&ask(&fixture(), "to-star", RecordType::MX));
+    let steered = ["192.0.2.101", "192.0.2.102", "2001:db8::101"].map(|address| format!("a.steered {address}"));
+    assert_eq!(along, [&["a.star 192.0.2.9".to_owned(), "b.a.star 192.0.2.9".to_owned()], &steered[..]].concat());
 }
 
 #[test]

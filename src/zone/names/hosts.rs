@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{CUT, GLUE, Names, OWNER, STANDS, Standing, WITHIN};
+use super::{CUT, GLUE, Names, OWNER, STANDS, Standing, WITHIN, above};
 use crate::wire::text::target_name;
 use crate::wire::{Name, RecordType, RrsetRef};
 
@@ -13,7 +13,9 @@ pub enum Host<'z> {
     Own,
     /// Another name of the zone.
     Other {
-        /// Its A and AAAA.
+        /// As the zone spells it, or where a wildcard gives it addresses as the record does.
+        name: Name,
+        /// Its A and AAAA; the wildcard's, where that is so.
         addresses: Vec<RrsetRef<'z>>,
         /// Position in [`Zone::steered`](crate::config::model::Zone::steered).
         steered: Option<usize>,
@@ -32,36 +34,52 @@ impl<'z> Names<'z> {
         let mut hosts = Vec::new();
         let mut met = HashSet::new();
         for target in rrset.rdata.iter().filter_map(|data| target_of(rrset.rtype, data)) {
-            let host = match target {
-                None => Host::Own,
-                Some(name) if name.as_wire().eq_ignore_ascii_case(standing.name) => Host::Own,
-                Some(name) => match self.host(&name, is_ns) {
-                    Some(host) => host,
-                    None => continue,
-                },
-            };
-            let key = match &host {
-                Host::Own => None,
-                Host::Other { addresses, steered } => Some((addresses.first().map(|rrset| rrset.owner), *steered)),
-            };
-            if met.insert(key) {
-                hosts.push(host);
+            let other = target.filter(|name| !name.as_wire().eq_ignore_ascii_case(standing.name));
+            if met.insert(other.clone()) {
+                match other {
+                    None => hosts.push(Host::Own),
+                    Some(name) => hosts.extend(self.host(name, is_ns)),
+                }
             }
         }
         hosts
     }
 
     /// What this zone knows of a host: glue only of a name server, since others are asked for where they live.
-    fn host(&self, name: &Name, is_server: bool) -> Option<Host<'z>> {
-        let number = self.find(self.hash(name.as_wire()), name.as_wire())?;
+    fn host(&self, name: Name, is_server: bool) -> Option<Host<'z>> {
+        let (number, is_exact) = match self.find(self.hash(name.as_wire()), name.as_wire()) {
+            Some(number) => (number, true),
+            None => (self.wildcard_of(&name)?, false),
+        };
         let entry = self.entries[number as usize];
         let is_ours = entry.flags & (STANDS | CUT | WITHIN | GLUE) == STANDS;
-        let shows = entry.flags & OWNER != 0 && (is_ours || is_server);
+        let shows = entry.flags & OWNER != 0 && (is_ours || is_server && is_exact);
         let is_address = |rrset: &RrsetRef<'_>| matches!(rrset.rtype, RecordType::A | RecordType::AAAA);
         let owner = shows.then(|| self.zone.records.owner_at(entry.at));
         let addresses: Vec<_> = owner.into_iter().flat_map(|owner| owner.rrsets()).filter(is_address).collect();
         let steered = self.steered_at(number).filter(|_| is_ours);
-        (!addresses.is_empty() || steered.is_some()).then_some(Host::Other { addresses, steered })
+        if addresses.is_empty() && steered.is_none() {
+            return None;
+        }
+        let spelled = Name::from_wire(self.name(entry)).ok().filter(|_| is_exact);
+        Some(Host::Other { name: spelled.unwrap_or(name), addresses, steered })
+    }
+
+    /// The entry of the wildcard that answers for a name of this zone that does not exist.
+    fn wildcard_of(&self, name: &Name) -> Option<u32> {
+        let wire = name.as_wire();
+        if !name.is_within(&self.zone.apex) || self.hiding(wire).is_some() {
+            return None;
+        }
+        let apex = wire.len() - self.zone.apex.as_wire().len();
+        let above = above(wire, self.zone.apex.as_wire().len()).chain([apex]).map(|skip| &wire[skip..]);
+        let exists = |name: &&[u8]| {
+            let found = self.find(self.hash(name), name);
+            found.is_some_and(|found| self.entries[found as usize].flags & STANDS != 0)
+        };
+        let encloser = above.into_iter().find(exists)?;
+        let star = [b"\x01*", encloser].concat();
+        self.find(self.hash(&star), &star)
     }
 }
 
