@@ -74,12 +74,15 @@ fn records(draws: &mut Draws, apex: &str) -> Arc<Records> {
         let wild = owner.is_wildcard();
         let elsewhere = *draws.pick(&APEXES);
         let host = below(draws, elsewhere).as_wire().to_vec();
-        let (rtype, data) = match draws.below(8) {
+        let (rtype, data) = match draws.below(12) {
             0 | 1 if !wild => (RecordType::NS, host),
             2 => (RecordType::CNAME, host),
             3 => (RecordType::DS, vec![draws.bits() as u8; 36]),
             4 => (RecordType::TXT, vec![1, draws.bits() as u8]),
             5 => (RecordType::AAAA, vec![draws.bits() as u8; 16]),
+            6 if draws.one_in(2) => (RecordType::DNAME, host),
+            7 => (RecordType::MX, [&[0, draws.bits() as u8][..], &host].concat()),
+            8 => (RecordType::HTTPS, [&[0, 1][..], if draws.one_in(2) { &host } else { &[0] }].concat()),
             _ => (RecordType::A, vec![draws.bits() as u8; 4]),
         };
         if rtype == RecordType::CNAME && owner == top {
@@ -225,7 +228,7 @@ fn reply(snapshot: &Snapshot, query: &[u8], draw: u64) -> Vec<u8> {
 
 #[test]
 fn an_edited_snapshot_answers_as_one_compiled_from_nothing() {
-    let types = [1, 2, 5, 16, 28, 43, 255].map(RecordType);
+    let types = [1, 2, 5, 15, 28, 43, 65, 255].map(RecordType);
     let names = asked();
     let queries: Vec<(NameRef<'_>, RecordType, Vec<u8>)> = names
         .iter()
