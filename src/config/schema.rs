@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::keys::{self, Key, Kind, Section};
 use super::walk::expected;
 use crate::wire::RecordType;
+use crate::wire::text::forms;
 
 /// What editors match durations with; the loader is stricter about the order of units.
 const DURATION: &str = "^([0-9]+(ms|s|m|h|d|w))+$";
@@ -94,7 +95,20 @@ pub fn reference() -> String {
         rows(&mut out, top);
         nested(&mut out, top, "");
     }
+    types(&mut out);
     out
+}
+
+/// How each type's data is written.
+fn types(out: &mut String) {
+    let _ = writeln!(
+        out,
+        "\n## Record types\n\nTheir data, as in master files. Any type may be written as octets: \
+         `TYPE65280 = '\\# 4 0a000001'` (RFC 3597).\n\n| type | takes | example |\n|---|---|---|"
+    );
+    for (rtype, takes, example) in forms().filter(|(rtype, ..)| *rtype != RecordType::SOA) {
+        let _ = writeln!(out, "| {rtype} | {takes} | `{example}` |");
+    }
 }
 
 fn nested(out: &mut String, section: &Section, path: &str) {

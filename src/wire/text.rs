@@ -150,10 +150,9 @@ pub fn format_rdata(rtype: RecordType, rdata: &[u8]) -> String {
     })
 }
 
-/// Every type that has a text form here, with data in it.
-#[cfg(test)]
-pub(crate) fn examples() -> impl Iterator<Item = (RecordType, &'static str)> {
-    Layout::all().iter().map(|layout| (layout.rtype, layout.example()))
+/// Every type that has a text form here, ascending: the type, what its data is made of, and data of a zone that has such.
+pub fn forms() -> impl Iterator<Item = (RecordType, &'static str, &'static str)> {
+    Layout::all().iter().map(|layout| (layout.rtype, layout.takes(), layout.example()))
 }
 
 /// The host that the data points at: of CNAME, DNAME, NS, PTR, MX, SRV, SVCB and HTTPS. `None` for other types and for

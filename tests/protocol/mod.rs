@@ -13,6 +13,7 @@ mod messages;
 mod options;
 mod redirects;
 mod size;
+mod types;
 mod wildcards;
 
 use crate::harness::{Fixture, Setup};

@@ -86,8 +86,8 @@ pub(super) fn write_services(wire: &mut Wire<'_>, out: &mut String) -> Result<()
 pub(super) fn read_bits(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
     let mut bits = Vec::new();
     while let Some(token) = reader.peek() {
-        match reader.record_type()? {
-            RecordType(number @ 1..=127) => set(&mut bits, number),
+        match reader.type_or_number()? {
+            number @ 1..=127 => set(&mut bits, number),
             _ => return Err(reader.fault(token, "has no place in NXT, which knows types 1 to 127")),
         }
     }

@@ -85,13 +85,16 @@ impl Layout {
     }
 
     /// Every row.
-    #[cfg(test)]
     pub(in crate::wire) fn all() -> &'static [Self] {
         LAYOUTS
     }
 
+    /// What its text is made of.
+    pub(in crate::wire) fn takes(&self) -> &'static str {
+        self.takes
+    }
+
     /// What its text looks like.
-    #[cfg(test)]
     pub(in crate::wire) fn example(&self) -> &'static str {
         self.example
     }

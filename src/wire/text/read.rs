@@ -79,7 +79,7 @@ fn read(field: Field, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), 
         Field::Eui(octets) => reader.groups(octets, 2, '-', out)?,
         Field::Locator => reader.groups(4, 4, ':', out)?,
         Field::Nsap => reader.nsap(out)?,
-        Field::Type => out.extend(reader.record_type()?.0.to_be_bytes()),
+        Field::Type => out.extend(reader.type_or_number()?.to_be_bytes()),
         Field::Types => dnssec::read_types(reader, out)?,
         Field::Time => out.extend(dnssec::read_time(reader)?.to_be_bytes()),
         Field::Salt => dnssec::read_salt(reader, out)?,
@@ -282,6 +282,19 @@ impl<'a> Reader<'a> {
         let octets = digits.and_then(|digits| base16::decode_vec(&digits.replace('.', "")).ok());
         out.extend(octets.filter(|o| !o.is_empty()).ok_or_else(|| self.fault(token, "is not `0x` and hex"))?);
         Ok(())
+    }
+
+    /// A mnemonic, `TYPE731`, or the number alone, as BIND writes unknown ones in signatures and NXT.
+    pub(super) fn type_or_number(&mut self) -> Result<u16, TextError> {
+        let token = self.peek();
+        match self.record_type() {
+            Ok(rtype) => Ok(rtype.0),
+            Err(fault) => {
+                let word = token.map(|token| self.word(token)).unwrap_or_default();
+                let is_number = word.bytes().all(|digit| digit.is_ascii_digit());
+                word.parse().ok().filter(|_| is_number).ok_or(fault)
+            }
+        }
     }
 
     /// A mnemonic or `TYPE731`.
