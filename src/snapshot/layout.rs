@@ -256,9 +256,7 @@ impl<'m> Worker<'m> {
         if let Some(cut) = names.cut(standing) {
             self.draft.rrset(RecordType::NS, cut.ns.ttl, cut.ns.rdata.iter());
             self.draft.glue(&cut.in_domain);
-            self.draft.companions(|octets| {
-                cut.sibling.iter().for_each(|rrset| companions::write_rrset(octets, rrset.owner, rrset))
-            });
+            self.draft.companions(|octets| cut.sibling.iter().for_each(|host| write_host(octets, task, host)));
             self.draft.group();
         }
         self.writer.push(self.draft.record())

@@ -124,8 +124,8 @@ pub struct Cut<'z> {
     pub ns: RrsetRef<'z>,
     /// Addresses of name servers at or below the cut: without them nobody gets there (RFC 9471).
     pub in_domain: Vec<RrsetRef<'z>>,
-    /// Addresses of name servers that we happen to know.
-    pub sibling: Vec<RrsetRef<'z>>,
+    /// Name servers elsewhere in the zone.
+    pub sibling: Vec<Host<'z>>,
 }
 
 impl<'z> Names<'z> {
@@ -370,13 +370,15 @@ impl<'z> Names<'z> {
     pub fn cut(&self, standing: &Standing<'z>) -> Option<Cut<'z>> {
         let ns = standing.owner.filter(|_| standing.is_cut)?.rrset(RecordType::NS)?;
         let mut cut = Cut { ns, in_domain: Vec::new(), sibling: Vec::new() };
-        for host in ns.rdata.iter().filter_map(|data| Name::from_wire(data).ok()) {
-            let found = self.find(self.hash(host.as_wire()), host.as_wire());
+        for server in ns.rdata.iter().filter_map(|data| Name::from_wire(data).ok()) {
+            if !server.view().is_within(ns.owner) {
+                cut.sibling.extend(self.host(server, true));
+                continue;
+            }
+            let found = self.find(self.hash(server.as_wire()), server.as_wire());
             let entry = found.map(|found| self.entries[found as usize]).filter(|entry| entry.flags & OWNER != 0);
-            let Some(entry) = entry else { continue };
-            let glue = if host.view().is_within(ns.owner) { &mut cut.in_domain } else { &mut cut.sibling };
-            let addresses = |rrset: &RrsetRef<'_>| matches!(rrset.rtype, RecordType::A | RecordType::AAAA);
-            glue.extend(self.zone.records.owner_at(entry.at).rrsets().filter(addresses));
+            let addresses = entry.into_iter().flat_map(|entry| self.zone.records.owner_at(entry.at).rrsets());
+            cut.in_domain.extend(addresses.filter(is_address));
         }
         Some(cut)
     }
@@ -442,6 +444,10 @@ fn above(name: &[u8], apex: usize) -> impl Iterator<Item = usize> {
         (name.len() > parent + apex).then_some(parent)
     };
     std::iter::successors(next(0), move |&at| next(at))
+}
+
+fn is_address(rrset: &RrsetRef<'_>) -> bool {
+    matches!(rrset.rtype, RecordType::A | RecordType::AAAA)
 }
 
 fn wildcard(name: &[u8]) -> u16 {

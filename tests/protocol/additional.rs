@@ -257,6 +257,16 @@ fn p12_glue_of_siblings_goes_along_when_it_fits_and_is_left_out_when_not() {
 }
 
 #[test]
+fn p12_a_sibling_may_be_steered_or_covered_by_a_wildcard() {
+    let records = "lab = { NS = [\"a.star\", \"www\", \"placed\"] }\n\"*.star\" = { A = \"192.0.2.9\" }\n\
+                   www = { route = \"all\" }\nplaced = { route = \"place\" }";
+    let reply = Setup::new(records, ROUTES).build().ask(&Ask::a("x.lab.example.com.").payload(1232));
+    let along: Vec<_> = reply.additional.iter().map(|r| format!("{} {}", r.owner, r.address())).collect();
+    let www = ["192.0.2.101", "192.0.2.102", "2001:db8::101"].map(|address| format!("www.example.com. {address}"));
+    assert_eq!(along, [&["a.star.example.com. 192.0.2.9".to_owned()], &www[..]].concat());
+}
+
+#[test]
 fn p12_names_between_a_cut_and_a_zone_of_ours_below_it_are_referred() {
     let inner = "zone = \"a.b.lab.example.com\"\n[records]\n\"@\" = { NS = \"ns.example.net.\", A = \"192.0.2.9\" }\n";
     let fixture = Setup::new("lab = { NS = \"ns.example.net.\" }", "").file("inner.toml", inner).build();

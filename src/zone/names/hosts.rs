@@ -1,8 +1,8 @@
-//! The hosts that records point at: what their addresses are goes along with an answer (protocol 13).
+//! The hosts that records point at: what their addresses are goes along with an answer or a referral (protocol 12, 13).
 
 use std::collections::HashSet;
 
-use super::{CUT, GLUE, Names, OWNER, STANDS, Standing, WITHIN, above};
+use super::{CUT, GLUE, Names, OWNER, STANDS, Standing, WITHIN, above, is_address};
 use crate::wire::text::target_name;
 use crate::wire::{Name, RecordType, RrsetRef};
 
@@ -46,7 +46,7 @@ impl<'z> Names<'z> {
     }
 
     /// What this zone knows of a host: glue only of a name server, since others are asked for where they live.
-    fn host(&self, name: Name, is_server: bool) -> Option<Host<'z>> {
+    pub(super) fn host(&self, name: Name, is_server: bool) -> Option<Host<'z>> {
         let (number, is_exact) = match self.find(self.hash(name.as_wire()), name.as_wire()) {
             Some(number) => (number, true),
             None => (self.wildcard_of(&name)?, false),
@@ -54,7 +54,6 @@ impl<'z> Names<'z> {
         let entry = self.entries[number as usize];
         let is_ours = entry.flags & (STANDS | CUT | WITHIN | GLUE) == STANDS;
         let shows = entry.flags & OWNER != 0 && (is_ours || is_server && is_exact);
-        let is_address = |rrset: &RrsetRef<'_>| matches!(rrset.rtype, RecordType::A | RecordType::AAAA);
         let owner = shows.then(|| self.zone.records.owner_at(entry.at));
         let addresses: Vec<_> = owner.into_iter().flat_map(|owner| owner.rrsets()).filter(is_address).collect();
         let steered = self.steered_at(number).filter(|_| is_ours);
