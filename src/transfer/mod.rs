@@ -12,6 +12,7 @@ mod export;
 mod herald;
 mod outgoing;
 mod pack;
+mod places;
 mod reply;
 mod request;
 mod signed;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::answer::{self, Peer, Query, answer_in_place, unwrap_address};
@@ -39,11 +40,10 @@ use counters::{Counters, count};
 use edition::{Book, Edition};
 use herald::Herald;
 use outgoing::Kind;
+use places::Places;
 use request::{Fault, Request};
 use signed::Signed;
 
-/// Transfers at once; who comes later is told to come again.
-const AT_ONCE: usize = 32;
 /// How long one transfer may take. Each of its messages has to be taken in the time of the stream's limits besides.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 
@@ -53,7 +53,7 @@ pub struct Transfers {
     snapshot: Arc<ArcSwap<Snapshot>>,
     control: Control,
     book: Arc<Book>,
-    places: Semaphore,
+    places: Places,
     counters: Arc<Counters>,
     herald: Arc<Herald>,
     draw: SharedDraw,
@@ -74,7 +74,7 @@ impl Transfers {
         let snapshot = control.snapshot();
         let (book, counters) = <(Arc<Book>, Arc<Counters>)>::default();
         let herald = Arc::new(Herald::new(Arc::clone(&book), Arc::clone(&counters)));
-        Self { snapshot, control, book, places: Semaphore::new(AT_ONCE), counters, herald, draw: SharedDraw::new() }
+        Self { snapshot, control, book, places: Places::default(), counters, herald, draw: SharedDraw::new() }
     }
 
     /// Follows each new configuration, and tells the secondaries of zones that change; runs until `generations` end.
@@ -228,8 +228,8 @@ impl Transfers {
             Some(edition) if allows(edition, address, key) => None,
             _ => Some(Rcode::Refused),
         };
-        let place = self.places.try_acquire();
-        let (Some(edition), Ok(_), None) = (&edition, &place, refusal) else {
+        let place = self.places.take(address);
+        let (Some(edition), Some(_), None) = (&edition, &place, refusal) else {
             count(if refusal.is_some() { &self.counters.transfers_refused } else { &self.counters.transfers_busy });
             return to.send(reply::of(&proven.message, request, refusal.unwrap_or(Rcode::ServFail))).await;
         };

@@ -6,7 +6,7 @@ use super::Signed;
 use super::edition::Edition;
 use super::pack::{Packer, TooLarge};
 use super::request::Request;
-use crate::config::model::Soa;
+use crate::config::model::{Soa, precedes};
 use crate::wire::message::HEADER;
 use crate::wire::{Expanded, RecordType, Records};
 
@@ -19,11 +19,6 @@ pub(super) enum Kind {
     Changes,
     /// The SOA alone: it is up to date, or has to ask on a stream.
     Serial,
-}
-
-/// Whether `a` is before `b` on the circle of serials (RFC 1982 section 3.2).
-fn precedes(a: u32, b: u32) -> bool {
-    (b.wrapping_sub(a) as i32) > 0
 }
 
 /// Sends the edition, or what leads to it from the client's serial. `query` is the request's message without its
