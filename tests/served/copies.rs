@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::secure::{EVERYWHERE, address, renew};
 use super::transfers::SECRET;
-use super::{SOON, Server, Site, eventually};
+use super::{Client, SOON, Server, Site, eventually};
 use crate::harness::{Ask, Draws, zone};
 
 const TO_US: &str = "[transfer]\nto = [\"127.0.0.0/8\"]\n";
@@ -201,6 +201,25 @@ fn p24_copies_of_random_zones_are_exact_and_so_is_what_has_changed_in_them() {
     }
     let status = server.status();
     assert!(status["counters"]["transfers_changes"].as_u64() > Some(10), "{status}");
+    // By datagram what fits, and else the serial alone.
+    let by_datagram = |serial: u32, question: Vec<u8>| {
+        let reply = Client::of(server.dns).exchange(&question).unwrap();
+        assert!(reply.len() <= 512, "no EDNS, {} octets", reply.len());
+        let reply = Message::from_vec(&reply).unwrap();
+        assert!(!reply.metadata.truncation && serial_of(&reply.answers[0]) == Some(followed.1), "{serial}: {reply:?}");
+        reply.answers
+    };
+    let (last, all) = (followed.1, first.1);
+    assert_eq!(by_datagram(last, question(IXFR, Some(last))).len(), 1, "up to date");
+    assert_eq!(by_datagram(all, question(IXFR, Some(all))).len(), 1, "too much");
+    content.entry(("new".into(), "A")).or_default().insert("192.0.2.77".into());
+    let (text, expected) = written(&content, 300);
+    site.replace("example.com.toml", &text);
+    followed = eventually(SOON, "the last change", || Some(whole(server.dns)).filter(|copy| copy.0 == expected));
+    let reply = Client::of(server.dns).exchange(&question(IXFR, Some(last))).unwrap();
+    let reply = Message::from_vec(&reply).unwrap().answers;
+    assert_eq!(reply.len(), 5, "SOA, SOA before, SOA after, the address, SOA: {reply:?}");
+    assert_eq!(serial_of(&reply[1]), Some(last));
     // Others read the copy as we do.
     let file = site.path().join("copied.zone");
     let text: Vec<String> = records(server.dns, AXFR, None)

@@ -181,6 +181,27 @@ fn p25_secrets_are_in_no_log_and_in_no_status() {
 }
 
 #[test]
+fn r4_a_secret_that_has_gone_stops_no_restart_and_lets_nobody_in() {
+    let site = site(SIGNED_ONLY);
+    let server = site.start();
+    is_whole(&dig(&server, &["-y", &signed(SECRET), "example.com", "AXFR"]));
+    // While it serves, what it has stays.
+    std::fs::remove_file(site.path().join("xfr.secret")).unwrap();
+    assert!(!server.rhumb(&["reload"]).status.success());
+    is_whole(&dig(&server, &["-y", &signed(SECRET), "example.com", "AXFR"]));
+    assert!(server.stop().success());
+    let server = site.start();
+    assert!(dig(&server, &["www.example.com", "A"]).contains("192.0.2.1"));
+    let text = dig(&server, &["-y", &signed(SECRET), "example.com", "AXFR"]);
+    assert!(records(&text).is_empty() && text.contains("Transfer failed"), "{text}");
+    // Once it is back, it counts without a restart.
+    std::fs::write(site.path().join("xfr.secret"), SECRET).unwrap();
+    eventually(SOON, "the secret is taken", || {
+        dig(&server, &["-y", &signed(SECRET), "example.com", "AXFR"]).contains("192.0.2.53").then_some(())
+    });
+}
+
+#[test]
 fn p25_a_plain_query_that_is_signed_is_answered_signed() {
     let server = site(TRANSFER).start();
     for transport in ["+notcp", "+tcp"] {

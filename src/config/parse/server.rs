@@ -74,7 +74,7 @@ pub(crate) fn server(
     geoip(cx.findings, &fields, &beside, overrides.without_databases, server);
     limits(cx.findings, &fields, server);
     networks(cx.findings, &fields, server);
-    tsig::keys(cx.findings, &fields, &beside, server);
+    tsig::keys(cx.findings, &fields, &beside, overrides.without_databases, server);
     pressure::rate_limit(cx.findings, &fields, &mut server.rate_limit);
     pressure::cookies(cx, &fields, &beside, &mut server.cookies);
     let Some((site, table)) = fields.table("latency") else { return Vec::new() };
