@@ -47,6 +47,11 @@ fn p1_p7_p17_p29_bad_messages_are_answered_as_the_rules_say() {
 }
 
 #[test]
+fn p24_p25_p27_bad_signatures_transfers_and_updates_are_told_from_good_ones() {
+    replay("records");
+}
+
+#[test]
 fn e3_p18_bad_client_subnets_are_told_from_good_ones() {
     replay("ecs");
 }

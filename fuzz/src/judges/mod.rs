@@ -8,6 +8,7 @@ mod ecs;
 mod engine;
 mod message;
 mod plain;
+mod records;
 mod served;
 mod toml;
 mod zone_text;
@@ -16,6 +17,7 @@ pub use database::database;
 pub use ecs::ecs;
 pub use engine::engine;
 pub use message::message;
+pub use records::records;
 pub use toml::{server_toml, zone_toml};
 pub use zone_text::{rdata, zone_text};
 
@@ -23,9 +25,10 @@ pub use zone_text::{rdata, zone_text};
 pub type Target = (&'static str, &'static str, fn(&[u8]));
 
 /// Every fuzz target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("message", "messages", message),
     ("engine", "messages", engine),
+    ("records", "records", records),
     ("ecs", "ecs", ecs),
     ("zone_text", "zone_text", zone_text),
     ("rdata", "rdata", rdata),
