@@ -62,7 +62,9 @@ pub(crate) fn snapshot() -> Snapshot {
     zone += ROUTES;
     std::fs::write(dir.path().join("example.com.toml"), zone).expect("a file");
     let overrides = Overrides { zones: Some(dir.path().to_owned()), ..Overrides::default() };
-    let model = rhumb::config::load(None, &overrides).model.expect("a zone without faults");
+    let mut model = rhumb::config::load(None, &overrides).model.expect("a zone without faults");
+    // Counted like any sender, and below its limit.
+    model.server.rate_limit.rate = Some(1_000_000);
     let inputs = Inputs {
         model: Arc::new(model),
         places: Arc::new(rhumb::geo::world().expect("the embedded world")),
