@@ -29,13 +29,16 @@ use zone::{NAMES, anywhere, query, spread};
 const RUNS: [u64; 2] = [500, 2500];
 /// How long a reply may take below callgrind.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The thread that asks, as callgrind counts them.
-const ASKING: u32 = 1;
+/// The function that the thread which answers runs, from its start to its end, as callgrind finds it.
+const ANSWERING: &str = "rhumb::net::worker::Worker*run*";
 /// What the run below callgrind is started with.
 const BELOW: &str = "--below-callgrind";
 
-/// What is asked for, and by which question for a random number.
-const KINDS: [(&str, fn(u64) -> Vec<u8>); 6] = [
+/// A question for a random number.
+type Question = fn(u64) -> Vec<u8>;
+
+/// What is asked for.
+const KINDS: [(&str, Question); 6] = [
     ("static", |random| query(&host(random), None)),
     ("static, client subnet", |random| query(&host(random), anywhere(random))),
     ("NXDOMAIN", |random| query(&format!("x{}.example.com", random % 10_000), None)),
@@ -94,7 +97,8 @@ fn report(keep: Option<&Path>) {
 /// Runs this program below callgrind; what that wrote, a file a thread.
 fn run(kind: usize, queries: u64, dir: &Path) -> Vec<PathBuf> {
     let status = Command::new("valgrind")
-        .args(["-q", "--tool=callgrind", "--separate-threads=yes", "--dump-line=yes", "--dump-instr=no"])
+        .args(["-q", "--tool=callgrind", "--separate-threads=yes"])
+        .arg(format!("--toggle-collect={ANSWERING}"))
         .arg(format!("--callgrind-out-file={}", dir.join("callgrind.out").display()))
         .arg(std::env::current_exe().expect("this program"))
         .args([BELOW, &kind.to_string(), &queries.to_string()])
@@ -105,16 +109,13 @@ fn run(kind: usize, queries: u64, dir: &Path) -> Vec<PathBuf> {
     fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path()).collect()
 }
 
-/// The instructions of all threads but the one that asks. Those that worked before the first query cancel out.
+/// The instructions of the thread that answers: no other runs what is counted.
 fn answering(files: &[PathBuf]) -> u64 {
-    let mut sum = 0;
-    for file in files {
+    let total = |file: &PathBuf| {
         let text = fs::read_to_string(file).expect("what callgrind wrote");
-        let number = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
-        if number("thread:").is_some_and(|thread| thread != u64::from(ASKING)) {
-            sum += number("totals:").or_else(|| number("summary:")).unwrap_or(0);
-        }
-    }
-    assert!(sum > 0, "callgrind counted no thread but the first");
+        text.lines().find_map(|line| line.strip_prefix("totals:")?.trim().parse::<u64>().ok()).unwrap_or(0)
+    };
+    let sum = files.iter().map(total).sum();
+    assert!(sum > 0, "callgrind counted nothing");
     sum
 }

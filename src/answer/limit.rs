@@ -60,7 +60,7 @@ impl Limiter {
     /// Counts a query of `sender` at the tick `now`, where a query of one address costs `price` ticks; whether one of the
     /// sender's prefixes is over its limit, in which case nothing is counted. `price` is [`TICKS`] divided by the queries a
     /// second that one address may ask; 0 limits nobody.
-    #[inline]
+    #[inline(always)]
     pub fn is_over(&self, sender: IpAddr, price: u32, now: u32) -> bool {
         match sender {
             _ if price == 0 => false,
@@ -72,10 +72,10 @@ impl Limiter {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn count_v4(&self, sender: Ipv4Addr, price: u32, now: u32) -> bool {
         let address = u64::from(sender.to_bits());
-        self.count(V4.map(|(len, wider)| (fold(self.seed ^ u64::from(len), address >> (32 - len)), wider)), price, now)
+        self.count(V4, |len| fold(self.seed ^ u64::from(len), address >> (32 - len)), price, now)
     }
 
     #[inline(never)]
@@ -85,17 +85,30 @@ impl Limiter {
             let prefix = address >> (128 - len);
             fold(fold(self.seed ^ u64::from(len), (prefix >> 64) as u64), prefix as u64)
         };
-        self.count(V6.map(|(len, wider)| (hash(len), wider)), price, now)
+        self.count(V6, hash, price, now)
     }
 
-    /// For hashes of prefixes, each with how many bits its limit is above that of an address.
-    #[inline]
-    fn count<const N: usize>(&self, prefixes: [(u64, u32); N], price: u32, now: u32) -> bool {
-        let buckets = prefixes.map(|(hash, _)| self.bucket(hash, now));
-        if buckets.iter().any(|bucket| bucket.level > BURST) {
+    /// For prefixes of these lengths, `hash` giving the hash of each. Counted loops over arrays, which the compiler lays
+    /// out one after the other, where adapters of iterators become calls.
+    #[inline(always)]
+    fn count<const N: usize>(
+        &self,
+        prefixes: [(u32, u32); N],
+        hash: impl Fn(u32) -> u64,
+        price: u32,
+        now: u32,
+    ) -> bool {
+        let mut buckets = [Bucket::default(); N];
+        let mut is_over = false;
+        for at in 0..N {
+            buckets[at] = self.bucket(hash(prefixes[at].0), now);
+            is_over |= buckets[at].level > BURST;
+        }
+        if is_over {
             return true;
         }
-        for (bucket, (_, wider)) in buckets.iter().zip(prefixes) {
+        for at in 0..N {
+            let (bucket, (_, wider)) = (buckets[at], prefixes[at]);
             let empty = now.wrapping_add(bucket.level).wrapping_add((price >> wider).max(1));
             let entry = u64::from(empty) << 32 | u64::from(bucket.tag);
             self.slots[bucket.slot].store(entry, Ordering::Relaxed);
@@ -103,13 +116,13 @@ impl Limiter {
         false
     }
 
-    #[inline]
+    #[inline(always)]
     fn bucket(&self, hash: u64, now: u32) -> Bucket {
         let (slot, tag) = ((hash >> (64 - SLOT_BITS)) as usize, hash as u32);
         let entry = self.slots[slot].load(Ordering::Relaxed);
         let level = level(entry, now);
         if entry as u32 == tag || level == 0 {
-            return Bucket { slot, tag, level: if entry as u32 == tag { level } else { 0 } };
+            return Bucket { slot, tag, level };
         }
         self.beside(slot, tag, now)
     }
