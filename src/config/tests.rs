@@ -6,6 +6,7 @@ use crate::wire::{Name, RecordType};
 
 mod edit;
 mod golden;
+mod holdings;
 mod judged;
 mod loader;
 mod lowering;
