@@ -143,6 +143,8 @@ fn p26_differences_are_applied_in_order_and_only_to_what_they_are_of() {
         rows[at] = wrong;
         assert_eq!(taken(Some(ours.clone()), &[message(&rows)]), Err(Fault::Differs), "at {at}");
     }
+    let again = [soa_row(7), soa_row(5), soa_row(7), a("a.example.com", 1), soa_row(7)];
+    assert_eq!(taken(Some(ours.clone()), &[message(&again)]), Err(Fault::Differs), "what is there is not added");
     // The whole zone in the place of differences (RFC 1995 section 4).
     let whole = taken(Some(ours.clone()), &[message(&[soa_row(7), ns(), soa_row(7)])]).unwrap().unwrap();
     assert_eq!(whole, held(7, &[]));
