@@ -126,8 +126,7 @@ fn primary(port: u16) -> (Site, Server) {
         "[transfer]\nto = [{{ from = \"127.0.0.1\", key = \"xfr\" }}]\n\
          notify = [{{ to = \"127.0.0.1:{port}\", key = \"xfr\" }}]\n"
     );
-    let records = RECORDS.replacen("\"@\" =", "\"@\" =", 1);
-    let text = zone("", "").replace("\"@\" = { NS = \"ns1.example.net.\" }\n", &records);
+    let text = zone("", "").replace("\"@\" = { NS = \"ns1.example.net.\" }\n", RECORDS);
     let site = Site::with_zone("[keys.xfr]\nsecret_file = \"xfr.secret\"\n", &format!("{text}{ROUTES}{transfer}"));
     fs::write(site.path().join("xfr.secret"), SECRET).unwrap();
     let server = site.start();

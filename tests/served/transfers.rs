@@ -266,7 +266,8 @@ fn p25_every_fault_of_a_signature_is_told_as_the_rfc_says() {
         message
     };
     // Message, code, error in the record, whether it is signed.
-    let cases: [(&str, Vec<u8>, u8, Option<u16>, bool); 8] = [
+    type Case<'a> = (&'a str, Vec<u8>, u8, Option<u16>, bool);
+    let cases: [Case<'_>; 8] = [
         ("sound", signed(now()), 0, Some(tsig::error::NONE), true),
         ("early", signed(now() - 1000), NOTAUTH, Some(tsig::error::BADTIME), true),
         ("late", signed(now() + 1000), NOTAUTH, Some(tsig::error::BADTIME), true),
