@@ -219,7 +219,8 @@ impl World {
 fn the_world_is_compared_with_the_configuration_and_each_planted_fault_is_found() {
     let Some(world) = World::new() else { return };
     let second = |zone: &str, address: &str| format!("ns2.{zone}.test. ({address})");
-    let expected: [(&str, &[(&str, String)], i32); 12] = [
+    type Expected<'a> = (&'a str, &'a [(&'a str, String)], i32);
+    let expected: [Expected<'_>; 12] = [
         ("good", &[], 0),
         ("elsewhere", &[], 0),
         ("noglue", &[("missing-glue", "test.".into())], 1),

@@ -219,11 +219,11 @@ fn is_contradicted(facts: &Facts, probed: &Probed) -> bool {
 fn server(facts: &Facts, probed: &Probed, findings: &mut Vec<Finding>) {
     let (zone, at, name) = (&facts.zone, vec![place(probed)], &probed.name);
     match (&probed.udp, &probed.tcp) {
-        (Err(Silence::NoRoute), _) => return,
+        (Err(Silence::NoRoute), _) => {}
         (Err(silence), Err(_)) => {
             let what = format!("{name} cannot be reached at {}: {silence}", probed.address);
             let help = "start the server there, let port 53 through for UDP and TCP, or correct the address";
-            return add(findings, Severity::Error, "unreachable", at, what, help);
+            add(findings, Severity::Error, "unreachable", at, what, help);
         }
         (Err(silence), Ok(_)) => {
             let what = format!("{name} answers over TCP and not over UDP: {silence}");
