@@ -276,3 +276,14 @@ fn p12_names_between_a_cut_and_a_zone_of_ours_below_it_are_referred() {
     }
     assert_eq!(fixture.ask(&Ask::a("a.b.lab.example.com.")).only(), "192.0.2.9");
 }
+
+#[test]
+fn p13_a_wildcard_that_names_itself_names_no_name_that_it_covers() {
+    let records = "\"*.w\" = { MX = \"10 *.w\", A = \"192.0.2.9\" }";
+    let fixture = Setup::new(records, "").build();
+    for name in ["x.w.example.com.", "*.w.example.com."] {
+        let reply = fixture.ask(&Ask::of(name, RecordType::MX).payload(1232));
+        let owners: Vec<_> = reply.additional.iter().map(|record| record.owner.to_string()).collect();
+        assert_eq!(owners, ["*.w.example.com."], "{name}");
+    }
+}

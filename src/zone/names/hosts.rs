@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{CUT, GLUE, Names, OWNER, STANDS, Standing, WITHIN, above, is_address};
+use super::{CUT, GLUE, Names, OWNER, STANDS, Standing, WITHIN, above, is_address, wildcard};
 use crate::wire::text::target_name;
 use crate::wire::{Name, RecordType, RrsetRef};
 
@@ -34,7 +34,10 @@ impl<'z> Names<'z> {
         let mut hosts = Vec::new();
         let mut met = HashSet::new();
         for target in rrset.rdata.iter().filter_map(|data| target_of(rrset.rtype, data)) {
-            let other = target.filter(|name| !name.as_wire().eq_ignore_ascii_case(standing.name));
+            // What a wildcard's record says of the wildcard itself is not said of the names that it covers.
+            let is_own =
+                |name: &Name| wildcard(standing.name) == 0 && name.as_wire().eq_ignore_ascii_case(standing.name);
+            let other = target.filter(|name| !is_own(name));
             if met.insert(other.clone()) {
                 match other {
                     None => hosts.push(Host::Own),
