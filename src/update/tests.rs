@@ -289,6 +289,25 @@ proptest! {
     }
 }
 
+#[test]
+fn p27_the_ttl_of_what_is_left_outlives_a_journal_that_is_written_anew() {
+    let (owner, own) = (|| name("t.example.com"), |octet: u8| Box::from([1, octet]));
+    let all = of([vec![
+        Change::Remove { owner: owner(), rtype: TXT, rdata: own(1), hides: true },
+        Change::Remove { owner: owner(), rtype: TXT, rdata: own(2), hides: true },
+        Change::Add { owner: owner(), rtype: TXT, ttl: 60, rdata: own(3) },
+        Change::Remove { owner: owner(), rtype: TXT, rdata: own(3), hides: false },
+    ]]);
+    assert_eq!(of([all.steps()]), all);
+    assert!(format!("{all:?}").contains("Some(60)"), "{all:?}");
+    let none = of([vec![
+        Change::Clear { owner: owner(), rtype: TXT, hides: true },
+        Change::Add { owner: owner(), rtype: TXT, ttl: 60, rdata: own(3) },
+        Change::Remove { owner: owner(), rtype: TXT, rdata: own(3), hides: false },
+    ]]);
+    assert_eq!(of([none.steps()]), none);
+}
+
 fn step(octet: u8) -> Vec<Change> {
     let add = Change::Add { owner: name("t.example.com"), rtype: TXT, ttl: 60, rdata: Box::from([1, octet]) };
     vec![add, Change::Serial(u32::from(octet))]

@@ -116,6 +116,9 @@ impl Changes {
                 if *hides && !set.is_cleared && !set.removed.iter().any(|removed| same(*rtype, removed, rdata)) {
                     set.removed.push(rdata.clone());
                 }
+                if set.is_cleared && set.added.is_empty() {
+                    set.ttl = None;
+                }
                 self.prune(owner);
             }
             Change::Clear { owner, rtype, hides } => {
@@ -144,6 +147,12 @@ impl Changes {
                 }));
                 let ttl = set.ttl.unwrap_or_default();
                 steps.extend(set.added.iter().cloned().map(|rdata| Change::Add { owner: owner(), rtype, ttl, rdata }));
+                // A TTL comes with a record: where none is left that was added, with one that goes again.
+                if let (Some(ttl), true, Some(last)) = (set.ttl, set.added.is_empty(), set.removed.last()) {
+                    let rdata = || last.clone();
+                    steps.push(Change::Add { owner: owner(), rtype, ttl, rdata: rdata() });
+                    steps.push(Change::Remove { owner: owner(), rtype, rdata: rdata(), hides: true });
+                }
             }
         }
         steps
