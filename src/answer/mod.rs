@@ -155,8 +155,10 @@ impl<'a> Asking<'a> {
     /// The reply to any query, with nothing of it written yet.
     #[inline(never)]
     fn answer_any(self, reading: Reading, buffer: &mut [u8]) -> Option<usize> {
-        let extras = Extras::of(self.snapshot, self.query, self.peer);
-        let mut reply = Reply::begin(self.query, self.peer.carrier.is_datagram(), Some(&extras), buffer)?;
+        // What does not exist is asked for more often than any of them, so nothing is done about options that are not there.
+        let asks = self.query.edns.as_ref().is_some_and(|edns| !edns.asked.is_nothing());
+        let extras = asks.then(|| Extras::of(self.snapshot, self.query, self.peer));
+        let mut reply = Reply::begin(self.query, self.peer.carrier.is_datagram(), extras.as_ref(), buffer)?;
         let rcode = match reading {
             Reading::Malformed => Rcode::FormErr,
             Reading::CookieOnly => {
