@@ -64,7 +64,7 @@ pub use descriptors::raise_descriptors;
 pub(crate) use draw::SharedDraw;
 pub use hickory::Hickory;
 pub use memory::return_large_memory;
-pub use service::{Engine, EngineHand, Hand, Service, Turn};
+pub use service::{Engine, EngineHand, Hand, Held, Service, Turn};
 
 use crate::answer::Limiter;
 use crate::config::model::Transport;

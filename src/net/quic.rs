@@ -19,8 +19,8 @@ use super::http3;
 use super::pulse::Pulse;
 use super::service::{MESSAGE_MAX, Outcome, PREFIX, Service, framed, framed_reply};
 use super::tls;
-use crate::answer::{Carrier, Peer};
-use crate::wire::keepalive::asks_keepalive;
+use crate::answer::{Carrier, Peer, Query};
+use crate::wire::edns::Asked;
 
 /// Codes of RFC 9250 section 4.3.
 const NO_ERROR: VarInt = VarInt::from_u32(0);
@@ -232,6 +232,12 @@ fn message_of(stream: &[u8]) -> Option<&[u8]> {
     let is_whole = usize::from(u16::from_be_bytes(*length)) == message.len();
     let is_query = matches!(message, [0, 0, flags, ..] if flags & QR == 0);
     (is_whole && is_query && !asks_keepalive(message)).then_some(message)
+}
+
+fn asks_keepalive(message: &[u8]) -> bool {
+    let mut query = Query::default();
+    query.read_aside(message, message.len(), 0);
+    query.edns.is_some_and(|edns| edns.asked.has(Asked::KEEPALIVE))
 }
 
 /// Where replies to one query go.

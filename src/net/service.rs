@@ -1,7 +1,9 @@
 //! What transports call: bytes in, bytes out.
 
+use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::fmt;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -172,11 +174,11 @@ impl Engine {
 }
 
 impl Service for Engine {
-    type Turn<'a> = Guard<Arc<Snapshot>>;
+    type Turn<'a> = Held<Guard<Arc<Snapshot>>>;
     type Hand<'a> = EngineHand<'a>;
 
-    fn turn(&self) -> Guard<Arc<Snapshot>> {
-        self.snapshot.load()
+    fn turn(&self) -> Held<Guard<Arc<Snapshot>>> {
+        Held(self.snapshot.load())
     }
 
     fn hand(&self) -> EngineHand<'_> {
@@ -204,19 +206,30 @@ pub struct EngineHand<'a> {
 
 impl Hand for EngineHand<'_> {
     type Turn<'a>
-        = &'a Snapshot
+        = Held<&'a Snapshot>
     where
         Self: 'a;
 
     #[inline]
-    fn turn(&mut self) -> &Snapshot {
+    fn turn(&mut self) -> Held<&Snapshot> {
         let snapshot = self.cache.load();
         self.reader.observe(snapshot.generation);
-        snapshot
+        Held(snapshot)
     }
 }
 
-impl Turn for &Snapshot {
+/// A snapshot that answers, however it is held.
+#[derive(Debug)]
+pub struct Held<S>(S);
+
+impl<S: Deref<Target: Borrow<Snapshot>>> Held<S> {
+    #[inline(always)]
+    fn snapshot(&self) -> &Snapshot {
+        self.0.deref().borrow()
+    }
+}
+
+impl<S: Deref<Target: Borrow<Snapshot>>> Turn for Held<S> {
     #[inline]
     fn answer(
         &self,
@@ -227,40 +240,16 @@ impl Turn for &Snapshot {
         draw: u64,
         is_over: impl FnOnce() -> bool,
     ) -> Option<usize> {
-        answer_in_place(self, query, buffer, len, peer, draw, is_over)
+        answer_in_place(self.snapshot(), query, buffer, len, peer, draw, is_over)
     }
 
     #[inline]
     fn rate_limit(&self) -> Option<&RateLimit> {
-        Some(&self.inputs.model.server.rate_limit)
+        Some(&self.snapshot().inputs.model.server.rate_limit)
     }
 
     fn alone(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
-        alone(self, buffer, len, peer, draw)
-    }
-}
-
-impl Turn for Guard<Arc<Snapshot>> {
-    #[inline]
-    fn answer(
-        &self,
-        query: &mut Query,
-        buffer: &mut [u8],
-        len: usize,
-        peer: Peer,
-        draw: u64,
-        is_over: impl FnOnce() -> bool,
-    ) -> Option<usize> {
-        answer_in_place(self, query, buffer, len, peer, draw, is_over)
-    }
-
-    #[inline]
-    fn rate_limit(&self) -> Option<&RateLimit> {
-        Some(&self.inputs.model.server.rate_limit)
-    }
-
-    fn alone(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
-        alone(self, buffer, len, peer, draw)
+        alone(self.snapshot(), buffer, len, peer, draw)
     }
 }
 

@@ -50,7 +50,7 @@ fn lowest(message: &[u8]) -> Option<u32> {
 }
 
 /// Where a name ends that begins at `at`: its labels, or the pointer that they end in.
-pub(super) fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
+fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match *message.get(at)? {
             0 => return Some(at + 1),

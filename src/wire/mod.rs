@@ -8,7 +8,6 @@ pub mod edns;
 mod expanded;
 mod file_name;
 pub mod freshness;
-pub mod keepalive;
 mod lowered;
 pub mod master;
 pub mod message;
