@@ -28,7 +28,7 @@ codes! {
     BAD_PLACE = "bad-place": "A text names no place.";
     BAD_NAME = "bad-name": "A text is no domain name, or no name for a definition.";
     BAD_LOCATION = "bad-location": "A text is no location.";
-    COOKIE_SECRET = "cookie-secret": "A file of cookie secrets holds none, or a line that is none.";
+    COOKIE_SECRET = "cookie-secret": "A file of cookie secrets holds none, cannot be read, or has a line that is none.";
     BAD_RECORD = "bad-record": "Record data cannot be read as its type.";
     WRONG_FAMILY = "wrong-family": "An IPv6 address in an A record, or an IPv4 address in an AAAA record.";
     REFUSED_TYPE = "refused-type": "A record type that cannot be written here.";

@@ -76,7 +76,7 @@ pub(crate) fn server(
     networks(cx.findings, &fields, server);
     tsig::keys(cx.findings, &fields, &beside, overrides.without_databases, server);
     pressure::rate_limit(cx.findings, &fields, &mut server.rate_limit);
-    pressure::cookies(cx, &fields, &beside, &mut server.cookies);
+    pressure::cookies(cx.findings, &fields, &beside, overrides.without_databases, server);
     let Some((site, table)) = fields.table("latency") else { return Vec::new() };
     let fields = walk::open(cx.findings, &keys::LATENCY, table, site, None);
     let Some(named) = fields.text("table") else { return Vec::new() };

@@ -1,12 +1,13 @@
 //! What holds under attack: rate limits and cookies.
 
+use std::fs;
 use std::path::PathBuf;
 
 use crate::config::code;
-use crate::config::findings::{Findings, Written};
+use crate::config::findings::{Findings, Site, Written};
 use crate::config::keys;
-use crate::config::model::{Cookies, RateLimit};
-use crate::config::parse::{Context, location};
+use crate::config::model::{Cookies, RateLimit, Server};
+use crate::config::parse::location;
 use crate::config::walk::{self, Fields};
 use crate::wire::cookie::{SECRET, Secret, Secrets};
 
@@ -25,40 +26,54 @@ pub(super) fn rate_limit(findings: &mut Findings, fields: &Fields<'_, '_>, limit
     }
 }
 
+/// Secrets are read past the files that a load keeps, so that no copy of them is made. `is_last_good`: what is read was
+/// served before, and a secret that has gone since keeps nothing else from being served again; one is drawn then.
 pub(super) fn cookies(
-    cx: &mut Context<'_, '_>,
+    findings: &mut Findings,
     fields: &Fields<'_, '_>,
     beside: &dyn Fn(&Written<String>) -> PathBuf,
-    cookies: &mut Cookies,
+    is_last_good: bool,
+    server: &mut Server,
 ) {
     let Some((site, table)) = fields.table("cookies") else { return };
-    let fields = walk::open(cx.findings, &keys::COOKIES, table, site, None);
-    if let Some(named) = fields.text("secret_file")
-        && let Some(text) = cx.files.read(cx.findings, &beside(&named), Some(named.site))
-    {
-        let lines = text.text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
-        let mut secrets = Vec::new();
-        for (number, line) in lines {
-            match secret(line) {
-                Some(secret) => secrets.push(secret),
-                // Told where the file is named, since what is told shows the line that it speaks of.
-                None => {
-                    cx.findings
-                        .error(named.site, code::COOKIE_SECRET, format!("line {} of it is no secret", number + 1))
-                        .label(format!("expected {} hexadecimal digits a line", 2 * SECRET));
-                }
+    let fields = walk::open(findings, &keys::COOKIES, table, site, None);
+    if let Some(named) = fields.text("secret_file") {
+        let path = beside(&named);
+        match fs::read_to_string(&path) {
+            Ok(text) => server.cookies = Cookies::Shared(secrets(findings, &text, named.site)),
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", path.display());
+                let found = match is_last_good {
+                    true => findings.warning(named.site, code::COOKIE_SECRET, message),
+                    false => findings.error(named.site, code::COOKIE_SECRET, message),
+                };
+                found.label("named here");
             }
         }
-        if text.text.trim().is_empty() {
-            cx.findings
-                .error(named.site, code::COOKIE_SECRET, "the file holds no secret")
-                .label(format!("expected {} hexadecimal digits a line", 2 * SECRET));
-        }
-        *cookies = Cookies::Shared(Secrets::new(secrets));
+        server.secret_files.push(path);
     }
     if fields.flag("enabled").is_some_and(|enabled| !enabled.value) {
-        *cookies = Cookies::Off;
+        server.cookies = Cookies::Off;
     }
+}
+
+/// One a line. Faults are told where the file is named, since what is told shows the line that it speaks of.
+fn secrets(findings: &mut Findings, text: &str, site: Site) -> Secrets {
+    let expected = || format!("expected {} hexadecimal digits a line", 2 * SECRET);
+    let mut secrets = Vec::new();
+    for (number, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
+        match secret(line) {
+            Some(secret) => secrets.push(secret),
+            None => {
+                let message = format!("line {} of it is no secret", number + 1);
+                findings.error(site, code::COOKIE_SECRET, message).label(expected());
+            }
+        }
+    }
+    if text.trim().is_empty() {
+        findings.error(site, code::COOKIE_SECRET, "the file holds no secret").label(expected());
+    }
+    Secrets::new(secrets)
 }
 
 fn secret(line: &str) -> Option<Secret> {
