@@ -31,7 +31,7 @@ fn run(bencher: Bencher<'_, '_>, queries: &[Vec<u8>]) {
         let query = &queries[at];
         at = if at + 1 == queries.len() { 0 } else { at + 1 };
         buffer[..query.len()].copy_from_slice(query);
-        black_box(answer_in_place(snapshot, &mut read, &mut buffer, query.len(), peer, spread(at as u64), || false))
+        black_box(answer_in_place(snapshot, &mut read, &mut buffer, query.len(), &peer, spread(at as u64), || false))
     });
 }
 

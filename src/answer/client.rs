@@ -7,6 +7,43 @@ use crate::geo::{Map, Region};
 use crate::snapshot::Asking;
 use crate::wire::edns::Ecs;
 
+/// Where a query came from, an address of either family in one number: an IPv4 one is what it is inside IPv6 (RFC 4291 section
+/// 2.5.5.2), so that both kinds of sockets say the same of one client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Address(u128);
+
+/// What stands above an IPv4 address inside IPv6.
+const MAPPED: u128 = 0xffff;
+
+impl Address {
+    /// Of either family.
+    #[inline]
+    pub const fn new(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self(MAPPED << 32 | v4.to_bits() as u128),
+            IpAddr::V6(v6) => Self(v6.to_bits()),
+        }
+    }
+
+    /// The IPv4 address, where it is one.
+    #[inline]
+    pub fn as_v4(self) -> Option<Ipv4Addr> {
+        (self.0 >> 32 == MAPPED).then(|| Ipv4Addr::from_bits(self.0 as u32))
+    }
+
+    /// The IPv6 address, or what an IPv4 one is inside IPv6.
+    #[inline]
+    pub fn as_v6(self) -> Ipv6Addr {
+        Ipv6Addr::from_bits(self.0)
+    }
+
+    /// The address in its own family.
+    #[inline]
+    pub fn ip(self) -> IpAddr {
+        self.as_v4().map_or_else(|| self.as_v6().into(), IpAddr::from)
+    }
+}
+
 /// Bits before the IPv4 address in a 6to4 address (RFC 3056).
 const SIX_TO_FOUR_PREFIX: u8 = 16;
 
@@ -14,8 +51,7 @@ const SIX_TO_FOUR_PREFIX: u8 = 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client<'q> {
     ecs: Option<&'q Ecs>,
-    /// As the socket gives it.
-    sender: IpAddr,
+    sender: Address,
 }
 
 /// What is decided for a client at one steered name.
@@ -34,7 +70,7 @@ pub(super) struct Decision {
 
 impl<'q> Client<'q> {
     #[inline(always)]
-    pub(super) fn new(ecs: Option<&'q Ecs>, sender: IpAddr, prefer_sender: bool) -> Self {
+    pub(super) fn new(ecs: Option<&'q Ecs>, sender: Address, prefer_sender: bool) -> Self {
         Self { ecs: if prefer_sender { None } else { ecs }, sender }
     }
 
@@ -98,7 +134,7 @@ impl<'q> Client<'q> {
 
     /// Who sent the query.
     fn sender(&self) -> IpAddr {
-        unwrap_address(self.sender)
+        unwrap_address(self.sender.ip())
     }
 }
 
@@ -153,5 +189,14 @@ mod tests {
         }
         let native: IpAddr = "2001:db8::1".parse().unwrap();
         assert_eq!(unwrap_address(native), native);
+    }
+
+    #[test]
+    fn e7_a_client_has_one_address_on_sockets_of_both_kinds() {
+        let [v4, v6]: [IpAddr; 2] = ["192.0.2.33", "2001:db8::ffff:192.0.2.33"].map(|text| text.parse().unwrap());
+        assert_eq!(Address::new("::ffff:192.0.2.33".parse().unwrap()), Address::new(v4));
+        assert_eq!(Address::new(v4).as_v4().map(IpAddr::from), Some(v4));
+        assert_eq!((Address::new(v6).as_v4(), IpAddr::from(Address::new(v6).as_v6())), (None, v6));
+        assert_eq!([v4, v6].map(|address| Address::new(address).ip()), [v4, v6]);
     }
 }

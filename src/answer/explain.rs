@@ -10,7 +10,7 @@ use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsOption};
 use hickory_proto::rr::{Name as HickoryName, RecordType as HickoryType};
 use serde::Serialize;
 
-use super::client::{Client, unwrap_address};
+use super::client::{Address, Client, unwrap_address};
 use super::{Carrier, Peer, answer};
 use crate::config::model::{EndpointId, Health, Member, Model, Policy, Prefer, Route, Status, Target};
 use crate::geo::map::IGNORED;
@@ -285,7 +285,7 @@ fn decide(
             (address, len, decided_by) = (Ipv4Addr::UNSPECIFIED.into(), 128, "sender");
         }
         let sender = if ecs.is_some() { Ipv4Addr::UNSPECIFIED.into() } else { address };
-        let decision = Client::new(ecs.as_ref(), sender, prefers_sender).decide(&regions.map);
+        let decision = Client::new(ecs.as_ref(), Address::new(sender), prefers_sender).decide(&regions.map);
         (region, network) = (decision.region, sticky::Network::of(decision.decided_by));
     }
     let is_subnet = decided_by == "ecs";

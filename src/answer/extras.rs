@@ -34,12 +34,12 @@ pub(super) struct Extras<'a> {
 
 impl<'a> Extras<'a> {
     /// What this query asks for and gets.
-    pub(super) fn of(snapshot: &'a Snapshot, query: &Query, peer: Peer) -> Self {
+    pub(super) fn of(snapshot: &'a Snapshot, query: &Query, peer: &Peer) -> Self {
         let Some(edns) = &query.edns else { return Self::default() };
         let asks = |what| edns.asked.has(what);
         let soa = if asks(Asked::EXPIRE) || asks(Asked::ZONEVERSION) { soa(snapshot, query) } else { None };
         let cookie = edns.cookie.as_ref().and_then(|cookie| {
-            let server = snapshot.plan.cookies.make(cookie, peer.address, peer.seconds)?;
+            let server = snapshot.plan.cookies.make(cookie, peer.address.ip(), peer.seconds)?;
             Some((cookie.client, server))
         });
         Self {

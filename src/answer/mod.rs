@@ -29,17 +29,17 @@ use reply::{ExtendedError, Reply, header_only};
 use resolve::{Ending, Resolution};
 
 pub use crate::wire::message::{Query, is_aside};
-pub use client::unwrap_address;
+pub use client::{Address, unwrap_address};
 pub use explain::{
     Asker, CandidateTrace, DecisionTrace, ExplainError, Explanation, NodeTrace, PlaceReport, ProbeTrace, explain,
 };
-pub use limit::{Limiter, TICKS};
+pub use limit::{Limiter, Price, Tick};
 
 /// What the transport knows of a query.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// The sender's address as the socket gives it; IPv4 inside IPv6 is unwrapped here (E7).
-    pub address: IpAddr,
+    /// The sender's address.
+    pub address: Address,
     /// How the query came, and so how the reply goes.
     pub carrier: Carrier,
     /// How long the stream may be idle from now on, in tenths of a second: told to who asks (RFC 7828). Streams of their own
@@ -52,7 +52,7 @@ pub struct Peer {
 impl Peer {
     /// At the beginning of 1970, on no stream that stays.
     pub const fn new(address: IpAddr, carrier: Carrier) -> Self {
-        Self { address, carrier, keepalive: None, seconds: 0 }
+        Self { address: Address::new(address), carrier, keepalive: None, seconds: 0 }
     }
 }
 
@@ -80,7 +80,7 @@ impl Carrier {
 /// A query that is longer than `out` is dropped. What [`answer_in_place`] leaves aside is answered [`alone`].
 pub fn answer(snapshot: &Snapshot, query: &[u8], peer: Peer, draw: u64, out: &mut [u8]) -> Option<usize> {
     out.get_mut(..query.len())?.copy_from_slice(query);
-    let reply = answer_in_place(snapshot, &mut Query::default(), out, query.len(), peer, draw, || false);
+    let reply = answer_in_place(snapshot, &mut Query::default(), out, query.len(), &peer, draw, || false);
     reply.or_else(|| alone(snapshot, out, query.len(), peer, draw))
 }
 
@@ -94,7 +94,7 @@ pub fn answer_in_place(
     query: &mut Query,
     buffer: &mut [u8],
     len: usize,
-    peer: Peer,
+    peer: &Peer,
     draw: u64,
     is_over: impl FnOnce() -> bool,
 ) -> Option<usize> {
@@ -113,7 +113,7 @@ pub fn alone(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer: Peer, dra
         Reading::Query if query.asks_for_transfer() => Reading::Query,
         _ => return None,
     };
-    Asking { snapshot, query: &query, peer, draw }.answer_any(reading, buffer)
+    Asking { snapshot, query: &query, peer: &peer, draw }.answer_any(reading, buffer)
 }
 
 /// A message that was read, and all that its reply depends on.
@@ -121,7 +121,7 @@ pub fn alone(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer: Peer, dra
 struct Asking<'a> {
     snapshot: &'a Snapshot,
     query: &'a Query,
-    peer: Peer,
+    peer: &'a Peer,
     draw: u64,
 }
 
@@ -138,11 +138,8 @@ impl<'a> Asking<'a> {
                 if (is_ordinary || !self.has_valid_cookie()) && is_over() {
                     return self.answer_over(buffer);
                 }
-                if is_ordinary {
-                    let mut reply = Reply::begin(self.query, self.peer.carrier.is_datagram(), None, buffer)?;
-                    if self.resolution().straight(&self.query.name, &mut reply).is_some() {
-                        return Some(reply.finish(Rcode::NoError));
-                    }
+                if is_ordinary && let Some(len) = self.answer_straight(buffer) {
+                    return Some(len);
                 }
             }
             Reading::Malformed | Reading::CookieOnly => {}
@@ -150,6 +147,14 @@ impl<'a> Asking<'a> {
             Reading::HeaderOnly(rcode) => return header_only(buffer, rcode),
         }
         self.answer_any(reading, buffer)
+    }
+
+    /// The reply to what nearly all queries are: ordinary ones for a name that has what is asked for.
+    #[inline(always)]
+    fn answer_straight(self, buffer: &mut [u8]) -> Option<usize> {
+        let resolution = self.resolution();
+        let (ready, scope) = resolution.straight(&self.query.name)?;
+        reply::single(self.query, self.peer.carrier.is_datagram(), ready, || resolution.turn(), scope, buffer)
     }
 
     /// The reply to any query, with nothing of it written yet.
@@ -209,9 +214,9 @@ impl<'a> Asking<'a> {
     }
 
     #[inline(never)]
-    fn has_valid_cookie(&self) -> bool {
+    fn has_valid_cookie(self) -> bool {
         let cookie = self.query.edns.as_ref().and_then(|edns| edns.cookie.as_ref());
-        let is_valid = |cookie| self.snapshot.plan.cookies.accept(cookie, self.peer.address, self.peer.seconds);
+        let is_valid = |cookie| self.snapshot.plan.cookies.accept(cookie, self.peer.address.ip(), self.peer.seconds);
         cookie.is_some_and(is_valid)
     }
 

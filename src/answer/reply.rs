@@ -59,7 +59,6 @@ pub(super) enum Section {
 
 impl<'a> Reply<'a> {
     /// Keeps ID, opcode, RD and question of the query that `out` holds. `None` when not even an empty reply fits.
-    #[inline(always)]
     pub(super) fn begin(
         question: &'a Query,
         datagram: bool,
@@ -67,14 +66,9 @@ impl<'a> Reply<'a> {
         out: &'a mut [u8],
     ) -> Option<Self> {
         let end = question.question_end();
-        let bits = u16::from_be_bytes([out[2], out[3]]) & (flag::OPCODE | flag::RD) | flag::QR;
+        let bits = kept_bits(out) | flag::QR;
         let edns = question.edns.as_ref();
-        let limit = match (datagram, edns) {
-            (false, _) => usize::from(u16::MAX),
-            (true, None) => PLAIN_PAYLOAD,
-            (true, Some(edns)) => usize::from(edns.payload.min(OUR_PAYLOAD)).max(PLAIN_PAYLOAD),
-        };
-        let room = limit.min(out.len()).checked_sub(edns.map_or(0, |edns| opt_len(edns, extras)))?;
+        let room = limit(edns, datagram, out.len()).checked_sub(edns.map_or(0, |edns| opt_len(edns, extras)))?;
         if end > room {
             return None;
         }
@@ -118,7 +112,6 @@ impl<'a> Reply<'a> {
     }
 
     /// Appends an RRset whose owner stands at `owner` in the message; whole or not at all.
-    #[inline(always)]
     pub(super) fn push(&mut self, section: Section, ready: ReadyRef<'_>, owner: usize, turn: Turn) -> Result<(), Full> {
         let pointer = 0xc000 | owner as u16;
         let written = ready.write(pointer, turn, &mut self.out[self.len..self.room]).ok_or(Full)?;
@@ -193,57 +186,21 @@ impl<'a> Reply<'a> {
     }
 
     /// Writes OPT and header; returns the whole length.
-    #[inline(always)]
     pub(super) fn finish(&mut self, rcode: Rcode) -> usize {
         let rcode = rcode as u16;
         if let Some(edns) = self.edns {
-            self.write_opt(edns, (rcode >> 4) as u8);
+            let start = self.len;
+            self.len = write_opt(edns, (rcode >> 4) as u8, self.scope, start, self.out);
+            if self.extras.is_some() || self.error.is_some() {
+                self.write_rare_options(start);
+            }
             self.counts[Section::Additional as usize] += 1;
         }
-        let [answer, authority, additional] = self.counts;
-        let bits = self.bits | rcode & 0xf;
-        if let Some(header) = self.out.first_chunk_mut::<HEADER>() {
-            // The first word's ID stays.
-            let word = |a: u16, b: u16, c: u16, d: u16| {
-                u64::from(a) << 48 | u64::from(b) << 32 | u64::from(c) << 16 | u64::from(d)
-            };
-            let id = u16::from_be_bytes([header[0], header[1]]);
-            header[..8].copy_from_slice(&word(id, bits, self.questions, answer).to_be_bytes());
-            let rest = u32::from(authority) << 16 | u32::from(additional);
-            header[8..].copy_from_slice(&rest.to_be_bytes());
-        }
+        write_header(self.bits | rcode & 0xf, self.questions, self.counts, self.out);
         self.len
     }
 
-    /// Appends the OPT, for which room was kept.
-    #[inline(always)]
-    fn write_opt(&mut self, edns: &Edns, high_rcode: u8) {
-        const ECS_HEAD: usize = OPT_FIXED + 4;
-        let flags = if edns.dnssec_ok { 0x80 } else { 0 };
-        let [size_hi, size_lo] = OUR_PAYLOAD.to_be_bytes();
-        let is_plain = self.extras.is_none() && self.error.is_none();
-        let ecs_len = edns.ecs.as_ref().map_or(0, Ecs::len);
-        let options = if edns.ecs.is_some() { 4 + ecs_len } else { 0 };
-        let [code_hi, code_lo] = option::ECS.to_be_bytes();
-        // With the head of a client subnet option behind it, written over where there is none.
-        let head: [u8; ECS_HEAD] =
-            [0, 0, 41, size_hi, size_lo, high_rcode, 0, flags, 0, 0, options as u8, code_hi, code_lo, 0, ecs_len as u8];
-        let start = self.len;
-        match self.out.get_mut(start..).and_then(|rest| rest.first_chunk_mut()) {
-            Some(place) => *place = head,
-            None => self.out[start..start + OPT_FIXED].copy_from_slice(&head[..OPT_FIXED]),
-        }
-        if let Some(ecs) = &edns.ecs {
-            ecs.write(self.scope, &mut self.out[start + ECS_HEAD..]);
-        }
-        self.len += OPT_FIXED + options;
-        if !is_plain {
-            self.write_rare_options(start);
-        }
-    }
-
     /// Appends what is seldom asked for to the OPT that begins at `opt`.
-    #[inline(never)]
     fn write_rare_options(&mut self, opt: usize) {
         // Extended errors go out without any record, so there is room.
         if let Some(error) = self.error {
@@ -263,6 +220,81 @@ impl<'a> Reply<'a> {
             self.len += part.len();
         }
     }
+}
+
+/// The whole reply where nothing rare is asked for and one RRset of the name that is asked for answers it; `None`, and
+/// nothing written, when it does not fit.
+#[inline(always)]
+pub(super) fn single(
+    question: &Query,
+    datagram: bool,
+    ready: ReadyRef<'_>,
+    turn: impl FnOnce() -> Turn,
+    scope: u8,
+    out: &mut [u8],
+) -> Option<usize> {
+    let start = question.question_end();
+    let edns = question.edns.as_ref();
+    let room = limit(edns, datagram, out.len()).checked_sub(edns.map_or(0, |edns| opt_len(edns, None)))?;
+    let mut end = start + ready.write_to_question(turn, out.get_mut(start..room)?)?;
+    if let Some(edns) = edns {
+        end = write_opt(edns, 0, scope, end, out);
+    }
+    let bits = kept_bits(out) | flag::QR | flag::AA;
+    write_header(bits, 1, [ready.taken(), 0, edns.is_some().into()], out);
+    Some(end)
+}
+
+/// Octets that a reply may have in a buffer of so many.
+#[inline(always)]
+fn limit(edns: Option<&Edns>, datagram: bool, buffer: usize) -> usize {
+    let limit = match (datagram, edns) {
+        (false, _) => usize::from(u16::MAX),
+        (true, None) => PLAIN_PAYLOAD,
+        (true, Some(edns)) => usize::from(edns.payload.min(OUR_PAYLOAD)).max(PLAIN_PAYLOAD),
+    };
+    limit.min(buffer)
+}
+
+/// What a reply keeps of its query's flags.
+#[inline(always)]
+fn kept_bits(query: &[u8]) -> u16 {
+    u16::from_be_bytes([query[2], query[3]]) & (flag::OPCODE | flag::RD)
+}
+
+/// Writes flags and counts: of questions, and of records in each section.
+#[inline(always)]
+fn write_header(bits: u16, questions: u16, [answer, authority, additional]: [u16; 3], out: &mut [u8]) {
+    let Some(header) = out.first_chunk_mut::<HEADER>() else { return };
+    // The first word's ID stays.
+    let word =
+        |a: u16, b: u16, c: u16, d: u16| u64::from(a) << 48 | u64::from(b) << 32 | u64::from(c) << 16 | u64::from(d);
+    let id = u16::from_be_bytes([header[0], header[1]]);
+    header[..8].copy_from_slice(&word(id, bits, questions, answer).to_be_bytes());
+    let rest = u32::from(authority) << 16 | u32::from(additional);
+    header[8..].copy_from_slice(&rest.to_be_bytes());
+}
+
+/// Writes the OPT, for which room was kept, with the query's client subnet at `start`; where it ends.
+#[inline(always)]
+fn write_opt(edns: &Edns, high_rcode: u8, scope: u8, start: usize, out: &mut [u8]) -> usize {
+    const ECS_HEAD: usize = OPT_FIXED + 4;
+    let flags = if edns.dnssec_ok { 0x80 } else { 0 };
+    let [size_hi, size_lo] = OUR_PAYLOAD.to_be_bytes();
+    let ecs_len = edns.ecs.as_ref().map_or(0, Ecs::len);
+    let options = if edns.ecs.is_some() { 4 + ecs_len } else { 0 };
+    let [code_hi, code_lo] = option::ECS.to_be_bytes();
+    // With the head of a client subnet option behind it, written over where there is none.
+    let head: [u8; ECS_HEAD] =
+        [0, 0, 41, size_hi, size_lo, high_rcode, 0, flags, 0, 0, options as u8, code_hi, code_lo, 0, ecs_len as u8];
+    match out.get_mut(start..).and_then(|rest| rest.first_chunk_mut()) {
+        Some(place) => *place = head,
+        None => out[start..start + OPT_FIXED].copy_from_slice(&head[..OPT_FIXED]),
+    }
+    if let Some(ecs) = &edns.ecs {
+        ecs.write(scope, &mut out[start + ECS_HEAD..]);
+    }
+    start + OPT_FIXED + options
 }
 
 /// Octets of the OPT beside records; extended errors go out without any.

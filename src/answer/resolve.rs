@@ -69,16 +69,13 @@ impl<'a> Resolution<'a> {
         Turn { part, is_fixed: !self.snapshot.inputs.model.server.rotate }
     }
 
-    /// What nearly all queries come to: the name exists, nothing rare stands there, and it has what is asked for. `None`:
-    /// any other case, to be answered by [`Self::run`] with a reply that nothing is in yet.
+    /// What nearly all queries come to: the name exists, nothing rare stands there, and it has what is asked for; this, and
+    /// the scope of having decided for it (E2). `None`: any other case, to be answered by [`Self::run`].
     #[inline(always)]
-    pub(super) fn straight(&self, name: &Lowered, reply: &mut Reply<'_>) -> Option<()> {
+    pub(super) fn straight(&self, name: &Lowered) -> Option<(ReadyRef<'a>, u8)> {
         let node = self.snapshot.plan.table.exact(name).filter(Node::is_common)?;
         let Found::Records(ready, scope) = self.find(node) else { return None };
-        reply.push(Section::Answer, ready, HEADER, self.turn()).ok()?;
-        reply.widen_scope(scope);
-        reply.authoritative();
-        Some(())
+        Some((ready, scope))
     }
 
     /// Answers for `name` and all that it leads to.
@@ -202,7 +199,7 @@ impl<'a> Resolution<'a> {
     #[inline(always)]
     fn find(&self, node: Node<'a>) -> Found<'a> {
         if self.qtype == RecordType::ANY || self.qtype == RecordType::CNAME || node.is_alias() {
-            return self.find_alias_or_any(node);
+            return self.find_alias_or_any(node.line);
         }
         if let Some(ready) = node.rrset(self.qtype) {
             return Found::Records(ready, 0);
@@ -214,7 +211,8 @@ impl<'a> Resolution<'a> {
     }
 
     #[inline(never)]
-    fn find_alias_or_any(self, node: Node<'a>) -> Found<'a> {
+    fn find_alias_or_any(self, line: u32) -> Found<'a> {
+        let node = self.snapshot.plan.table.node(line);
         let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
         if let Some(cname) = node.cname() {
             return if follows { Found::Alias(cname, 0) } else { Found::Records(cname, 0) };
@@ -238,7 +236,7 @@ impl<'a> Resolution<'a> {
         };
         let Some(by_type) = by_type else { return Found::Nothing };
         let (picked, scope) = match &steer.regions {
-            None => (answers.pick(by_type.choice(0), self.draw, &self.client), 0),
+            None => (answers.pick(by_type.choice(0), self.draw, self.client), 0),
             Some(regions) => {
                 let decision = self.client.decide(&regions.map);
                 let choice = by_type.choice(decision.region);
@@ -249,7 +247,7 @@ impl<'a> Resolution<'a> {
                     (false, true) => decision.scope,
                     (false, false) => 0,
                 };
-                (answers.pick(choice, self.draw, &decision), scope)
+                (answers.pick(choice, self.draw, decision), scope)
             }
         };
         match picked {

@@ -119,6 +119,7 @@ impl Map {
     }
 
     /// The leaf of a prefix shorter than /24 or /56, given that of its first one.
+    #[inline(never)]
     fn shorter(&self, leaf: Leaf, key: u64, len: u8, v6: bool) -> Leaf {
         let region = self.exceptions.get(&exception_key(key, len, v6)).copied().unwrap_or(leaf.region);
         Leaf { region, ..leaf }

@@ -10,11 +10,13 @@ mod way_back;
 
 use std::io;
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
 
 pub(super) use way_back::WayBack;
+
+use crate::answer::Address;
 
 /// Datagrams of one system call: past this the gain is nil and replies wait for their neighbours.
 pub(super) const BATCH: usize = 32;
@@ -129,19 +131,19 @@ impl Batch {
     /// Who sent the `at`-th datagram; `None` for what is no Internet address, and for port 0, which nobody is behind
     /// (protocol 2).
     #[inline]
-    pub(super) fn sender(&self, at: usize) -> Option<IpAddr> {
+    pub(super) fn sender(&self, at: usize) -> Option<Address> {
         let Sender(sender) = &self.senders[at];
         // Both families have their port at the same place (POSIX fixes it for neither, Linux for both).
         if sender.sin6_port == 0 {
             return None;
         }
         match libc::c_int::from(sender.sin6_family) {
-            libc::AF_INET6 => Some(Ipv6Addr::from(sender.sin6_addr.s6_addr).into()),
+            libc::AF_INET6 => Some(Address::new(Ipv6Addr::from(sender.sin6_addr.s6_addr).into())),
             libc::AF_INET => {
                 // SAFETY: sockaddr_in is smaller than sockaddr_in6 and of no stricter alignment, and the kernel wrote
                 // one here, as its family says.
                 let sender = unsafe { &*ptr::from_ref(sender).cast::<libc::sockaddr_in>() };
-                Some(Ipv4Addr::from(sender.sin_addr.s_addr.to_ne_bytes()).into())
+                Some(Address::new(Ipv4Addr::from(sender.sin_addr.s_addr.to_ne_bytes()).into()))
             }
             _ => None,
         }
@@ -296,7 +298,7 @@ mod tests {
     use std::time::Duration;
 
     use socket2::{Domain, Socket, Type};
-    use std::net::SocketAddr;
+    use std::net::{IpAddr, SocketAddr};
 
     use super::*;
 
@@ -329,7 +331,7 @@ mod tests {
             while answered < clients.len() {
                 let count = batch.receive(&server).unwrap();
                 for at in 0..count {
-                    let sender = batch.sender(at).unwrap();
+                    let sender = batch.sender(at).unwrap().ip();
                     let (buffer, len) = batch.message(at);
                     assert_eq!(len, 2);
                     assert_eq!(clients[usize::from(buffer[1])].local_addr().unwrap().ip(), sender);

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::batch::{BATCH, Batch};
 use super::counters::{Counters, count};
-use crate::answer::unwrap_address;
+use crate::answer::{Address, unwrap_address};
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// Signature, version and command, family and protocol, length of the rest.
@@ -45,7 +45,7 @@ impl Trusted {
 /// The clients of one batch of datagrams, some of which came by way of proxies.
 pub(super) struct Proxied {
     trusted: Trusted,
-    clients: [Option<IpAddr>; BATCH],
+    clients: [Option<Address>; BATCH],
 }
 
 impl Proxied {
@@ -58,11 +58,11 @@ impl Proxied {
     pub(super) fn take_headers(&mut self, batch: &mut Batch, received: usize, counters: &Counters) {
         for (at, client) in self.clients.iter_mut().enumerate().take(received) {
             *client = batch.sender(at);
-            let Some(sender) = client.filter(|sender| self.trusted.contains(*sender)) else { continue };
+            let Some(sender) = client.filter(|sender| self.trusted.contains(sender.ip())) else { continue };
             let (buffer, len) = batch.message(at);
             match read(&buffer[..len]) {
                 Some(header) => {
-                    *client = Some(header.client.unwrap_or(sender));
+                    *client = Some(header.client.map_or(sender, Address::new));
                     batch.cut_front(at, header.length);
                 }
                 None => {
@@ -74,7 +74,7 @@ impl Proxied {
         }
     }
 
-    pub(super) fn client(&self, at: usize) -> Option<IpAddr> {
+    pub(super) fn client(&self, at: usize) -> Option<Address> {
         self.clients[at]
     }
 }

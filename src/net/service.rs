@@ -76,7 +76,7 @@ pub trait Turn {
         query: &mut Query,
         buffer: &mut [u8],
         len: usize,
-        peer: Peer,
+        peer: &Peer,
         draw: u64,
         is_over: impl FnOnce() -> bool,
     ) -> Option<usize>;
@@ -133,12 +133,12 @@ where
         _: &mut Query,
         buffer: &mut [u8],
         len: usize,
-        peer: Peer,
+        peer: &Peer,
         draw: u64,
         _: impl FnOnce() -> bool,
     ) -> Option<usize> {
         let query = buffer[..len].to_vec();
-        self(&query, peer, draw, buffer)
+        self(&query, *peer, draw, buffer)
     }
 }
 
@@ -210,7 +210,7 @@ impl Hand for EngineHand<'_> {
     where
         Self: 'a;
 
-    #[inline]
+    #[inline(always)]
     fn turn(&mut self) -> Held<&Snapshot> {
         let snapshot = self.cache.load();
         self.reader.observe(snapshot.generation);
@@ -236,7 +236,7 @@ impl<S: Deref<Target: Borrow<Snapshot>>> Turn for Held<S> {
         query: &mut Query,
         buffer: &mut [u8],
         len: usize,
-        peer: Peer,
+        peer: &Peer,
         draw: u64,
         is_over: impl FnOnce() -> bool,
     ) -> Option<usize> {
@@ -278,7 +278,7 @@ pub(super) fn guarded(
     place.copy_from_slice(query);
     let turn = service.turn();
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        match turn.answer(&mut Query::default(), out, query.len(), peer, draw, || false) {
+        match turn.answer(&mut Query::default(), out, query.len(), &peer, draw, || false) {
             Some(len) => Outcome::Reply(len),
             None if !is_aside(query) => Outcome::Dropped,
             None if service.aside().is_some() => Outcome::Aside,

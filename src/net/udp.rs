@@ -1,7 +1,7 @@
 //! Datagrams: one batch read, answered and sent.
 
-use std::io::ErrorKind;
-use std::net::{IpAddr, UdpSocket};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::sleep;
@@ -14,8 +14,7 @@ use super::counters::{Counters, add, count};
 use super::draw::Draw;
 use super::proxy::Proxied;
 use super::service::{Hand, Turn};
-use crate::answer::{Carrier, Limiter, Peer, Query, TICKS, is_aside};
-use crate::config::model::RateLimit;
+use crate::answer::{Address, Carrier, Limiter, Peer, Price, Query, is_aside};
 
 /// A socket that does nothing but fail is asked this seldom.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -23,13 +22,25 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// What a worker answers with, whichever socket a batch came from.
 pub(super) struct Answerer<'a, H> {
     hand: H,
+    place: Place<'a>,
+    tools: Tools,
+    /// Where there are proxies.
+    proxied: Option<Proxied>,
+}
+
+/// What a worker shares with others.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// Where messages go that are no plain queries.
     desk: Option<&'a Desk>,
     counters: &'a Arc<Counters>,
     limiter: &'a Limiter,
+}
+
+/// What one message after the other is answered with.
+struct Tools {
     query: Query,
     draw: Draw,
-    /// Where there are proxies.
-    proxied: Option<Proxied>,
 }
 
 impl<'a, H: Hand> Answerer<'a, H> {
@@ -41,7 +52,8 @@ impl<'a, H: Hand> Answerer<'a, H> {
         counters: &'a Arc<Counters>,
         limiter: &'a Limiter,
     ) -> Self {
-        Self { hand, desk, counters, limiter, query: Query::default(), draw: Draw::new(), proxied }
+        let tools = Tools { query: Query::default(), draw: Draw::new() };
+        Self { hand, place: Place { desk, counters, limiter }, tools, proxied }
     }
 
     /// An idle worker too lets go of what is no longer current.
@@ -56,93 +68,110 @@ impl<'a, H: Hand> Answerer<'a, H> {
         let turn = self.hand.turn();
         match received {
             Ok(received) => {
-                let limit = Limit::new(turn.rate_limit(), self.limiter, self.counters);
-                let left = Left { desk: self.desk, socket, counters: self.counters, now: limit.now };
-                let (query, draw) = (&mut self.query, &mut self.draw);
+                let price = turn.rate_limit().and_then(|rules| rules.rate).map(Price::of_rate);
+                let round = Round { place: &self.place, socket, turn, price, now: Moment::now() };
                 match &mut self.proxied {
-                    None => answer(batch, received, Batch::sender, &turn, &left, limit, query, draw),
-                    Some(proxied) => {
-                        proxied.take_headers(batch, received, self.counters);
-                        let client = |_: &Batch, at: usize| proxied.client(at);
-                        answer(batch, received, client, &turn, &left, limit, query, draw);
-                    }
+                    None => round.answer(batch, received, Batch::sender, &mut self.tools),
+                    Some(proxied) => round.answer_proxied(batch, received, proxied, &mut self.tools),
                 }
-                note(self.counters, received, batch.send(socket));
+                note(self.place.counters, received, batch.send(socket));
             }
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
-                // An ICMP error for an earlier reply: nothing is wrong with the socket.
-                ErrorKind::ConnectionRefused => count(&self.counters.udp_errors),
-                _ => {
-                    count(&self.counters.udp_errors);
-                    sleep(PAUSE);
-                }
-            },
+            Err(error) => self.place.note_error(&error),
         }
     }
 }
 
-/// Answers what was received, `client` having sent each. A panic loses the message that it came of and nothing else:
-/// services hold no state that a message changes, and buffers are written over by the next one.
-#[allow(clippy::too_many_arguments, reason = "they are a worker's parts, of which a batch needs most at once")]
-fn answer(
-    batch: &mut Batch,
-    received: usize,
-    client: impl Fn(&Batch, usize) -> Option<IpAddr>,
-    turn: &impl Turn,
-    left: &Left<'_>,
-    limit: Limit<'_>,
-    query: &mut Query,
-    draw: &mut Draw,
-) {
-    let mut next = 0;
-    while next < received {
-        let round = catch_unwind(AssertUnwindSafe(|| {
-            while next < received {
-                let at = next;
-                next += 1;
-                let reply = client(batch, at).and_then(|address| {
-                    let (buffer, len) = batch.message(at);
-                    let peer =
-                        Peer { address, carrier: Carrier::Datagram, keepalive: None, seconds: limit.now.seconds };
-                    turn.answer(query, buffer, len, peer, draw.next(), || limit.is_over(address))
-                });
-                match reply {
-                    Some(len) => batch.reply(at, len),
-                    None => left.take(batch, at, client(batch, at), turn, draw),
-                }
+impl Place<'_> {
+    #[cold]
+    fn note_error(&self, error: &io::Error) {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+            // An ICMP error for an earlier reply: nothing is wrong with the socket.
+            ErrorKind::ConnectionRefused => count(&self.counters.udp_errors),
+            _ => {
+                count(&self.counters.udp_errors);
+                sleep(PAUSE);
             }
-        }));
-        if round.is_err() {
-            count(&left.counters.panics);
-            count(&left.counters.dropped);
         }
     }
 }
 
-/// What becomes of datagrams that the engine gives no reply.
-struct Left<'a> {
-    desk: Option<&'a Desk>,
-    socket: &'a Arc<UdpSocket>,
-    counters: &'a Arc<Counters>,
+/// What all messages of a batch are answered by.
+struct Round<'r, T> {
+    place: &'r Place<'r>,
+    socket: &'r Arc<UdpSocket>,
+    turn: T,
+    /// Of a query; `None` without a limit.
+    price: Option<Price>,
     now: Moment,
 }
 
-impl Left<'_> {
+impl<T: Turn> Round<'_, T> {
+    /// Answers what was received, `client` having sent each. A panic loses the message that it came of and nothing else:
+    /// services hold no state that a message changes, and buffers are written over by the next one.
+    #[inline(always)]
+    fn answer(
+        &self,
+        batch: &mut Batch,
+        received: usize,
+        client: impl Fn(&Batch, usize) -> Option<Address>,
+        tools: &mut Tools,
+    ) {
+        let mut peer = self.peer(Address::new(Ipv4Addr::UNSPECIFIED.into()));
+        let mut next = 0;
+        while next < received {
+            let round = catch_unwind(AssertUnwindSafe(|| {
+                while next < received {
+                    let at = next;
+                    next += 1;
+                    let reply = client(batch, at).and_then(|address| {
+                        peer.address = address;
+                        let (buffer, len) = batch.message(at);
+                        let Tools { query, draw } = tools;
+                        self.turn.answer(query, buffer, len, &peer, draw.next(), || self.is_over(address))
+                    });
+                    match reply {
+                        Some(len) => batch.reply(at, len),
+                        None => self.leave(batch, at, client(batch, at), &mut tools.draw),
+                    }
+                }
+            }));
+            if round.is_err() {
+                count(&self.place.counters.panics);
+                count(&self.place.counters.dropped);
+            }
+        }
+    }
+
+    /// The same where some of it came by way of proxies.
     #[cold]
     #[inline(never)]
-    fn take(&self, batch: &mut Batch, at: usize, sender: Option<IpAddr>, turn: &impl Turn, draw: &mut Draw) {
+    fn answer_proxied(&self, batch: &mut Batch, received: usize, proxied: &mut Proxied, tools: &mut Tools) {
+        proxied.take_headers(batch, received, self.place.counters);
+        self.answer(batch, received, |_, at| proxied.client(at), tools);
+    }
+
+    #[inline]
+    fn peer(&self, address: Address) -> Peer {
+        Peer { address, carrier: Carrier::Datagram, keepalive: None, seconds: self.now.seconds }
+    }
+
+    /// What becomes of a datagram that the engine gives no reply.
+    #[cold]
+    #[inline(never)]
+    fn leave(&self, batch: &mut Batch, at: usize, sender: Option<Address>, draw: &mut Draw) {
+        let Place { desk, counters, .. } = *self.place;
         let (buffer, len) = batch.message(at);
         let Some(address) = sender.filter(|_| is_aside(&buffer[..len])) else {
-            count(&self.counters.dropped);
+            count(&counters.dropped);
             return;
         };
-        count(&self.counters.aside);
-        let peer = Peer { seconds: self.now.seconds, ..Peer::new(address, Carrier::Datagram) };
-        let Some(desk) = self.desk else {
-            match turn.alone(buffer, len, peer, draw.next()) {
+        count(&counters.aside);
+        let peer = self.peer(address);
+        let Some(desk) = desk else {
+            match self.turn.alone(buffer, len, peer, draw.next()) {
                 Some(len) => batch.reply(at, len),
-                None => count(&self.counters.dropped),
+                None => count(&counters.dropped),
             }
             return;
         };
@@ -150,44 +179,27 @@ impl Left<'_> {
             Some(len) => batch.reply(at, len),
             None => {
                 let way = batch.way_back(at);
-                desk.take(way, &batch.message(at).0[..len], peer, self.socket, self.counters);
+                desk.take(way, &batch.message(at).0[..len], peer, self.socket, counters);
             }
         }
     }
-}
 
-/// The rate limit of a batch.
-#[derive(Clone, Copy)]
-struct Limit<'a> {
-    rules: Option<&'a RateLimit>,
-    /// Ticks that a query costs; 0 without a limit.
-    price: u32,
-    now: Moment,
-    limiter: &'a Limiter,
-    counters: &'a Counters,
-}
-
-impl<'a> Limit<'a> {
-    #[inline]
-    fn new(rules: Option<&'a RateLimit>, limiter: &'a Limiter, counters: &'a Counters) -> Self {
-        let price = rules.and_then(|rules| rules.rate).map_or(0, |rate| TICKS / rate.clamp(1, TICKS));
-        Self { rules, price, now: Moment::now(), limiter, counters }
-    }
-
-    #[inline]
-    fn is_over(&self, sender: IpAddr) -> bool {
-        self.limiter.is_over(sender, self.price, self.now.ticks) && self.applies(sender)
+    /// Whether the sender asks too fast.
+    #[inline(always)]
+    fn is_over(&self, sender: Address) -> bool {
+        self.price.is_some_and(|price| self.place.limiter.is_over(sender, price, self.now.tick)) && self.limits(sender)
     }
 
     /// Whether a sender that asks too fast is to be limited.
     #[cold]
-    fn applies(&self, sender: IpAddr) -> bool {
-        let Some(rules) = self.rules else { return false };
-        let sender = sender.to_canonical();
+    fn limits(&self, sender: Address) -> bool {
+        let Some(rules) = self.turn.rate_limit() else { return false };
+        let sender = sender.ip();
         if rules.exempt.iter().any(|network| network.contains(&sender)) {
             return false;
         }
-        add(if rules.log_only { &self.counters.rate_logged } else { &self.counters.rate_limited }, 1);
+        let counters = self.place.counters;
+        add(if rules.log_only { &counters.rate_logged } else { &counters.rate_limited }, 1);
         !rules.log_only
     }
 }

@@ -71,6 +71,7 @@ impl FromIterator<Arc<SteeredAnswers>> for SteeredList {
 impl Index<usize> for SteeredList {
     type Output = SteeredAnswers;
 
+    #[inline(always)]
     fn index(&self, number: usize) -> &SteeredAnswers {
         &self.chunks[number / CHUNK][number % CHUNK]
     }

@@ -80,20 +80,25 @@ impl<'a> ReadyRef<'a> {
         self.take
     }
 
-    /// Copies the window of the ring that begins at `turn`; `None` when it does not fit. Returns the octets written.
-    #[inline]
+    /// Copies the window of the ring that begins at `turn`, asked for where there is a ring, with the question's name for
+    /// owner; `None` when it does not fit. Returns the octets written.
+    #[inline(always)]
+    pub fn write_to_question(&self, turn: impl FnOnce() -> Turn, out: &mut [u8]) -> Option<usize> {
+        if self.count != 1 {
+            return self.write_window(turn(), out);
+        }
+        // One record is most of what is asked, and most of these are of one address.
+        let place = out.get_mut(..self.octets.len())?;
+        match (<&mut [u8; FIXED + 4]>::try_from(&mut *place), <&[u8; FIXED + 4]>::try_from(self.octets)) {
+            (Ok(place), Ok(octets)) => *place = *octets,
+            _ => place.copy_from_slice(self.octets),
+        }
+        Some(self.octets.len())
+    }
+
+    /// The same with another owner, which a pointer leads to.
     pub fn write(&self, owner: u16, turn: Turn, out: &mut [u8]) -> Option<usize> {
-        let len = if self.count == 1 {
-            // One record is most of what is asked, and most of these are of one address.
-            let place = out.get_mut(..self.octets.len())?;
-            match (<&mut [u8; FIXED + 4]>::try_from(&mut *place), <&[u8; FIXED + 4]>::try_from(self.octets)) {
-                (Ok(place), Ok(octets)) => *place = *octets,
-                _ => place.copy_from_slice(self.octets),
-            }
-            self.octets.len()
-        } else {
-            self.write_window(turn, out)?
-        };
+        let len = self.write_to_question(|| turn, out)?;
         let owner = owner.to_be_bytes();
         if owner != TO_QUESTION {
             let mut record = 0;
@@ -106,7 +111,7 @@ impl<'a> ReadyRef<'a> {
     }
 
     #[inline(never)]
-    fn write_window(&self, turn: Turn, out: &mut [u8]) -> Option<usize> {
+    fn write_window(self, turn: Turn, out: &mut [u8]) -> Option<usize> {
         let (head, tail) = self.window(turn);
         out.get_mut(..head.len())?.copy_from_slice(head);
         out.get_mut(head.len()..head.len() + tail.len())?.copy_from_slice(tail);

@@ -252,28 +252,33 @@ impl<'a> Record<'a> {
         if self.name_len() != len {
             return false;
         }
-        let mut at = 0;
-        loop {
-            let Some(own) = self.rest.get(at..).and_then(|rest| rest.first_chunk()) else { return false };
-            let differing = u64::from_le_bytes(*own) ^ name.word(at);
-            if at + 8 >= len {
-                return differing << (64 - 8 * (len - at) as u32) == 0;
+        let mut left = len as u32 * 8;
+        for (own, asked) in self.rest.as_chunks().0.iter().zip(name.words()) {
+            let differing = u64::from_le_bytes(*own) ^ u64::from_le_bytes(*asked);
+            if left <= u64::BITS {
+                return differing << (u64::BITS - left) == 0;
             }
             if differing != 0 {
                 return false;
             }
-            at += 8;
+            left -= u64::BITS;
         }
+        false
     }
 
-    /// The first RRset that `wanted` takes.
-    #[inline]
-    pub(super) fn rrset(self, wanted: impl Fn(RecordType) -> bool) -> Option<ReadyRef<'a>> {
-        self.rrsets()?.find(|rrset| wanted(rrset.rtype))
+    /// The RRset of a type.
+    pub(super) fn rrset(self, rtype: RecordType) -> Option<ReadyRef<'a>> {
+        self.rrsets()?.find(|rrset| rrset.rtype == rtype)
+    }
+
+    /// The first RRset: at most names the only one.
+    #[inline(always)]
+    pub(super) fn first(self) -> Option<ReadyRef<'a>> {
+        self.rrsets()?.next()
     }
 
     /// Those that a query can ask for.
-    #[inline]
+    #[inline(always)]
     fn rrsets(self) -> Option<Rrsets<'a>> {
         let count = u16::from_le_bytes([self.head[14], self.head[15]]);
         Rrsets::new(self.rest.get(self.name_len()..)?, count.into())
@@ -325,7 +330,7 @@ struct Rrsets<'a> {
 }
 
 impl<'a> Rrsets<'a> {
-    #[inline]
+    #[inline(always)]
     fn new(group: &'a [u8], count: usize) -> Option<Self> {
         let (entries, octets) = group.split_at_checked(count * ENTRY)?;
         Some(Self { entries, octets })
@@ -335,7 +340,7 @@ impl<'a> Rrsets<'a> {
 impl<'a> Iterator for Rrsets<'a> {
     type Item = ReadyRef<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<ReadyRef<'a>> {
         let (entry, entries) = self.entries.split_first_chunk::<ENTRY>()?;
         let short = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);

@@ -132,7 +132,7 @@ impl SteeredAnswers {
     }
 
     /// The answers of a type.
-    #[inline]
+    #[inline(always)]
     pub fn of_type(&self, rtype: RecordType) -> Option<SteeredType<'_>> {
         if rtype == self.first {
             return self.first_type();
@@ -153,13 +153,18 @@ impl SteeredAnswers {
     }
 
     /// What a draw comes to for this client; `None` is NODATA by policy.
-    #[inline]
-    pub fn pick(&self, choice: Choice, draw: u64, client: &impl Asking) -> Option<ReadyRef<'_>> {
+    #[inline(always)]
+    pub fn pick(&self, choice: Choice, draw: u64, client: impl Asking) -> Option<ReadyRef<'_>> {
         match choice.0 & KIND {
             VARIANT => Some(self.variants.get((choice.0 & !KIND) as usize)),
             NODATA => None,
-            _ => self.draw(choice, draw, Some(client.address())),
+            _ => self.pick_by_draw(choice, draw, client),
         }
+    }
+
+    #[inline(never)]
+    fn pick_by_draw(&self, choice: Choice, draw: u64, client: impl Asking) -> Option<ReadyRef<'_>> {
+        self.draw(choice, draw, Some(client.address()))
     }
 
     /// As [`Self::pick`], for whoever asks; `None` also where the client has a say in it (W10).
@@ -167,7 +172,6 @@ impl SteeredAnswers {
         self.draw(choice, draw, None)
     }
 
-    #[inline(never)]
     fn draw(&self, mut choice: Choice, draw: u64, client: Option<IpAddr>) -> Option<ReadyRef<'_>> {
         loop {
             let at = (choice.0 & !KIND) as usize;

@@ -91,9 +91,15 @@ impl NameTable {
         Record::at(self.chunks[chunk_of(line)].at(line))
     }
 
+    /// What stands in a line that a [`Node`] told: a number where all of a node would be handed over in memory.
     #[inline]
-    fn node(&self, line: u32) -> Node<'_> {
+    pub fn node(&self, line: u32) -> Node<'_> {
         Node { table: self, record: self.record(line), line }
+    }
+
+    #[inline(never)]
+    fn rrset(&self, line: u32, rtype: RecordType) -> Option<ReadyRef<'_>> {
+        self.record(line).rrset(rtype)
     }
 
     #[inline(always)]
@@ -239,9 +245,13 @@ impl<'a> Node<'a> {
     }
 
     /// The RRset of a type, if it goes alone.
-    #[inline]
+    #[inline(always)]
     pub fn rrset(&self, rtype: RecordType) -> Option<ReadyRef<'a>> {
-        self.record.rrset(|found| found == rtype)
+        match self.record.first() {
+            Some(first) if first.rtype == rtype => Some(first),
+            None => None,
+            Some(_) => self.table.rrset(self.line, rtype),
+        }
     }
 
     /// The RRset of a type, any for ANY, if addresses go along with it (protocol 13), and those.
@@ -252,7 +262,7 @@ impl<'a> Node<'a> {
     /// Any RRset that goes alone.
     #[inline]
     pub fn first_rrset(&self) -> Option<ReadyRef<'a>> {
-        self.record.rrset(|_| true)
+        self.record.first()
     }
 }
 

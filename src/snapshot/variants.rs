@@ -53,7 +53,7 @@ impl Variants {
     }
 
     /// The one at a place.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, place: usize) -> ReadyRef<'_> {
         let at = self.origin + place * WORD;
         let (head, rest) = self.octets[at..].split_at(HEAD);

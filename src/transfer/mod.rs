@@ -98,7 +98,7 @@ impl Transfers {
     /// NOTIFY (RFC 1996): of secondary zones their primaries have news.
     fn notified(&self, request: &Request, peer: Peer, key: Option<&Name>) -> Rcode {
         let Ok(apex) = NameRef::from_wire(request.query.name.whole()) else { return Rcode::FormErr };
-        match self.control.notified(apex, unwrap_address(peer.address), key) {
+        match self.control.notified(apex, unwrap_address(peer.address.ip()), key) {
             Notified::Taken => Rcode::NoError,
             Notified::Refused | Notified::Unknown => stranger(request, &self.snapshot.load()),
         }
@@ -193,7 +193,7 @@ impl Transfers {
             &mut Query::default(),
             &mut buffer,
             message.len(),
-            peer,
+            &peer,
             self.draw.next(),
             || false,
         )?;
@@ -222,7 +222,7 @@ impl Transfers {
         let edition = self.current(&snapshot, request).await;
         // It may take long, and the snapshot need not.
         drop(snapshot);
-        let address = unwrap_address(peer.address);
+        let address = unwrap_address(peer.address.ip());
         let refusal = match &edition {
             None if key.is_some() => Some(Rcode::NotAuth),
             Some(edition) if allows(edition, address, key) => None,
@@ -289,7 +289,7 @@ impl Aside for Transfers {
             opcode::NOTIFY if request.is_zone(&snapshot) => return None,
             opcode::NOTIFY => Rcode::NotAuth,
             opcode::UPDATE => stranger(&request, &snapshot),
-            _ if request.is_whole_by(peer) || !self.allows(&request, unwrap_address(peer.address), None) => {
+            _ if request.is_whole_by(peer) || !self.allows(&request, unwrap_address(peer.address.ip()), None) => {
                 count(&self.counters.transfers_refused);
                 return answer::alone(&snapshot, buffer, len, peer, 0);
             }

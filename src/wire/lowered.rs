@@ -118,10 +118,10 @@ impl Lowered {
         self.len.into()
     }
 
-    /// Eight of its octets from `at` on, in little endian; those behind the last one mean nothing.
+    /// Its octets eight by eight; those behind the last one mean nothing.
     #[inline(always)]
-    pub fn word(&self, at: usize) -> u64 {
-        word(&self.octets, at)
+    pub fn words(&self) -> &[[u8; 8]] {
+        self.octets.as_chunks().0
     }
 
     /// All of it.
@@ -131,22 +131,18 @@ impl Lowered {
     }
 }
 
-#[inline(always)]
-fn word(octets: &[u8; ROOM], at: usize) -> u64 {
-    octets.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
-}
-
 /// The hash of a name in lower case, the octets `at..end`.
 #[inline(always)]
-fn hash(seed: u64, octets: &[u8; ROOM], mut at: usize, end: usize) -> u64 {
-    let word = |at| word(octets, at);
-    let mut hash = seed;
-    while at + 8 < end {
-        hash = fold(hash, word(at));
-        at += 8;
-    }
+fn hash(seed: u64, octets: &[u8; ROOM], at: usize, end: usize) -> u64 {
+    let (words, _) = octets[at..].as_chunks();
+    let whole = (end - at - 1) / 8;
+    // All names end before the last word of the room.
+    let Some((last, before)) = words.get(..=whole).and_then(|words: &[[u8; 8]]| words.split_last()) else {
+        return seed;
+    };
+    let hash = before.iter().fold(seed, |hash, word| fold(hash, u64::from_le_bytes(*word)));
     // The last word has one to eight octets, the root label the last of them.
-    fold(hash, word(at) << (64 - 8 * (end - at) as u32))
+    fold(hash, u64::from_le_bytes(*last) << (8 * (8 * (whole + 1) - (end - at)) as u32))
 }
 
 #[inline]

@@ -240,7 +240,7 @@ impl Fixture {
         let (query, mut buffer) = (ask.bytes(), vec![0; 4096]);
         buffer[..query.len()].copy_from_slice(&query);
         let mut read = Query::default();
-        let len = answer_in_place(&self.snapshot, &mut read, &mut buffer, query.len(), ask.peer(), ask.draw, || true);
+        let len = answer_in_place(&self.snapshot, &mut read, &mut buffer, query.len(), &ask.peer(), ask.draw, || true);
         Reply::read(&buffer[..len.expect("a reply")])
     }
 

@@ -94,7 +94,7 @@ fn measure(snapshot: &Snapshot, queries: &Queries, wanted: usize, run: u64) -> f
         let begun = Instant::now();
         for (at, (buffer, &length)) in buffers.iter_mut().zip(&lengths).enumerate() {
             let draw = draw.rotate_left(at as u32);
-            std::hint::black_box(answer_in_place(snapshot, &mut read, buffer, length, PEER, draw, || false));
+            std::hint::black_box(answer_in_place(snapshot, &mut read, buffer, length, &PEER, draw, || false));
         }
         spent += begun.elapsed();
         count += BATCH;

@@ -62,7 +62,7 @@ impl Turn for Mirror {
         _: &mut Query,
         buffer: &mut [u8],
         len: usize,
-        _: Peer,
+        _: &Peer,
         _: u64,
         _: impl FnOnce() -> bool,
     ) -> Option<usize> {

@@ -138,7 +138,7 @@ fn reply(snapshot: &Snapshot, name: &Name, rtype: RecordType) -> [u8; ROOM] {
     let mut buffer = [0; ROOM];
     for query in queries.iter() {
         buffer[..query.len()].copy_from_slice(query);
-        if answer_in_place(snapshot, &mut Query::default(), &mut buffer, query.len(), PEER, 0, || false).is_none() {
+        if answer_in_place(snapshot, &mut Query::default(), &mut buffer, query.len(), &PEER, 0, || false).is_none() {
             buffer[ANSWERS].fill(0);
         }
     }
