@@ -1,9 +1,10 @@
 //! The fleet that figures are taken on: `cargo bench --bench fleet -- write DIR` and `… -- measure`.
 
-#![allow(clippy::expect_used, reason = "a bench fails by panicking")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
 
 mod generator;
 mod measure;
+mod rates;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ const USAGE: &str = "usage: cargo bench --bench fleet -- COMMAND [OPTION…]
   write DIR           writes rhumb.toml, zones/ and questions (steered.q, hits.q, misses.q)
   measure             compiles such a fleet and flips its endpoints; prints figures
   growth              measures fleets of several sizes; of the options `--maps`, `--seed`, `--dual` and `--database` count
+  rates               fleets of the same sizes: queries a second beside an echo, nanoseconds of the engine
 options, with what they are by default:
   --routes 1000       steered names, each with a tree; a third nested three deep
   --endpoints 10000   in all; the first one is in every route
@@ -26,12 +28,14 @@ options, with what they are by default:
   --dead 50           how many in a hundred endpoints are dead
   --dual              AAAA beside A
   --database FILE     a city database; without one the world that is built in
-  --flips 50          of each kind that `measure` makes";
+  --flips 50          of each kind that `measure` makes
+  --rounds 5          of `rates`, a second for each server and kind of question";
 
 /// What is asked for.
 enum Command {
     Write(PathBuf),
     Measure { flips: usize },
+    Rates { rounds: usize },
 }
 
 fn parse(arguments: impl Iterator<Item = String>) -> Option<(Command, Fleet)> {
@@ -39,6 +43,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Option<(Command, Fleet)> {
     let mut arguments = arguments.filter(|argument| argument != "--bench");
     let mut fleet = Fleet::default();
     let mut flips = 50;
+    let mut rounds = 5;
     let mut words = Vec::new();
     while let Some(argument) = arguments.next() {
         if argument == "--dual" {
@@ -60,6 +65,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Option<(Command, Fleet)> {
             "port" => fleet.port = value.parse().ok()?,
             "dead" => fleet.dead = value.parse().ok()?,
             "flips" => flips = value.parse().ok()?,
+            "rounds" => rounds = value.parse().ok()?,
             "database" => fleet.database = Some(std::fs::canonicalize(value).ok()?),
             "checks" => {
                 fleet.checks = match value.as_str() {
@@ -75,6 +81,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Option<(Command, Fleet)> {
     let command = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["write", dir] => Command::Write(dir.into()),
         ["measure"] => Command::Measure { flips },
+        ["rates"] => Command::Rates { rounds },
         _ => return None,
     };
     Some((command, fleet))
@@ -94,6 +101,7 @@ fn main() -> ExitCode {
     match command {
         Command::Write(dir) => fleet.write(&dir).expect("a directory that can be written"),
         Command::Measure { flips } => measure::run(fleet, flips),
+        Command::Rates { rounds } => rates::run(fleet, rounds),
     }
     ExitCode::SUCCESS
 }

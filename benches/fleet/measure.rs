@@ -50,6 +50,19 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
+/// Sizes of fleets: routes, endpoints, zones and names, each of which grows alone but for the endpoints that routes need.
+pub(crate) const SIZES: [[usize; 4]; 9] = [
+    [10, 100, 1, 10_000],
+    [100, 1_000, 1, 10_000],
+    [1_000, 10_000, 1, 10_000],
+    [10, 30, 1, 10_000],
+    [10, 300, 1, 10_000],
+    [10, 3_000, 1, 10_000],
+    [10, 100, 1_000, 10_000],
+    [10, 100, 100_000, 100_000],
+    [10, 100, 1, 1_000_000],
+];
+
 /// Of the table that [`growth`] prints.
 const COLUMNS: [&str; 9] = [
     "routes",
@@ -69,19 +82,8 @@ const ROW: &str = "row ";
 /// Measures fleets of several sizes, each in a process of its own; prints a table.
 pub(crate) fn growth(options: &[String]) {
     println!("| {} |\n|{}", COLUMNS.join(" | "), "---|".repeat(COLUMNS.len()));
-    let sizes = [
-        [10, 100, 1, 10_000],
-        [100, 1_000, 1, 10_000],
-        [1_000, 10_000, 1, 10_000],
-        [10, 30, 1, 10_000],
-        [10, 300, 1, 10_000],
-        [10, 3_000, 1, 10_000],
-        [10, 100, 1_000, 10_000],
-        [10, 100, 100_000, 100_000],
-        [10, 100, 1, 1_000_000],
-    ];
     let program = std::env::current_exe().expect("this program");
-    for [routes, endpoints, zones, names] in sizes {
+    for [routes, endpoints, zones, names] in SIZES {
         let mut command = std::process::Command::new(&program);
         command.args(["measure", "--flips", "20"]).args(options);
         for (option, value) in
