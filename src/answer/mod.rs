@@ -7,6 +7,7 @@
 //!
 //! [`Limiter`] is beside it: who asks too fast for datagrams. Transports keep it, since it changes with each query.
 
+mod ahead;
 mod chain;
 mod chaos;
 mod client;
@@ -21,14 +22,15 @@ use std::net::IpAddr;
 use crate::config::model::Prefer;
 use crate::snapshot::Snapshot;
 use crate::wire::RecordType;
-use crate::wire::message::{CLASS_CH, CLASS_IN, Rcode, Reading, opcode, opcode_of};
+use crate::wire::message::{CLASS_CH, CLASS_IN, Rcode, opcode, opcode_of};
 
 use client::Client;
 use extras::Extras;
 use reply::{ExtendedError, Reply, header_only};
 use resolve::{Ending, Resolution};
 
-pub use crate::wire::message::{Query, is_aside};
+pub use crate::wire::message::{Query, Reading, is_aside};
+pub use ahead::look_ahead;
 pub use client::{Address, unwrap_address};
 pub use explain::{
     Asker, CandidateTrace, DecisionTrace, ExplainError, Explanation, NodeTrace, PlaceReport, ProbeTrace, explain,
@@ -98,7 +100,27 @@ pub fn answer_in_place(
     draw: u64,
     is_over: impl FnOnce() -> bool,
 ) -> Option<usize> {
-    let reading = query.read(buffer, len, snapshot.plan.table.seed());
+    let reading = read(snapshot, query, buffer, len);
+    answer_read(snapshot, query, reading, buffer, peer, draw, is_over)
+}
+
+/// The first half of [`answer_in_place`], for who has several messages to answer and [looks ahead](look_ahead) between.
+#[inline(always)]
+pub fn read(snapshot: &Snapshot, query: &mut Query, buffer: &[u8], len: usize) -> Reading {
+    query.read(buffer, len, snapshot.plan.table.seed())
+}
+
+/// The second half: `query` is what `buffer` still holds, and `reading` what [reading](read) that came to.
+#[inline(always)]
+pub fn answer_read(
+    snapshot: &Snapshot,
+    query: &Query,
+    reading: Reading,
+    buffer: &mut [u8],
+    peer: &Peer,
+    draw: u64,
+    is_over: impl FnOnce() -> bool,
+) -> Option<usize> {
     Asking { snapshot, query, peer, draw }.answer(reading, buffer, is_over)
 }
 

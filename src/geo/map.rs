@@ -125,6 +125,18 @@ impl Map {
         Leaf { region, ..leaf }
     }
 
+    /// The first half of [`Self::client_v4`] for a whole /24: reads where its leaf is.
+    #[inline]
+    pub fn place_v4(&self, address: Ipv4Addr) -> usize {
+        self.v4.word(address.to_bits() >> 8)
+    }
+
+    /// The second half: the leaf at that place.
+    #[inline]
+    pub fn leaf_v4(&self, place: usize) -> Leaf {
+        self.v4.leaf(place)
+    }
+
     /// As [`Self::client`], for IPv4.
     #[inline]
     pub fn client_v4(&self, address: Ipv4Addr, source: u8) -> Leaf {

@@ -58,8 +58,19 @@ impl V4Table {
     /// The leaf of a /24 number.
     #[inline]
     pub(super) fn find(&self, key: u32) -> Leaf {
+        self.leaf(self.word(key))
+    }
+
+    /// Which word is that of a /24 number.
+    #[inline]
+    pub(super) fn word(&self, key: u32) -> usize {
         let slot = self.slots[usize::from((key >> 8) as u16)];
-        let word = (slot >> SHIFT_BITS) as usize + ((key & 0xff) >> (slot & ((1 << SHIFT_BITS) - 1))) as usize;
+        (slot >> SHIFT_BITS) as usize + ((key & 0xff) >> (slot & ((1 << SHIFT_BITS) - 1))) as usize
+    }
+
+    /// What a word says.
+    #[inline]
+    pub(super) fn leaf(&self, word: usize) -> Leaf {
         match &self.words {
             Words::Narrow(words) => {
                 let leaf = unpack(words[word].into());

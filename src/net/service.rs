@@ -12,7 +12,7 @@ use rustls::sign::CertifiedKey;
 
 use super::aside::Aside;
 use super::counters::{Counters, count};
-use crate::answer::{Peer, Query, alone, answer_in_place, is_aside};
+use crate::answer::{Peer, Query, Reading, alone, answer_read, is_aside, look_ahead, read};
 use crate::config::model::RateLimit;
 use crate::snapshot::{Reader, Readers, Snapshot};
 
@@ -66,14 +66,25 @@ pub trait Hand {
     fn turn(&mut self) -> Self::Turn<'_>;
 }
 
-/// Answers the messages of one batch.
+/// Answers the messages of one batch: reads them, looks ahead, and answers one after the other.
 pub trait Turn {
-    /// Writes the reply over the query that fills the first `len` octets of `buffer` and returns its length; `None`
-    /// drops the query or, where [`is_aside`] says so of it, leaves it aside as it was. `query` is room to read it into.
+    /// Reads the message that fills the first `len` octets of `buffer` into `query`; whatever that held does not matter.
+    fn read(&self, query: &mut Query, buffer: &[u8], len: usize) -> Reading {
+        let _ = (query, buffer, len);
+        Reading::Query
+    }
+
+    /// These queries, all of which were read, are answered next.
+    fn look_ahead(&self, queries: &[Query]) {
+        let _ = queries;
+    }
+
+    /// Writes the reply over a message that was read, which fills the first `len` octets of `buffer`, and returns its
+    /// length; `None` drops the message or, where [`is_aside`] says so of it, leaves it aside as it was.
     /// `is_over` tells whether the sender asks too fast; streams and what can prove its address are not asked about.
     fn answer(
         &self,
-        query: &mut Query,
+        read: (&Query, Reading),
         buffer: &mut [u8],
         len: usize,
         peer: &Peer,
@@ -130,7 +141,7 @@ where
 {
     fn answer(
         &self,
-        _: &mut Query,
+        _: (&Query, Reading),
         buffer: &mut [u8],
         len: usize,
         peer: &Peer,
@@ -230,17 +241,26 @@ impl<S: Deref<Target: Borrow<Snapshot>>> Held<S> {
 }
 
 impl<S: Deref<Target: Borrow<Snapshot>>> Turn for Held<S> {
-    #[inline]
+    #[inline(always)]
+    fn read(&self, query: &mut Query, buffer: &[u8], len: usize) -> Reading {
+        read(self.snapshot(), query, buffer, len)
+    }
+
+    fn look_ahead(&self, queries: &[Query]) {
+        look_ahead(self.snapshot(), queries);
+    }
+
+    #[inline(always)]
     fn answer(
         &self,
-        query: &mut Query,
+        (query, reading): (&Query, Reading),
         buffer: &mut [u8],
-        len: usize,
+        _: usize,
         peer: &Peer,
         draw: u64,
         is_over: impl FnOnce() -> bool,
     ) -> Option<usize> {
-        answer_in_place(self.snapshot(), query, buffer, len, peer, draw, is_over)
+        answer_read(self.snapshot(), query, reading, buffer, peer, draw, is_over)
     }
 
     #[inline]
@@ -278,7 +298,9 @@ pub(super) fn guarded(
     place.copy_from_slice(query);
     let turn = service.turn();
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        match turn.answer(&mut Query::default(), out, query.len(), &peer, draw, || false) {
+        let mut room = Query::default();
+        let reading = turn.read(&mut room, out, query.len());
+        match turn.answer((&room, reading), out, query.len(), &peer, draw, || false) {
             Some(len) => Outcome::Reply(len),
             None if !is_aside(query) => Outcome::Dropped,
             None if service.aside().is_some() => Outcome::Aside,

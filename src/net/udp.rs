@@ -1,20 +1,21 @@
 //! Datagrams: one batch read, answered and sent.
 
+use std::array;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::UdpSocket;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::aside::Desk;
-use super::batch::{Batch, Sent};
+use super::batch::{BATCH, Batch, Sent};
 use super::clock::Moment;
 use super::counters::{Counters, add, count};
 use super::draw::Draw;
 use super::proxy::Proxied;
 use super::service::{Hand, Turn};
-use crate::answer::{Address, Carrier, Limiter, Peer, Price, Query, is_aside};
+use crate::answer::{Address, Carrier, Limiter, Peer, Price, Query, Reading, is_aside};
 
 /// A socket that does nothing but fail is asked this seldom.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -37,10 +38,34 @@ struct Place<'a> {
     limiter: &'a Limiter,
 }
 
-/// What one message after the other is answered with.
+/// What a batch is answered with.
 struct Tools {
-    query: Query,
+    queries: Box<[Query; BATCH]>,
+    /// What reading each message came to, and who sent it; `None` for what is nobody's.
+    messages: Box<[(Reading, Option<Address>); BATCH]>,
     draw: Draw,
+    /// Of a query at this rate.
+    price: (Option<u32>, Option<Price>),
+}
+
+impl Tools {
+    fn new() -> Self {
+        Self {
+            queries: Box::new(array::from_fn(|_| Query::default())),
+            messages: Box::new([(Reading::Drop, None); BATCH]),
+            draw: Draw::new(),
+            price: (None, None),
+        }
+    }
+
+    /// What a query costs, worked out anew when the rate has changed.
+    #[inline]
+    fn price(&mut self, rate: Option<u32>) -> Option<Price> {
+        if self.price.0 != rate {
+            self.price = (rate, rate.map(Price::of_rate));
+        }
+        self.price.1
+    }
 }
 
 impl<'a, H: Hand> Answerer<'a, H> {
@@ -52,8 +77,7 @@ impl<'a, H: Hand> Answerer<'a, H> {
         counters: &'a Arc<Counters>,
         limiter: &'a Limiter,
     ) -> Self {
-        let tools = Tools { query: Query::default(), draw: Draw::new() };
-        Self { hand, place: Place { desk, counters, limiter }, tools, proxied }
+        Self { hand, place: Place { desk, counters, limiter }, tools: Tools::new(), proxied }
     }
 
     /// An idle worker too lets go of what is no longer current.
@@ -68,7 +92,7 @@ impl<'a, H: Hand> Answerer<'a, H> {
         let turn = self.hand.turn();
         match received {
             Ok(received) => {
-                let price = turn.rate_limit().and_then(|rules| rules.rate).map(Price::of_rate);
+                let price = self.tools.price(turn.rate_limit().and_then(|rules| rules.rate));
                 let round = Round { place: &self.place, socket, turn, price, now: Moment::now() };
                 match &mut self.proxied {
                     None => round.answer(batch, received, Batch::sender, &mut self.tools),
@@ -117,29 +141,78 @@ impl<T: Turn> Round<'_, T> {
         client: impl Fn(&Batch, usize) -> Option<Address>,
         tools: &mut Tools,
     ) {
-        let mut peer = self.peer(Address::new(Ipv4Addr::UNSPECIFIED.into()));
-        let mut next = 0;
+        let (mut read, mut has_looked, mut next) = (0, false, 0);
         while next < received {
             let round = catch_unwind(AssertUnwindSafe(|| {
+                if received == 1 {
+                    // Nothing is kept from one pass to the next.
+                    next = 1;
+                    let message = self.read_one(batch, 0, &client, tools);
+                    self.answer_one(batch, 0, message, tools);
+                    return;
+                }
+                while read < received {
+                    let at = read;
+                    read += 1;
+                    // Should reading panic, this is what it came to.
+                    tools.messages[at] = (Reading::Drop, None);
+                    tools.messages[at] = self.read_one(batch, at, &client, tools);
+                }
+                if !has_looked {
+                    has_looked = true;
+                    self.turn.look_ahead(&tools.queries[..received]);
+                }
                 while next < received {
                     let at = next;
                     next += 1;
-                    let reply = client(batch, at).and_then(|address| {
-                        peer.address = address;
-                        let (buffer, len) = batch.message(at);
-                        let Tools { query, draw } = tools;
-                        self.turn.answer(query, buffer, len, &peer, draw.next(), || self.is_over(address))
-                    });
-                    match reply {
-                        Some(len) => batch.reply(at, len),
-                        None => self.leave(batch, at, client(batch, at), &mut tools.draw),
-                    }
+                    self.answer_one(batch, at, tools.messages[at], tools);
                 }
             }));
             if round.is_err() {
                 count(&self.place.counters.panics);
-                count(&self.place.counters.dropped);
+                // What could not be read is dropped when its turn comes.
+                if next > 0 {
+                    count(&self.place.counters.dropped);
+                }
             }
+        }
+    }
+
+    /// What reading the `at`-th message comes to, and who sent it.
+    #[inline(always)]
+    fn read_one(
+        &self,
+        batch: &mut Batch,
+        at: usize,
+        client: impl Fn(&Batch, usize) -> Option<Address>,
+        tools: &mut Tools,
+    ) -> (Reading, Option<Address>) {
+        let (buffer, len) = batch.message(at);
+        let reading = self.turn.read(&mut tools.queries[at], buffer, len);
+        (reading, client(batch, at))
+    }
+
+    #[inline(always)]
+    fn answer_one(
+        &self,
+        batch: &mut Batch,
+        at: usize,
+        (reading, sender): (Reading, Option<Address>),
+        tools: &mut Tools,
+    ) {
+        // No closure, which would become a function of its own.
+        let reply = match sender {
+            Some(address) => {
+                let peer = self.peer(address);
+                let (buffer, len) = batch.message(at);
+                let read = (&tools.queries[at], reading);
+                self.turn.answer(read, buffer, len, &peer, tools.draw.next(), || self.is_over(address))
+            }
+            None => None,
+        };
+        match reply {
+            Some(len) => batch.reply(at, len),
+            None => self.leave(batch, at, sender, &mut tools.draw),
         }
     }
 

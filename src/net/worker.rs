@@ -234,8 +234,9 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
     use super::super::counters::Totals;
+    use super::super::service::{Hand, Turn};
     use super::*;
-    use crate::answer::Peer;
+    use crate::answer::{Peer, Query, Reading};
 
     /// A worker that echoes, and panics at `poison`.
     struct Running {
@@ -251,6 +252,10 @@ mod tests {
                 out[..query.len()].copy_from_slice(query);
                 Some(query.len())
             };
+            Self::answering(service, sockets, told)
+        }
+
+        fn answering(service: impl Service, sockets: Vec<UdpSocket>, told: Option<Told>) -> Self {
             let (totals, stop) = (Arc::<Totals>::default(), Arc::new(AtomicBool::new(false)));
             let ports = sockets.into_iter().map(port).collect();
             let (counters, service) = (totals.block(), Arc::new(service));
@@ -307,6 +312,73 @@ mod tests {
         is_echoed(&client, address);
         let counted = running.counted();
         assert_eq!((counted.get("panics"), counted.get("udp_replies")), (1, 1));
+    }
+
+    /// Panics at each step: at what it cannot read, when it looks ahead, and at `poison`; echoes the rest.
+    #[derive(Clone, Copy)]
+    struct Brittle;
+
+    impl Service for Brittle {
+        type Turn<'a> = Self;
+        type Hand<'a> = Self;
+
+        fn turn(&self) -> Self {
+            Self
+        }
+
+        fn hand(&self) -> Self {
+            Self
+        }
+    }
+
+    impl Hand for Brittle {
+        type Turn<'a> = Self;
+
+        fn turn(&mut self) -> Self {
+            Self
+        }
+    }
+
+    impl Turn for Brittle {
+        fn read(&self, _: &mut Query, buffer: &[u8], len: usize) -> Reading {
+            assert_ne!(&buffer[..len], b"illegible");
+            Reading::Query
+        }
+
+        fn look_ahead(&self, queries: &[Query]) {
+            panic!("{} queries ahead", queries.len());
+        }
+
+        fn answer(
+            &self,
+            (_, reading): (&Query, Reading),
+            buffer: &mut [u8],
+            len: usize,
+            _: &Peer,
+            _: u64,
+            _: impl FnOnce() -> bool,
+        ) -> Option<usize> {
+            assert_ne!(&buffer[..len], b"poison");
+            (reading == Reading::Query).then_some(len)
+        }
+    }
+
+    #[test]
+    fn so_it_does_in_every_pass_over_a_batch() {
+        let (server, client) = (socket(), socket());
+        let address = server.local_addr().unwrap();
+        // All are there before anybody reads: one batch.
+        for message in [&b"one"[..], b"illegible", b"two", b"poison", b"illegible", b"three"] {
+            client.send_to(message, address).unwrap();
+        }
+        let running = Running::answering(Brittle, vec![server], None);
+        for expected in [&b"one"[..], b"two", b"three"] {
+            let mut reply = [0; 16];
+            let length = client.recv(&mut reply).unwrap();
+            assert_eq!(&reply[..length], expected);
+        }
+        let counted = running.counted();
+        assert_eq!((counted.get("panics"), counted.get("udp_replies"), counted.get("dropped")), (4, 3, 3));
     }
 
     #[test]

@@ -91,6 +91,19 @@ impl NameTable {
         Record::at(self.chunks[chunk_of(line)].at(line))
     }
 
+    /// Where the record of `name` probably is: that of the first slot with a part of its hash. No record is looked at.
+    #[inline]
+    pub fn likely_line(&self, name: &Lowered) -> Option<u32> {
+        let mut slot = tag(name.hash()) as usize & self.mask;
+        loop {
+            match self.slots[slot] {
+                (_, EMPTY) => return None,
+                (found, line) if found == tag(name.hash()) => return Some(line),
+                _ => slot = (slot + 1) & self.mask,
+            }
+        }
+    }
+
     /// What stands in a line that a [`Node`] told: a number where all of a node would be handed over in memory.
     #[inline]
     pub fn node(&self, line: u32) -> Node<'_> {

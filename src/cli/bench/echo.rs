@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use super::figures;
 use super::questions::{Kind, Questions};
-use crate::answer::{Peer, Query};
+use crate::answer::{Peer, Query, Reading};
 use crate::cli::args::{Echo, Global};
 use crate::cli::output::{Output, Table, Tone};
 use crate::cli::{Failure, Outcome};
@@ -59,7 +59,7 @@ impl Hand for Mirror {
 impl Turn for Mirror {
     fn answer(
         &self,
-        _: &mut Query,
+        _: (&Query, Reading),
         buffer: &mut [u8],
         len: usize,
         _: &Peer,
