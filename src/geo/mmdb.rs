@@ -88,8 +88,10 @@ pub(super) fn read_one(path: &Path, address: IpAddr) -> Result<Place, GeoError> 
     place().map_err(|fault| GeoError::at(path, fault, REPLACE))
 }
 
+/// The tree and the data, without the metadata behind them: nothing may point into those.
 fn tree<'a>(reader: &Reader<&[u8]>, bytes: &'a [u8]) -> Tree<'a> {
-    Tree::new(bytes, reader.metadata().node_count, reader.metadata().record_size)
+    let marker = bytes.windows(METADATA_MARKER.len()).rposition(|window| window == METADATA_MARKER);
+    Tree::new(&bytes[..marker.unwrap_or(bytes.len())], reader.metadata().node_count, reader.metadata().record_size)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, GeoError> {
