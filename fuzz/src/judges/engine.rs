@@ -35,9 +35,9 @@ pub fn engine(data: &[u8]) {
         header(data, &reply);
         match &expected {
             Plain::Nothing => {}
-            Plain::Opcode(4 | 5) | Plain::NoQuestion { opt_alone: true } => {}
+            Plain::Opcode(4 | 5) | Plain::NoQuestion { with_cookie: true } => {}
             Plain::Opcode(_) => header_only(&reply, NOTIMP),
-            Plain::NoQuestion { opt_alone: false } => header_only(&reply, FORMERR),
+            Plain::NoQuestion { with_cookie: false } => header_only(&reply, FORMERR),
             Plain::Question(asked) => question(data, asked, carrier, &reply),
         }
         Some(reply)

@@ -26,9 +26,10 @@ pub fn message(data: &[u8]) {
 fn agree(reading: Reading, query: &Query, expected: &Plain) {
     match expected {
         Plain::Nothing => assert_eq!(reading, Reading::Drop),
-        Plain::NoQuestion { opt_alone: false } => assert_eq!(reading, Reading::HeaderOnly(Rcode::FormErr)),
+        Plain::NoQuestion { with_cookie: false } => assert_eq!(reading, Reading::HeaderOnly(Rcode::FormErr)),
+        Plain::NoQuestion { with_cookie: true } => assert_eq!(reading, Reading::CookieOnly),
         // What is done about these depends on their content.
-        Plain::NoQuestion { opt_alone: true } | Plain::Opcode(4 | 5) => assert_ne!(reading, Reading::Drop),
+        Plain::Opcode(4 | 5) => assert_ne!(reading, Reading::Drop),
         Plain::Opcode(_) => assert_eq!(reading, Reading::HeaderOnly(Rcode::NotImp)),
         // What it asks is read by those who know about signatures.
         Plain::Question(asked) if asked.well_formed && asked.signed => assert_eq!(reading, Reading::Aside),

@@ -9,9 +9,9 @@ pub enum Plain {
     Nothing,
     /// An opcode other than QUERY.
     Opcode(u8),
-    /// No question, or more than one, or one that cannot be read; whether a well-formed OPT stands alone behind no
-    /// question, as a client without a server cookie may send it (RFC 7873 section 5.4).
-    NoQuestion { opt_alone: bool },
+    /// No question, or more than one, or one that cannot be read; whether there is none but a cookie, as a client that
+    /// wants nothing else may send it (RFC 7873 section 5.4).
+    NoQuestion { with_cookie: bool },
     /// A question and what stands behind it.
     Question(Box<Asked>),
 }
@@ -118,11 +118,11 @@ pub fn read(message: &[u8]) -> Plain {
     let counts: Vec<u16> = header[4..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
     if counts[0] == 0 {
         let Records { opt, well_formed, .. } = records(rest, &counts[1..]);
-        return Plain::NoQuestion { opt_alone: well_formed && opt.is_some() && counts[1..] == [0, 0, 1] };
+        return Plain::NoQuestion { with_cookie: well_formed && opt.is_some_and(|opt| opt.option(10).is_some()) };
     }
     let question = |rest: &mut Octets<'_>| Some((rest.question_name()?, rest.u16()?, rest.u16()?));
     let Some((name, qtype, qclass)) = question(&mut rest).filter(|_| counts[0] == 1) else {
-        return Plain::NoQuestion { opt_alone: false };
+        return Plain::NoQuestion { with_cookie: false };
     };
     let end = message.len() - rest.0.len();
     let Records { opt, well_formed, signed } = records(rest, &counts[1..]);

@@ -99,6 +99,8 @@ fn is_beyond_hickory(rtype: RecordType, rdata: &[u8]) -> bool {
         _ if rdata.is_empty() => true,
         // Tags of more than 15 octets, which RFC 8659 section 4.1 advises against and allows.
         RecordType::CAA => rdata[1] > 15,
+        // Flags that nobody has defined yet, which it wants to be zero.
+        RecordType::CSYNC => u16::from_be_bytes([rdata[4], rdata[5]]) > 3,
         // A certificate of no octets.
         RecordType::CERT => rdata.len() == 5,
         // Flags that no application defines (RFC 3403 section 4.1 leaves them to each), and more than one.

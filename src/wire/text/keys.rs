@@ -7,7 +7,8 @@ use super::read::Reader;
 use super::write::{Unwritten, Wire, put};
 use domain::utils::{base16, base64};
 
-/// What stands for a gateway or relay; the numbers are the same in RFC 4025 section 2.3 and RFC 8777 section 4.2.3.
+/// No gateway, relay or key; of gateways and relays the numbers are the same in RFC 4025 section 2.3 and RFC 8777
+/// section 4.2.3.
 const NONE: u8 = 0;
 const IPV4: u8 = 1;
 const IPV6: u8 = 2;
@@ -52,13 +53,14 @@ fn write_end(kind: u8, wire: &mut Wire<'_>, out: &mut String) -> Result<(), Unwr
     Ok(())
 }
 
-/// Reads what follows the precedence of IPSECKEY; the key may be missing.
+/// Reads what follows the precedence of IPSECKEY; algorithm 0 is that of no key (RFC 4025 section 2.4).
 pub(super) fn read_gateway(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
     let kind = read_kind(reader)?;
     out.push(kind);
-    out.push(reader.number()?);
+    let algorithm: u8 = reader.number()?;
+    out.push(algorithm);
     read_end(kind, reader, out)?;
-    if reader.peek().is_some() {
+    if algorithm != NONE || reader.peek().is_some() {
         reader.rest_base64(out)?;
     }
     Ok(())
@@ -66,9 +68,12 @@ pub(super) fn read_gateway(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result
 
 /// Writes what follows the precedence of IPSECKEY.
 pub(super) fn write_gateway(wire: &mut Wire<'_>, out: &mut String) -> Result<(), Unwritten> {
-    let kind = wire.u8()?;
-    put(out, format_args!("{kind} {} ", wire.u8()?));
+    let (kind, algorithm) = (wire.u8()?, wire.u8()?);
+    put(out, format_args!("{kind} {algorithm} "));
     write_end(kind, wire, out)?;
+    if algorithm != NONE && wire.is_empty() {
+        return Err(Unwritten::Malformed);
+    }
     if !wire.is_empty() {
         put(out, format_args!(" {}", base64::encode_string(wire.rest())));
     }

@@ -113,7 +113,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("L64", "10 2001:0DB8:1140:1000", "000a 20010db811401000"),
     ("LP", "10 l64", "000a 036c3634 ~"),
     ("IPSECKEY", "10 1 2 192.0.2.38 aGVsbG8=", "0a 01 02 c0000226 68656c6c6f"),
-    ("IPSECKEY", "10 0 2 .", "0a 00 02"),
+    ("IPSECKEY", "10 0 0 .", "0a 00 00"),
     ("IPSECKEY", "10 3 2 gw aGVsbG8=", "0a 03 02 026777 ~ 68656c6c6f"),
     ("AMTRELAY", "10 1 1 203.0.113.15", "0a 81 cb00710f"),
     ("HIP", "2 2001 aGVsbG8= rvs", "02 02 0005 2001 68656c6c6f 03727673 ~"),
@@ -314,6 +314,7 @@ fn data_that_no_type_takes_is_refused() {
         ("RRSIG", "A 5 3 60 20030230000000 20030220173103 1 . aGk="),
         ("NSEC", "host FOO"),
         ("IPSECKEY", "10 4 2 x aGk="),
+        ("IPSECKEY", "10 0 2 ."),
         ("AMTRELAY", "10 2 1 192.0.2.1"),
         ("APL", "1:192.0.2.0/33"),
         ("APL", "3:192.0.2.0/24"),
@@ -487,10 +488,11 @@ impl Tape<'_> {
                 (0..some % 3).for_each(|_| self.name(out));
             }
             Field::Gateway => {
-                let kind = self.next() % 4;
-                out.extend([kind, self.next()]);
+                let (kind, algorithm) = (self.next() % 4, self.next());
+                out.extend([kind, algorithm]);
                 self.end(kind, out);
-                out.extend(self.take(some - 1));
+                // Algorithm 0 may do without a key.
+                out.extend(self.take(some - usize::from(algorithm == 0)));
             }
             Field::Services => {
                 out.push(self.next());

@@ -71,7 +71,7 @@ fn p15_bind_reads_the_same_octets_of_every_text_and_its_own_text_is_read_here() 
     let examples: Vec<_> = all_examples()
         .into_iter()
         // BIND calls MD and MF obsolete and loads no zone that holds them, nor an IPSECKEY without a key, which RFC 4025
-        // section 2.6 lets be.
+        // section 2.4 lets be for algorithm 0.
         .filter(|(kind, wire)| {
             !matches!((*kind, wire.len()), (RecordType::MD | RecordType::MF, _) | (RecordType::IPSECKEY, 3))
         })
