@@ -52,6 +52,16 @@ pub(super) struct Batch {
     wildcard: bool,
 }
 
+/// What becomes of a datagram that is longer than the way to its receiver carries whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TooLong {
+    /// It does not leave, nor does anybody on its way take it apart (RFC 9715 section 3.1, R2), whatever messages come
+    /// that tell of narrow ways: they may be forged.
+    Stays,
+    /// It leaves in fragments if its own interface wants that, whatever such messages say.
+    Fragments,
+}
+
 /// What became of a batch's replies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sent {
@@ -215,6 +225,7 @@ impl Batch {
     fn send_rest(&mut self, first: io::Result<usize>, queued: usize, socket: &UdpSocket) -> Sent {
         let mut sent = Sent::default();
         let (mut from, mut result) = (0, first);
+        let mut in_fragments = false;
         loop {
             match result {
                 Ok(count) => {
@@ -227,6 +238,12 @@ impl Batch {
                         return sent;
                     }
                     io::ErrorKind::Interrupted => {}
+                    // Its interface is that narrow: it has no other way to send this one.
+                    _ if error.raw_os_error() == Some(libc::EMSGSIZE) && !in_fragments => {
+                        in_fragments = true;
+                        let v6 = socket.local_addr().is_ok_and(|address| address.is_ipv6());
+                        let _ = set_too_long(socket, v6, TooLong::Fragments);
+                    }
                     // It concerns the first one only: the others have their turn.
                     _ => {
                         sent.errors += 1;
@@ -246,15 +263,31 @@ impl Batch {
 pub(super) fn enable_arrival(socket: &socket2::Socket, v6: bool) -> io::Result<()> {
     let (level, option) =
         if v6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO) } else { (libc::IPPROTO_IP, libc::IP_PKTINFO) };
-    let on: libc::c_int = 1;
-    // SAFETY: the descriptor is open for as long as `socket` is borrowed; `on` is an int and its true size is given.
+    set_option(socket, level, option, 1)
+}
+
+/// Says what becomes of replies that are too long. What stays also needs no number of its own in the kernel, which is a
+/// hash for each datagram.
+pub(super) fn set_too_long(socket: &impl AsRawFd, v6: bool, what: TooLong) -> io::Result<()> {
+    let (level, option) =
+        if v6 { (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER) } else { (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER) };
+    // Both families give these the same numbers.
+    let value = match what {
+        TooLong::Stays => libc::IP_PMTUDISC_PROBE,
+        TooLong::Fragments => libc::IP_PMTUDISC_OMIT,
+    };
+    set_option(socket, level, option, value)
+}
+
+fn set_option(socket: &impl AsRawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed; `value` is an int and its true size is given.
     let done = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             level,
             option,
-            ptr::from_ref(&on).cast(),
-            mem::size_of_val(&on) as libc::socklen_t,
+            ptr::from_ref(&value).cast(),
+            mem::size_of_val(&value) as libc::socklen_t,
         )
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

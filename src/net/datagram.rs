@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::batch;
+use super::batch::{self, TooLong};
 use crate::config::model::Proxies;
 
 /// How sockets are made and workers run.
@@ -90,6 +90,7 @@ fn member(address: SocketAddr, worker: usize, options: &Options) -> io::Result<U
     socket.set_reuse_port(true)?;
     enlarge(&socket, Direction::Receive, options.receive_buffer);
     enlarge(&socket, Direction::Send, options.send_buffer);
+    batch::set_too_long(&socket, address.is_ipv6(), TooLong::Stays)?;
     if address.ip().is_unspecified() {
         batch::enable_arrival(&socket, address.is_ipv6())?;
     }

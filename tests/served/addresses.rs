@@ -7,8 +7,8 @@ use super::{Namespace, SOON, Server, Site, eventually};
 use crate::harness::zone;
 
 /// A namespace with one more interface.
-fn namespace() -> Option<Namespace> {
-    let namespace = Namespace::new("addresses")?;
+fn namespace(purpose: &str) -> Option<Namespace> {
+    let namespace = Namespace::new(purpose)?;
     namespace.ip("link add more type veth peer name end");
     namespace.ip("link set more up");
     namespace.ip("link set end up");
@@ -39,7 +39,7 @@ fn sockets(server: &Server, address: SocketAddr) -> usize {
 
 #[test]
 fn p7_an_address_that_comes_has_sockets_of_its_own_and_one_that_goes_is_not_missed() {
-    let Some(namespace) = namespace() else { return };
+    let Some(namespace) = namespace("addresses") else { return };
     namespace.ip("address add 192.0.2.1/24 dev more");
     let site = Site::with_zone("", &zone("host = { A = \"192.0.2.7\" }", ""));
     // A port of the kernel's choice would not be the same for both families.
@@ -82,4 +82,30 @@ fn p7_an_address_that_comes_has_sockets_of_its_own_and_one_that_goes_is_not_miss
 
     let log = server.log();
     assert!(!log.contains("WARN") && !log.contains("ERROR") && !log.contains("socket"), "{log}");
+}
+
+#[test]
+fn p7_a_reply_that_its_interface_cannot_send_whole_leaves_in_fragments_and_no_other_does() {
+    let Some(namespace) = namespace("fragments") else { return };
+    let text =
+        format!("\"{}\" \"{}\" \"{}\" \"{}\"", "a".repeat(250), "b".repeat(250), "c".repeat(250), "d".repeat(250));
+    let site = Site::with_zone("", &zone(&format!("host = {{ A = \"192.0.2.7\", TXT = '{text}' }}"), ""));
+    let _server = site.start_in(namespace.name(), &["--listen", "127.0.0.1:53", "--admin", "unix:admin.sock"]);
+    let at: SocketAddr = "127.0.0.1:53".parse().unwrap();
+    let asked = ["+bufsize=1232", "+ignore", "-t", "TXT"];
+    let in_fragments = || {
+        let counters = namespace.command("cat").arg("/proc/net/snmp").output().unwrap().stdout;
+        let counters = String::from_utf8(counters).unwrap();
+        let lines: Vec<Vec<&str>> =
+            counters.lines().filter(|line| line.starts_with("Ip:")).map(|line| line.split(' ').collect()).collect();
+        let place = lines[0].iter().position(|name| *name == "FragCreates").unwrap();
+        lines[1][place].parse::<u64>().unwrap()
+    };
+    assert!(dig(&namespace, at, &asked).contains(&"d".repeat(250)));
+    assert_eq!(in_fragments(), 0);
+    namespace.ip("link set lo mtu 900");
+    assert!(dig(&namespace, at, &asked).contains(&"d".repeat(250)), "whole, though not in one piece");
+    assert_eq!(in_fragments(), 2);
+    assert_eq!(dig(&namespace, at, &[]), "192.0.2.7");
+    assert_eq!(in_fragments(), 2);
 }
