@@ -9,9 +9,10 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod started;
+
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, sleep};
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use rhumb::net::load::Histogram;
 use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, Socket, Type};
+use started::Started;
 
 /// Honest senders, each from an address of its own.
 const HONEST: u8 = 20;
@@ -40,10 +42,10 @@ const SHAKING: usize = 8;
 
 /// The server under attack, until dropped.
 struct Server {
-    child: Child,
     dns: SocketAddr,
     tls: SocketAddr,
     roots: rustls::RootCertStore,
+    _started: Started,
     _directory: tempfile::TempDir,
 }
 
@@ -66,27 +68,11 @@ impl Server {
              admin = \"unix:admin.sock\"\n[tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n\
              [limits]\nconnections = 12000\n[rate_limit]\nexempt = []\n",
         );
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rhumb"))
-            .args(["serve", "--format", "json"])
-            .current_dir(directory.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the server");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
-        let told: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-        let address = |key: &str| told[key][0].as_str().expect("an address").parse().expect("an address");
+        let started = Started::within(directory.path());
         let mut roots = rustls::RootCertStore::empty();
         roots.add(made.cert.der().clone()).expect("a root");
-        Self { child, dns: address("dns"), tls: address("tls"), roots, _directory: directory }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let (dns, tls) = (started.address("dns"), started.address("tls"));
+        Self { dns, tls, roots, _started: started, _directory: directory }
     }
 }
 

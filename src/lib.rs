@@ -3,7 +3,7 @@
 //!
 //! # The parts, from the bottom up
 //!
-//! [`world`] and [`wire`] know tables and octets and nothing else. [`config`] turns files into the
+//! [`world`] and [`wire`] know tables and octets and nothing else, [`threads`] who goes first. [`config`] turns files into the
 //! [`Model`](config::Model): what was written becomes what is meant, or a list of faults with their places.
 //! [`geo`] knows where addresses are, [`zone`] what names a zone has, [`health`] which endpoints are up, [`secondary`] what primaries say of
 //! their zones. [`policy`] is
@@ -42,6 +42,7 @@ pub mod net;
 pub mod policy;
 pub mod secondary;
 pub mod snapshot;
+pub mod threads;
 pub mod transfer;
 pub mod tsig;
 pub mod update;

@@ -88,6 +88,8 @@ pub(crate) struct Fleet {
     pub(crate) port: u16,
     /// How many in a hundred endpoints are dead.
     pub(crate) dead: usize,
+    /// Whether one result makes a verdict, and the first endpoint is asked each second.
+    pub(crate) hasty: bool,
     /// AAAA beside A.
     pub(crate) dual: bool,
     /// City database; without one the world that is built in.
@@ -106,6 +108,7 @@ impl Default for Fleet {
             checks: Checks::None,
             port: 18_080,
             dead: 50,
+            hasty: false,
             dual: false,
             database: None,
         }
@@ -193,6 +196,12 @@ impl Fleet {
         format!("s{route}.{APEX}")
     }
 
+    /// The full names of the steered names whose answer for a client is one endpoint, the first or another one that is
+    /// nearer while it is up.
+    pub(crate) fn steered_by_distance(&self) -> impl Iterator<Item = String> {
+        (0..self.routes).filter(|&route| Kind::of(route) == Kind::Geoproximity).map(|route| self.steered_name(route))
+    }
+
     /// Writes everything below `dir`, which need not exist.
     pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
         let zones = dir.join("zones");
@@ -271,7 +280,12 @@ impl Fleet {
             let _ = writeln!(text, "at = \"{lat:.2},{lon:.2}\"\nsite = \"site{}\"", endpoint / SITE);
             if self.checks != Checks::None {
                 let is_dead = (endpoint * 37) % 100 < self.dead;
-                let _ = writeln!(text, "check = \"{}\"", if is_dead { "dead" } else { "alive" });
+                let check = match endpoint {
+                    0 if self.hasty => "first",
+                    _ if is_dead => "dead",
+                    _ => "alive",
+                };
+                let _ = writeln!(text, "check = \"{check}\"");
             }
         }
         for (number, route) in members.iter().enumerate() {
@@ -287,10 +301,14 @@ impl Fleet {
             Checks::Https => "type = \"https\"\nverify = false",
         };
         let mut text = String::new();
-        for (name, port) in [("alive", self.port), ("dead", self.port + 1)] {
+        let hasty = if self.hasty { "fall = 1\nrise = 1\n" } else { "" };
+        let checks = [("alive", self.port, 10), ("dead", self.port + 1, 10), ("first", self.port, 1)];
+        for (name, port, interval) in checks.into_iter().take(if self.hasty { 3 } else { 2 }) {
             let _ = writeln!(
                 text,
-                "[checks.{name}]\n{kind}\nport = {port}\ninterval = \"10s\"\ntimeout = \"2s\"\nallow_private = true"
+                "[checks.{name}]\n{kind}\nport = {port}\ninterval = \"{interval}s\"\ntimeout = \"{}\"\n\
+                 allow_private = true\n{hasty}",
+                if interval > 2 { "2s" } else { "500ms" }
             );
         }
         text

@@ -2,9 +2,13 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
 
+mod beside;
 mod generator;
 mod measure;
 mod rates;
+#[path = "../started/mod.rs"]
+mod started;
+mod targets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +20,7 @@ const USAGE: &str = "usage: cargo bench --bench fleet -- COMMAND [OPTION…]
   measure             compiles such a fleet and flips its endpoints; prints figures
   growth              measures fleets of several sizes; of the options `--maps`, `--seed`, `--dual` and `--database` count
   rates               fleets of the same sizes: queries a second beside an echo, nanoseconds of the engine
+  beside              latencies through sockets while zones and health change, and from a flip to the answer
 options, with what they are by default:
   --routes 1000       steered names, each with a tree; a third nested three deep
   --endpoints 10000   in all; the first one is in every route
@@ -28,14 +33,15 @@ options, with what they are by default:
   --dead 50           how many in a hundred endpoints are dead
   --dual              AAAA beside A
   --database FILE     a city database; without one the world that is built in
-  --flips 50          of each kind that `measure` makes
-  --rounds 5          of `rates`, a second for each server and kind of question";
+  --flips 50          of each kind that `measure` makes; of `beside`, a second each
+  --rounds 5          of `rates`, a second for each server and kind of question; of `beside`, 8 s for each row";
 
 /// What is asked for.
 enum Command {
     Write(PathBuf),
     Measure { flips: usize },
     Rates { rounds: usize },
+    Beside { rounds: usize, flips: usize },
 }
 
 fn parse(arguments: impl Iterator<Item = String>) -> Option<(Command, Fleet)> {
@@ -82,6 +88,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Option<(Command, Fleet)> {
         ["write", dir] => Command::Write(dir.into()),
         ["measure"] => Command::Measure { flips },
         ["rates"] => Command::Rates { rounds },
+        ["beside"] => Command::Beside { rounds, flips },
         _ => return None,
     };
     Some((command, fleet))
@@ -102,6 +109,7 @@ fn main() -> ExitCode {
         Command::Write(dir) => fleet.write(&dir).expect("a directory that can be written"),
         Command::Measure { flips } => measure::run(fleet, flips),
         Command::Rates { rounds } => rates::run(fleet, rounds),
+        Command::Beside { rounds, flips } => beside::run(fleet, rounds, flips),
     }
     ExitCode::SUCCESS
 }

@@ -21,6 +21,7 @@ use crate::config::model::{Model, Server, Transport};
 use crate::config::{Overrides, Progress, render_all};
 use crate::control::{Control, Options, Prepared, StartError};
 use crate::net::{self, Bound, Engine, Serving};
+use crate::threads;
 use crate::transfer::Transfers;
 
 /// Notices and the fault that they end in; `warn` alone for the libraries.
@@ -148,7 +149,7 @@ fn bind(server: &Server) -> Result<Bound, Failure> {
     };
     let options = net::Options {
         workers,
-        pin: if server.pin_workers { net::cpu::allowed() } else { Vec::new() },
+        pin: if server.pin_workers { threads::allowed() } else { Vec::new() },
         steer: server.steer_by_cpu,
         receive_buffer: server.receive_buffer,
         send_buffer: server.send_buffer,

@@ -11,9 +11,15 @@ use crate::config::model::Server;
 use crate::config::{self, Diagnostic, Model, Severity, Wanted};
 use crate::geo;
 use crate::snapshot::Inputs;
+use crate::threads;
 
 impl Publisher {
+    /// Takes what has changed in the files, on a thread that lets those who answer go first.
     pub(super) fn reload(&mut self, force: Option<u64>) -> Result<Reloaded, ReloadError> {
+        threads::in_background(|| self.take_files(force))
+    }
+
+    fn take_files(&mut self, force: Option<u64>) -> Result<Reloaded, ReloadError> {
         let current = self.current();
         let server = &current.inputs.model.server;
         let file = self.options.server_file.as_deref();

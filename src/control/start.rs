@@ -31,6 +31,7 @@ use crate::geo::{self, DatabaseInfo, Places};
 use crate::health::{self, Checker, Store, Switches};
 use crate::secondary::{self, Follower, Restored};
 use crate::snapshot::Inputs;
+use crate::threads::{Second, go_second};
 use crate::update;
 
 pub(super) const SERIALS: (&str, &str) = ("serials.json", "rhumb-serials-2");
@@ -155,7 +156,10 @@ pub(super) fn start(
     forward(&publisher.options, changes, sender.clone());
     thread::Builder::new()
         .name("publisher".into())
-        .spawn(move || publisher.run())
+        .spawn(move || {
+            go_second(Second::Soon);
+            publisher.run();
+        })
         .map_err(|error| StartError::Other(format!("the system refuses a thread: {error}")))?;
     Ok((shared, sender))
 }

@@ -1,9 +1,10 @@
 //! Work spread over the cores while databases are read and snapshots compiled.
 
-use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+use crate::threads;
 
 /// Threads at most: with more, memory is what they would wait for.
 const THREADS: usize = 8;
@@ -20,7 +21,7 @@ pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync)
             done.push((at, work(item)));
         }
     };
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS).min(items.len());
+    let threads = threads::at_once().min(THREADS).min(items.len());
     let mut done = thread::scope(|scope| {
         // This thread works as well, so where the system refuses to start others the work is done all the same.
         let others: Vec<_> =

@@ -20,6 +20,7 @@ use super::store::{KeptVerdicts, Store};
 use super::table::{Table, lock};
 use super::{Counts, ProbeReport, Verdicts};
 use crate::config::model::{Model, Probe, Subject};
+use crate::threads::{Second, go_second};
 
 /// What the checker works with.
 pub struct Options {
@@ -93,8 +94,12 @@ impl Checker {
     /// The system refuses a thread.
     pub fn start_apart(options: Options, model: Arc<Model>) -> io::Result<Self> {
         let threads = thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1));
-        let runtime =
-            Builder::new_multi_thread().worker_threads(threads).thread_name("rhumb-health").enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("rhumb-health")
+            .on_thread_start(|| go_second(Second::Soon))
+            .enable_all()
+            .build()?;
         let mut checker = Self::start(runtime.handle(), options, model);
         checker.own = Some(runtime);
         Ok(checker)

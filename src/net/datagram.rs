@@ -192,8 +192,8 @@ mod tests {
 
     use std::time::Duration;
 
-    use super::super::cpu;
     use super::*;
+    use crate::threads;
 
     const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -208,10 +208,10 @@ mod tests {
     #[test]
     fn a_steered_datagram_goes_to_the_worker_of_its_processor_whatever_the_client() {
         // On loopback the sender's processor receives.
-        let cpus = cpu::allowed();
+        let cpus = threads::allowed();
         let here = cpus[0];
         std::thread::spawn(move || {
-            cpu::pin_this_thread(here).unwrap();
+            threads::pin_this_thread(here).unwrap();
             // The second of three workers has this processor, and no other worker has one that there is.
             let options = Options {
                 workers: 3,

@@ -9,9 +9,8 @@
 //!
 //! Invariants: every transport hands the client's own bytes to the service and sends the service's bytes; a panic,
 //! a fault of one client or an error of the system costs one message or one stream, never a listener; replies leave
-//! from the address that was asked (protocol 7). The crate's only unsafe code is below this module.
+//! from the address that was asked (protocol 7). Unsafe code is below this module and in [`crate::threads`] only.
 
-pub mod cpu;
 pub mod load;
 
 mod accept;
@@ -68,11 +67,11 @@ pub use service::{Engine, EngineHand, Hand, Held, Service, Turn};
 
 use crate::answer::Limiter;
 use crate::config::model::Transport;
+use crate::threads::Usage;
 use accept::Door;
 use accept::Speech::Plain;
 use aside::Desk;
 use bind::Encrypted;
-use cpu::Usage;
 use descriptors::descriptors;
 use draw::Draw;
 use proxy::Trusted;

@@ -15,12 +15,12 @@ use std::time::Duration;
 use super::aside::Desk;
 use super::batch::Batch;
 use super::counters::Counters;
-use super::cpu::{self, Usage};
 use super::poller::Poller;
 use super::proxy::{Proxied, Trusted};
 use super::service::Service;
 use super::udp::Answerer;
 use crate::answer::Limiter;
+use crate::threads::{self, Usage};
 
 /// How often an idle worker looks whether it should stop.
 const NAP: Duration = Duration::from_millis(250);
@@ -109,10 +109,11 @@ impl<S: Service> Worker<S> {
     pub(super) fn spawn(self) -> io::Result<JoinHandle<Usage>> {
         Builder::new().name("udp".into()).spawn(move || {
             if let Some(cpu) = self.cpu
-                && let Err(error) = cpu::pin_this_thread(cpu)
+                && let Err(error) = threads::pin_this_thread(cpu)
             {
                 tracing::warn!("a worker is not pinned to CPU {cpu}: {error}");
             }
+            threads::take_short_turns();
             self.run();
             Usage::of_this_thread()
         })

@@ -11,6 +11,7 @@ use std::thread;
 
 use super::index::{Index, tag};
 use crate::config::model::Zone;
+use crate::threads;
 use crate::wire::{Lowered, Name, OwnerRef, RecordType, RrsetRef};
 
 /// Owners that are worth a thread of their own.
@@ -402,7 +403,7 @@ fn read(zone: &Zone, owners: &mut [Entry], seed: u64) {
     if owners.len() <= SHARE {
         return read(owners);
     }
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let cores = threads::at_once();
     let share = owners.len().div_ceil(cores);
     thread::scope(|scope| {
         for part in owners.chunks_mut(share) {

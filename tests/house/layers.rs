@@ -8,22 +8,36 @@ use syn::visit::{self, Visit};
 
 /// Each module and the modules that it may name, itself aside.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("threads", &[]),
     ("world", &[]),
     ("wire", &[]),
     ("config", &["world", "wire"]),
-    ("geo", &["config", "world", "wire"]),
-    ("health", &["config", "world", "wire"]),
-    ("zone", &["config", "world", "wire"]),
+    ("geo", &["config", "threads", "world", "wire"]),
+    ("health", &["config", "threads", "world", "wire"]),
+    ("zone", &["config", "threads", "world", "wire"]),
     ("policy", &["geo", "config", "world", "wire"]),
     ("tsig", &["config", "wire"]),
     ("secondary", &["tsig", "config", "world", "wire"]),
     ("update", &["config", "world", "wire"]),
     ("snapshot", &["policy", "zone", "health", "geo", "config", "world", "wire"]),
     ("answer", &["snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
-    ("net", &["answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
+    ("net", &["answer", "snapshot", "policy", "zone", "health", "geo", "config", "threads", "world", "wire"]),
     (
         "control",
-        &["answer", "snapshot", "policy", "zone", "health", "secondary", "update", "geo", "config", "world", "wire"],
+        &[
+            "answer",
+            "snapshot",
+            "policy",
+            "zone",
+            "health",
+            "secondary",
+            "update",
+            "geo",
+            "config",
+            "threads",
+            "world",
+            "wire",
+        ],
     ),
     (
         "transfer",
@@ -37,7 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "admin", "transfer", "control", "net", "answer", "snapshot", "policy", "zone", "health", "geo", "config",
-            "world", "wire",
+            "threads", "world", "wire",
         ],
     ),
 ];

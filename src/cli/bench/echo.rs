@@ -16,9 +16,9 @@ use crate::cli::args::{Echo, Global};
 use crate::cli::output::{Output, Table, Tone};
 use crate::cli::{Failure, Outcome};
 use crate::config::model::Transport;
-use crate::net::cpu::{self, Usage};
 use crate::net::load::{Load, Pace, Queries, Report};
 use crate::net::{self, Engine, Hand, Limits, Options, Service, Turn};
+use crate::threads::{self, Usage};
 
 /// Queries drawn from the zones for each set.
 const DRAWN: usize = 100_000;
@@ -150,7 +150,7 @@ fn sets(questions: &Questions, args: &Echo) -> anyhow::Result<Vec<Set>> {
 
 /// The first processors are the server's and the last one is the generator's, where there are enough.
 fn places(workers: usize) -> Places {
-    let allowed = cpu::allowed();
+    let allowed = threads::allowed();
     if allowed.len() > workers {
         Places { workers: allowed[..workers].to_vec(), generator: allowed.last().copied() }
     } else {

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 pub use histogram::Histogram;
 pub use queries::{Queries, QueryError};
 
-use super::cpu;
 use super::poller::Poller;
+use crate::threads;
 use burst::{BURST, Burst};
 use flow::Flow;
 
@@ -135,8 +135,10 @@ impl Load {
                     let queries = queries.from(number * apart);
                     thread::Builder::new().name("load".into()).spawn_scoped(scope, move || {
                         if let Some(cpu) = cpu {
-                            cpu::pin_this_thread(cpu)?;
+                            threads::pin_this_thread(cpu)?;
                         }
+                        // What it measures is the server's lateness, and not its own.
+                        threads::take_short_turns();
                         Generator::new(self, queries)?.run()
                     })
                 })
