@@ -5,6 +5,8 @@ use std::path::Path;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
+use crate::config::regular;
+
 /// Below this a token can be guessed over a network.
 const SHORTEST: usize = 16;
 
@@ -20,7 +22,7 @@ impl Token {
     /// ASCII (RFC 6750 section 2.1 allows no more).
     pub fn read(path: &Path) -> Result<Self, String> {
         let text =
-            std::fs::read_to_string(path).map_err(|e| format!("cannot read the token in {}: {e}", path.display()))?;
+            regular::read_to_string(path).map_err(|e| format!("cannot read the token in {}: {e}", path.display()))?;
         Self::new(text.trim()).map_err(|why| format!("the token in {} {why}", path.display()))
     }
 

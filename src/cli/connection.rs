@@ -98,7 +98,7 @@ impl AdminKeys {
 
     fn read(path: &Path) -> anyhow::Result<Self> {
         let failure = |why: String| Failure::new(format!("{}: {why}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|fault| failure(fault.to_string()))?;
+        let text = config::regular::read_to_string(path).map_err(|fault| failure(fault.to_string()))?;
         let file: toml::Table = toml::from_str(&text)
             .map_err(|fault| failure(fault.message().to_owned()).help("`rhumb check` shows where"))?;
         let listen = file.get("listen").and_then(toml::Value::as_table);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Failure;
-use crate::config::{Diagnostic, Model, Severity};
+use crate::config::{Diagnostic, Model, Severity, regular};
 use crate::geo;
 use crate::health::Verdicts;
 use crate::snapshot::{Inputs, Snapshot, compile};
@@ -36,7 +36,7 @@ impl Target {
         if canonical.is_dir() {
             return Ok(Self { server_file, zones: Some(path.to_owned()), only: None });
         }
-        let text = std::fs::read(path).map_err(failure)?;
+        let text = regular::read(path).map_err(failure)?;
         if is_server_file(path, &String::from_utf8_lossy(&text)) {
             return Ok(Self { server_file: Some(path.to_owned()), ..Self::default() });
         }

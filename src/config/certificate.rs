@@ -12,6 +12,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::parse_x509_certificate;
 
+use super::regular;
+
 /// A chain of certificates and the key of the first one, which fit each other.
 #[derive(Clone)]
 pub struct Identity {
@@ -42,8 +44,8 @@ impl Identity {
     /// # Errors
     /// See [`IdentityError`].
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
-        let chain = std::fs::read(certificate).map_err(IdentityError::CertificateUnreadable)?;
-        let key = std::fs::read(key).map_err(IdentityError::KeyUnreadable)?;
+        let chain = regular::read(certificate).map_err(IdentityError::CertificateUnreadable)?;
+        let key = regular::read(key).map_err(IdentityError::KeyUnreadable)?;
         Self::from_pem(&chain, &key)
     }
 

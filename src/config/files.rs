@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::code;
 use super::findings::{FileId, Findings, Site};
 use super::progress::Progress;
+use super::regular;
 use super::source::Source;
 
 /// Spans are 32 bits wide.
@@ -183,8 +184,7 @@ impl<'a> Files<'a> {
     /// A file's time and its source: the one of before if that is certainly the same and need not be `in_memory`.
     fn fetch(&mut self, path: &Path, in_memory: bool) -> Result<(u32, Source), Fault> {
         let shown = path.display();
-        let stamp = std::fs::metadata(path)
-            .and_then(|meta| if meta.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { Ok(Stamp::of(&meta)) });
+        let stamp = std::fs::metadata(path).and_then(|meta| regular::admit(&meta).map(|()| Stamp::of(&meta)));
         if let Some(kept) = self.kept.get(path) {
             let modified = stamp.map_or(0, |stamp| stamp.seconds());
             return Ok((modified, Source::new(path.to_owned(), kept.clone())));
@@ -285,6 +285,7 @@ fn remedy(error: &std::io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied => "let the user that rhumb runs as read it",
         ErrorKind::NotFound => "correct the path, or make the file",
+        ErrorKind::InvalidInput => "name a file; a device may have no end, and a pipe may wait for ever",
         _ => "check the path and the file system",
     }
 }

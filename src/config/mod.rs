@@ -11,6 +11,7 @@ pub mod code;
 pub mod diagnostic;
 pub mod edit;
 pub mod model;
+pub mod regular;
 pub mod schema;
 
 mod content;

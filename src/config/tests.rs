@@ -114,3 +114,22 @@ fn ten_thousand_faults_are_all_shown() {
     assert!(shown.contains("10003 | host-9999 = { A = \"9999\" }"));
     assert!(shown.ends_with("\n10000 errors\n"));
 }
+
+#[test]
+fn a_server_file_and_a_pipe_among_the_zones_that_are_no_files_are_told_and_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::create_dir(at("zones")).unwrap();
+    for pipe in ["rhumb.toml", "zones/a.test.zone"] {
+        assert!(std::process::Command::new("mkfifo").arg(at(pipe)).status().unwrap().success());
+    }
+    let overrides = Overrides { zones: Some(at("zones")), ..Overrides::default() };
+    for server in [at("rhumb.toml"), "/dev/zero".into()] {
+        let loaded = load(Some(&server), &overrides);
+        let text = render_all(&loaded.diagnostics, &loaded.sources, false);
+        for path in [server, at("zones/a.test.zone")] {
+            let told = format!("cannot read {}: it is a device, a pipe or a socket, not a file", path.display());
+            assert!(text.contains(&told), "{text}");
+        }
+    }
+}

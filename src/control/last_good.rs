@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
 use super::load::Sources;
-use crate::config::{self, Holdings, LARGE, Loaded, Loader, Model, Overrides, Source};
+use crate::config::{self, Holdings, LARGE, Loaded, Loader, Model, Overrides, Source, regular};
 use crate::health::Store;
 
 const DIRECTORY: &str = "last-good";
@@ -190,7 +190,7 @@ pub(super) fn state_directory(server_file: Option<&Path>, overrides: &Overrides)
         return state.clone();
     }
     let named = server_file.and_then(|file| {
-        let text = fs::read_to_string(file).ok()?;
+        let text = regular::read_to_string(file).ok()?;
         let (table, _) = DeTable::parse_recoverable(&text);
         let value = table.get_ref().get("state")?.get_ref().as_str()?.to_owned();
         Some(file.parent().unwrap_or(Path::new("")).join(value))

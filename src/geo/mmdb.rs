@@ -6,7 +6,7 @@
 //! in the order of the file; then the parts are put together.
 
 use std::fmt;
-use std::fs;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
@@ -19,6 +19,7 @@ use super::marks::Marks;
 use super::parallel;
 use super::places::{PlaceId, PlacesBuilder};
 use super::tree::{Family, Part, Tree, TreeFault, Visits};
+use crate::config::regular;
 use crate::world::Place;
 
 const REPLACE: &str = "replace it by a whole copy, or take it out of `databases`";
@@ -96,11 +97,12 @@ fn tree<'a>(reader: &Reader<&[u8]>, bytes: &'a [u8]) -> Tree<'a> {
 
 fn read_file(path: &Path) -> Result<Vec<u8>, GeoError> {
     let refused = |fault: std::io::Error| GeoError::at(path, fault, "check the path and its permissions");
-    // A pipe or a device could keep a load waiting for ever.
-    if !fs::metadata(path).map_err(refused)?.is_file() {
-        return Err(GeoError::at(path, "not a file", "give the path of an .mmdb file"));
-    }
-    fs::read(path).map_err(refused)
+    regular::read(path).map_err(|fault| match fault.kind() {
+        ErrorKind::InvalidInput | ErrorKind::IsADirectory => {
+            GeoError::at(path, "not a file", "give the path of an .mmdb file")
+        }
+        _ => refused(fault),
+    })
 }
 
 fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<Reader<&'a [u8]>, GeoError> {

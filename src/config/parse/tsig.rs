@@ -1,6 +1,5 @@
 //! `[keys.NAME]` of the server file. Secrets are read past the files that a load keeps, so that no copy of them is made.
 
-use std::fs;
 use std::path::PathBuf;
 
 use domain::utils::base64;
@@ -10,6 +9,7 @@ use crate::config::code;
 use crate::config::findings::{Findings, Site, Written};
 use crate::config::keys;
 use crate::config::model::{Secret, Server, TsigAlgorithm, TsigKey};
+use crate::config::regular;
 use crate::config::walk::{self, Fields};
 use crate::wire::Name;
 
@@ -81,7 +81,7 @@ fn secret(
     given: Option<Written<String>>,
 ) -> Result<Vec<u8>, Fault> {
     let text = match (file, given) {
-        (Some(file), None) => match fs::read_to_string(&file.value) {
+        (Some(file), None) => match regular::read_to_string(&file.value) {
             Ok(text) => Written::new(text, file.site),
             Err(error) => {
                 let message = format!("cannot read {}: {error}", file.value.display());

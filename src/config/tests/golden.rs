@@ -1,5 +1,5 @@
 //! Faulty inputs and what is said of them: `tests/golden/config/NAME.input` and `NAME.expected`. An input holds several
-//! files, each after a line `#=== path`, with `latin1` behind the path for a file that is not UTF-8.
+//! files, each after a line `#=== path`, with `latin1` behind the path for a file that is not UTF-8, or `-> TARGET` for a link.
 //! `RHUMB_BLESS=1` writes the expectations.
 
 use std::collections::BTreeSet;
@@ -27,7 +27,8 @@ fn said(input: &Path) -> String {
         let (head, body) = part.split_once('\n').unwrap();
         let mut words = head.split_whitespace();
         let path = directory.path().join(words.next().unwrap());
-        let bytes = match words.next() {
+        let how = words.next();
+        let bytes = match how {
             Some("latin1") => body.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect(),
             _ => body.as_bytes().to_vec(),
         };
@@ -35,7 +36,10 @@ fn said(input: &Path) -> String {
             std::fs::create_dir_all(path).unwrap();
         } else {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, bytes).unwrap();
+            match (how, words.next()) {
+                (Some("->"), Some(target)) => std::os::unix::fs::symlink(target, path).unwrap(),
+                _ => std::fs::write(path, bytes).unwrap(),
+            }
         }
     }
     let loaded = load(Some(&directory.path().join("rhumb.toml")), &Overrides::default());

@@ -1,6 +1,5 @@
 //! What holds under attack: rate limits and cookies.
 
-use std::fs;
 use std::path::PathBuf;
 
 use crate::config::code;
@@ -8,6 +7,7 @@ use crate::config::findings::{Findings, Site, Written};
 use crate::config::keys;
 use crate::config::model::{Cookies, RateLimit, Server};
 use crate::config::parse::location;
+use crate::config::regular;
 use crate::config::walk::{self, Fields};
 use crate::wire::cookie::{SECRET, Secret, Secrets};
 
@@ -39,7 +39,7 @@ pub(super) fn cookies(
     let fields = walk::open(findings, &keys::COOKIES, table, site, None);
     if let Some(named) = fields.text("secret_file") {
         let path = beside(&named);
-        match fs::read_to_string(&path) {
+        match regular::read_to_string(&path) {
             Ok(text) => server.cookies = Cookies::Shared(secrets(findings, &text, named.site)),
             Err(error) => {
                 let message = format!("cannot read {}: {error}", path.display());
