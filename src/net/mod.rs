@@ -12,6 +12,7 @@
 //! from the address that was asked (protocol 7). Unsafe code is below this module and in [`crate::threads`] only.
 
 pub mod load;
+pub mod proxy;
 
 mod accept;
 mod aside;
@@ -33,7 +34,6 @@ mod https;
 mod local;
 mod memory;
 mod poller;
-mod proxy;
 mod pulse;
 mod quic;
 mod service;

@@ -19,9 +19,13 @@ const FIXED: usize = 16;
 const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;
 /// Families, in the upper half of their octet.
-const UNSPECIFIED: u8 = 0;
 const INET: u8 = 1;
 const INET6: u8 = 2;
+const UNIX: u8 = 3;
+/// Neither a family nor a protocol.
+const UNSPECIFIED: u8 = 0;
+/// The last protocol, in the lower half of the same octet: datagrams.
+const DATAGRAM: u8 = 2;
 /// Source and destination address, then their ports.
 const INET_LENGTH: usize = 12;
 const INET6_LENGTH: usize = 36;
@@ -81,29 +85,32 @@ impl Proxied {
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub struct Header {
     /// Octets of it; what follows is the client's.
-    pub(super) length: usize,
+    pub length: usize,
     /// Whom the proxy speaks for; itself where it names nobody.
-    pub(super) client: Option<IpAddr>,
+    pub client: Option<IpAddr>,
 }
 
 /// Reads the header that `octets` begin with; `None` where there is no whole and well-formed one.
-pub(super) fn read(octets: &[u8]) -> Option<Header> {
+pub fn read(octets: &[u8]) -> Option<Header> {
     let fixed = octets.first_chunk::<FIXED>()?;
     let rest = octets.get(FIXED..FIXED + rest_length(fixed)?)?;
     let length = FIXED + rest.len();
-    let client = match (fixed[12], fixed[13] >> 4) {
-        (LOCAL, _) | (PROXY, UNSPECIFIED) => None,
-        (PROXY, INET) => {
+    let client = match (fixed[12], fixed[13] >> 4, fixed[13] & 0xf) {
+        (LOCAL, ..) => None,
+        // What no version has given a meaning is refused.
+        (PROXY, family, protocol) if family > UNIX || protocol > DATAGRAM => return None,
+        // Sockets of the proxy's own machine have no address here: then nobody is named, as where a part is left out.
+        (PROXY, UNSPECIFIED | UNIX, _) | (PROXY, _, UNSPECIFIED) => None,
+        (PROXY, INET, _) => {
             let addresses = rest.first_chunk::<INET_LENGTH>()?;
             Some(Ipv4Addr::from(*addresses.first_chunk()?).into())
         }
-        (PROXY, INET6) => {
+        (PROXY, INET6, _) => {
             let addresses = rest.first_chunk::<INET6_LENGTH>()?;
             Some(Ipv6Addr::from(*addresses.first_chunk()?).into())
         }
-        // Sockets of the proxy's own machine, or what a later version may bring.
         _ => return None,
     };
     Some(Header { length, client })
@@ -119,7 +126,7 @@ fn rest_length(fixed: &[u8; FIXED]) -> Option<usize> {
 ///
 /// # Errors
 /// The stream ends or fails, or `InvalidData` for what is no header.
-pub(super) async fn read_from(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Header> {
+pub async fn read_from(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Header> {
     let malformed = || io::Error::from(io::ErrorKind::InvalidData);
     let mut fixed = [0; FIXED];
     stream.read_exact(&mut fixed).await?;
@@ -162,7 +169,15 @@ mod tests {
 
     #[test]
     fn p23_local_and_unspecified_name_nobody_whatever_follows() {
-        for (command, family, rest) in [(LOCAL, 0, &[][..]), (LOCAL, 0x11, &[9; 12]), (PROXY, 0, &[1, 2, 3])] {
+        for (command, family, rest) in [
+            (LOCAL, 0, &[][..]),
+            (LOCAL, 0x11, &[9; 12]),
+            (LOCAL, 0xff, &[]),
+            (PROXY, 0, &[1, 2, 3]),
+            (PROXY, 0x01, &[]),
+            (PROXY, 0x10, &[9; 12]),  // No protocol.
+            (PROXY, 0x31, &[9; 216]), // A Unix socket.
+        ] {
             let octets = header(command, family, rest);
             assert_eq!(read(&octets), Some(Header { length: FIXED + rest.len(), client: None }));
         }
@@ -180,7 +195,8 @@ mod tests {
             with(0, b'x'),
             with(12, 0x11), // Version 1.
             with(12, 0x22), // No command.
-            with(13, 0x31), // A Unix socket.
+            with(13, 0x13), // No protocol that there is.
+            with(13, 0x41), // No family that there is.
             with(15, 11),   // Addresses that are cut short.
             with(15, 13),   // More than there is.
             good[..27].to_vec(),

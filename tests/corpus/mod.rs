@@ -82,6 +82,16 @@ fn corrupt_databases_are_refused_or_agree_with_themselves() {
 }
 
 #[test]
+fn p19_bad_cookies_are_told_from_good_ones() {
+    replay("cookie");
+}
+
+#[test]
+fn p23_bad_proxy_headers_are_told_from_good_ones() {
+    replay("proxy");
+}
+
+#[test]
 fn every_fuzz_target_has_a_judge_and_seeds_that_are_few_and_small() {
     let names = |directory: PathBuf| -> BTreeSet<String> {
         let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();

@@ -3,20 +3,24 @@
 //! Comes in: octets from anywhere. Goes out: nothing; a judge panics where a rule is broken. Invariant: a judge says what
 //! the rules say in words of its own or of a foreign parser, and asks the code under test for nothing but its outcome.
 
+mod cookie;
 mod database;
 mod ecs;
 mod engine;
 mod message;
 mod plain;
+mod proxy;
 mod records;
 mod served;
 mod toml;
 mod zone_text;
 
+pub use cookie::cookie;
 pub use database::database;
 pub use ecs::ecs;
 pub use engine::engine;
 pub use message::message;
+pub use proxy::proxy;
 pub use records::records;
 pub use toml::{server_toml, zone_toml};
 pub use zone_text::{rdata, zone_text};
@@ -25,7 +29,7 @@ pub use zone_text::{rdata, zone_text};
 pub type Target = (&'static str, &'static str, fn(&[u8]));
 
 /// Every fuzz target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     ("message", "messages", message),
     ("engine", "messages", engine),
     ("records", "records", records),
@@ -35,4 +39,6 @@ pub const TARGETS: [Target; 9] = [
     ("zone_toml", "zone_toml", zone_toml),
     ("server_toml", "server_toml", server_toml),
     ("database", "database", database),
+    ("cookie", "cookie", cookie),
+    ("proxy", "proxy", proxy),
 ];
