@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -60,8 +61,15 @@ fn copy_of(directory: &Path, source: &Source) -> PathBuf {
     directory.join(format!("{:032x}.{COPY}", source.digest()))
 }
 
-fn write(directory: &Path, place: &Path, text: &str) -> io::Result<()> {
+/// Makes the directory, if it is not there, and keeps others out of it: a server file may have secrets in it, and its
+/// copy must not be easier to read.
+fn make_private(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))
+}
+
+fn write(directory: &Path, place: &Path, text: &str) -> io::Result<()> {
+    make_private(directory)?;
     let beside = place.with_extension("new");
     fs::write(&beside, text)?;
     fs::rename(beside, place)
@@ -82,6 +90,7 @@ impl LastGood {
     /// Blocks until it is on disk. Copies of texts that are no longer meant are removed.
     pub(super) fn save(&self, state: &Path) -> io::Result<()> {
         let directory = state.join(DIRECTORY);
+        make_private(&directory)?;
         let copies: HashSet<PathBuf> = self.sources.iter().filter_map(|kept| kept.copy(&directory)).collect();
         for copy in &copies {
             File::open(copy)?.sync_all()?;
@@ -225,6 +234,17 @@ mod tests {
         let damaged = fs::read_to_string(&file).unwrap().replace("zones/a", "zones/b");
         fs::write(&file, damaged).unwrap();
         assert!(LastGood::read(state.path()).is_err());
+    }
+
+    #[test]
+    fn others_are_kept_out_of_what_may_hold_secrets() {
+        let state = tempfile::tempdir().unwrap();
+        // As it was left by an earlier version.
+        let directory = state.path().join(DIRECTORY);
+        fs::create_dir(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+        LastGood::default().save(state.path()).unwrap();
+        assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]
