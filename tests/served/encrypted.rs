@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::Arc;
 
 use super::secure::{
     EVERYWHERE, Http3, Https, Quic, Response, Tls, address, believing, certificate, framed, renew, runtime,
@@ -381,4 +382,39 @@ fn p22_a_self_signed_certificate_is_made_only_when_it_is_asked_for_and_is_told_o
     assert!(scheme("tls://127.0.0.1:") && scheme("https://127.0.0.1:") && !scheme("quic"), "{status}");
     let shown = server.done(&["status"]);
     assert!(shown.contains("self-signed") && shown.contains("tls://"), "{shown}");
+}
+
+#[test]
+fn p22_what_could_be_replayed_is_not_taken_before_the_handshake_is_done() {
+    let site = site("");
+    let server = site.start();
+    let query = Ask { id: 0, ..Ask::a("host.example.com.") }.bytes();
+    let eager = |protocol: &[u8]| {
+        let mut config = believing(certificate(&site), &[protocol]);
+        config.resumption = rustls::client::Resumption::default();
+        config.enable_early_data = true;
+        config
+    };
+    let config = eager(b"dot");
+    Tls::open(address(&server, "tls"), config.clone()).try_exchange(&query).unwrap();
+    let mut again = Tls::open(address(&server, "tls"), config);
+    assert!(again.0.conn.early_data().is_none(), "the ticket allows none");
+    again.try_exchange(&query).unwrap();
+    assert_eq!(again.0.conn.handshake_kind(), Some(rustls::HandshakeKind::Resumed), "there was a ticket");
+
+    let runtime = runtime();
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(eager(b"doq")).unwrap();
+    let _inside = runtime.enter();
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
+    let connect = || endpoint.connect(address(&server, "quic"), "localhost").unwrap();
+    runtime.block_on(async {
+        let connection = connect().await.unwrap();
+        let (mut send, mut receive) = connection.open_bi().await.unwrap();
+        send.write_all(&framed(&query)).await.unwrap();
+        send.finish().unwrap();
+        // The ticket has come before the reply.
+        assert!(receive.read_to_end(1 << 16).await.unwrap().len() > 14);
+    });
+    assert!(connect().into_0rtt().is_err(), "the ticket allows none");
 }

@@ -105,6 +105,29 @@ impl Tls {
     }
 }
 
+impl Tls {
+    /// What a POST of HTTP/1.1 gets: the message in a response of 200.
+    pub(crate) fn post(&mut self, query: &[u8]) -> Vec<u8> {
+        let length = query.len();
+        let head = format!(
+            "POST /dns-query HTTP/1.1\r\nhost: {NAME}\r\ncontent-type: {DNS_MESSAGE}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        self.0.write_all(&[head.as_bytes(), query].concat()).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut octet = [0];
+            self.0.read_exact(&mut octet).unwrap();
+            head.extend(octet);
+        }
+        let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 200 "), "{head}");
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("its length");
+        let mut reply = vec![0; length.parse().unwrap()];
+        self.0.read_exact(&mut reply).unwrap();
+        reply
+    }
+}
+
 /// A connection of QUIC with the runtime that drives it.
 pub(crate) struct Quic {
     pub(crate) runtime: Arc<Runtime>,

@@ -76,3 +76,36 @@ fn nothing_answers_any_more_once_it_has_stopped() {
     assert!(TcpStream::connect(address).is_err());
     assert!(Client::of(address).exchange(&Ask::a("host.example.com.").bytes()).is_err());
 }
+
+#[test]
+fn p2_nothing_is_sent_to_port_0() {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let site = site();
+    let server = site.start();
+    let other = Site::with_zone("transport = \"hickory\"", &zone("host = { A = \"192.0.2.7\" }", ""));
+    let hickory = other.start();
+    // Whoever has a socket of this kind writes the head of each packet.
+    const WITH_HEADS: i32 = 255;
+    let Ok(raw) = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(WITH_HEADS))) else {
+        assert!(std::env::var_os("CI").is_none(), "CI may have raw sockets");
+        return;
+    };
+    let query = Ask::a("host.example.com.").bytes();
+    for to in [server.dns, hickory.dns] {
+        let SocketAddr::V4(v4) = to else { panic!("an IPv4 address") };
+        let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1];
+        packet.extend(v4.ip().octets());
+        // From port 0, and without a checksum.
+        packet.extend([0, 0]);
+        packet.extend(v4.port().to_be_bytes());
+        packet.extend((8 + query.len() as u16).to_be_bytes());
+        packet.extend([0, 0]);
+        packet.extend(&query);
+        raw.send_to(&packet, &to.into()).unwrap();
+        // Datagrams keep their order on loopback.
+        assert_eq!(Client::of(to).ask(&Ask::a("host.example.com.")).only(), "192.0.2.7");
+    }
+    let counted = |name: &str| server.status()["counters"][name].as_u64().unwrap();
+    assert_eq!((counted("udp_queries"), counted("udp_replies")), (2, 1));
+    assert_eq!((counted("udp_errors"), counted("udp_full")), (0, 0), "sending was not even tried");
+}

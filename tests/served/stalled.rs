@@ -381,6 +381,11 @@ fn p23_the_client_that_a_listed_proxy_names_is_the_client_and_nobody_else_is_bel
         stream.write_all(&proxy_header(client)).unwrap();
         let mut tls = Tls::over(stream, believing(certificate(&site), &[b"dot"]));
         assert_eq!(address_in(&tls.try_exchange(&near.bytes()).unwrap()), *expected);
+
+        let mut stream = stream_from(PROXY, address(&server, "https"));
+        stream.write_all(&proxy_header(client)).unwrap();
+        let mut https = Tls::over(stream, believing(certificate(&site), &[b"http/1.1"]));
+        assert_eq!(address_in(&https.post(&near.bytes())), *expected);
     }
     // LOCAL: the proxy asks for itself.
     let local = [b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", &near.bytes()[..]].concat();

@@ -13,7 +13,7 @@ use rhumb::wire::{Name, RecordType, push_record};
 
 use super::primaries::SECRET;
 use super::secondary::texts;
-use super::{SOON, Server, Site, eventually};
+use super::{SOON, Server, Site, eventually, over_tcp};
 use crate::harness::{Ask, zone};
 
 const RECORDS: &str = "plain = { A = \"192.0.2.7\" }\nwww = { route = \"web\" }\n";
@@ -216,4 +216,73 @@ fn p27_r10_no_update_that_was_acknowledged_is_lost_by_kill_9() {
         assert!(!done.is_empty());
         expected.extend(done);
     }
+}
+
+/// A small file system of its own at a directory, until dropped.
+struct Small(PathBuf);
+
+impl Small {
+    /// `None` where this machine lets us mount nothing, which a machine of CI must do.
+    fn at(directory: PathBuf) -> Option<Self> {
+        std::fs::create_dir_all(&directory).unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=128k", "rhumb-test"]).arg(&directory).output();
+        let is_mounted = mounted.is_ok_and(|done| done.status.success());
+        assert!(is_mounted || std::env::var_os("CI").is_none(), "CI mounts a file system");
+        is_mounted.then_some(Self(directory))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // Lazily: the server may still have files open there.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+#[test]
+fn p27_r4_an_update_that_the_disk_has_no_room_for_is_refused_and_nothing_acknowledged_is_lost() {
+    let site = site();
+    let state = site.path().join("state");
+    let Some(_small) = Small::at(state.clone()) else { return };
+    let mut server = site.start();
+    let add = |server: &Server, number: usize| {
+        let mut stream = TcpStream::connect(server.dns).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        let text = format!("{number:03}{}", "x".repeat(200));
+        (answered(&mut stream, &adding("full.example.com", &text)).expect("a reply"), text)
+    };
+    let (rcode, first) = add(&server, 0);
+    assert_eq!(rcode, 0);
+    // More than a datagram holds.
+    let held = |server: &Server| {
+        let reply = over_tcp(server.dns, &Ask::of("full.example.com", RecordType::TXT));
+        let mut texts: Vec<String> =
+            reply.answer.iter().map(|record| String::from_utf8(record.rdata[1..].to_vec()).unwrap()).collect();
+        texts.sort();
+        texts
+    };
+    let ballast = state.join("ballast");
+    let filled = std::fs::write(&ballast, vec![0; 1 << 20]);
+    assert!(filled.is_err(), "the disk is full");
+    let mut acknowledged = vec![first];
+    // What is left of the last page may do for a few.
+    let refused = (1..100).find(|&number| {
+        let (rcode, text) = add(&server, number);
+        assert!([0, 2].contains(&rcode), "done, or SERVFAIL: {rcode}");
+        if rcode == 0 {
+            acknowledged.push(text);
+        }
+        rcode != 0
+    });
+    let refused = refused.expect("there is no room at some time");
+    assert_eq!(held(&server), acknowledged, "what was refused is not served");
+    server.kill();
+    server = site.start();
+    assert_eq!(held(&server), acknowledged, "with no room at the start either");
+    std::fs::remove_file(&ballast).unwrap();
+    let (rcode, text) = add(&server, refused);
+    assert_eq!(rcode, 0, "there is room again");
+    acknowledged.push(text);
+    assert_eq!(held(&server), acknowledged);
 }
