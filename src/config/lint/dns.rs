@@ -11,7 +11,7 @@ const BESIDE_CNAME: [RecordType; 2] = [RecordType::RRSIG, RecordType::NSEC];
 /// What belongs to the parent at a delegation.
 const AT_CUT: [RecordType; 4] = [RecordType::NS, RecordType::DS, RecordType::RRSIG, RecordType::NSEC];
 /// Types that point at hosts.
-const POINTERS: [RecordType; 3] = [RecordType::NS, RecordType::MX, RecordType::SRV];
+pub(super) const POINTERS: [RecordType; 3] = [RecordType::NS, RecordType::MX, RecordType::SRV];
 
 /// What a name holds that something here depends on.
 const CNAME: u8 = 1;
@@ -65,13 +65,18 @@ pub(super) fn lint(findings: &mut Findings, zone: &ZoneData) {
 
 /// The names that a set's data points at, with the numbers of the records.
 fn targets(placed: Placed<'_>) -> impl Iterator<Item = (NameRef<'_>, usize)> {
-    let skip = match placed.rrset.rtype {
+    let data = placed.rrset.rdata.iter().zip(placed.first..);
+    data.filter_map(move |(data, number)| Some((target_of(placed.rrset.rtype, data)?, number)))
+}
+
+/// The name that data points at which begins with it, or with numbers as those of MX and SRV do.
+pub(super) fn target_of(rtype: RecordType, data: &[u8]) -> Option<NameRef<'_>> {
+    let skip = match rtype {
         RecordType::MX => 2,
         RecordType::SRV => 6,
         _ => 0,
     };
-    let data = placed.rrset.rdata.iter().zip(placed.first..);
-    data.filter_map(move |(data, number)| Some((NameRef::split_front(data.get(skip..)?)?.0, number)))
+    Some(NameRef::split_front(data.get(skip..)?)?.0)
 }
 
 /// A zone with what matters of each of its names.

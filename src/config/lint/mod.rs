@@ -3,6 +3,7 @@
 //! Comes in: the model and the places of what is in it. Goes out: findings. Invariant: what was told as faulty before
 //! is not judged, so that one slip makes one finding.
 
+mod aliases;
 mod dns;
 mod health;
 mod steered;
@@ -26,4 +27,5 @@ pub(crate) fn steering(findings: &mut Findings, model: &Model, sites: &Sites, zo
     steered::lint(findings, &trees, zones);
     types::lint(findings, &trees, zones);
     health::lint(findings, &trees);
+    aliases::lint(findings, &trees, zones);
 }

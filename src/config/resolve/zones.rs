@@ -31,6 +31,8 @@ pub(crate) struct SteeredData<'u> {
 #[derive(Debug)]
 pub(crate) struct SteeredZone<'u> {
     pub(crate) apex: &'u Name,
+    /// Where that is written.
+    pub(crate) site: Site,
     pub(crate) names: Vec<SteeredData<'u>>,
 }
 
@@ -59,6 +61,7 @@ pub(super) fn zones<'u>(
             records: Arc::clone(&unit.records),
             steered: steered.iter().map(of_model).collect(),
             transfer: transfer(findings, &unit.transfer, &model.server.keys),
+            expiry: None,
         };
         match &unit.origin {
             None => model.zones.push(Arc::new(zone)),
@@ -82,7 +85,7 @@ pub(super) fn zones<'u>(
                 model.grounds.push(ground);
             }
         }
-        all.push(SteeredZone { apex: &named.value, names: steered });
+        all.push(SteeredZone { apex: &named.value, site: named.site, names: steered });
     }
     all
 }
