@@ -2,10 +2,13 @@
 //!
 //! A server of its own on loopback, with limits as they are by default but that loopback is not exempt; 20 honest senders that
 //! together ask at a fixed rate, one query at a time each and 2 s for a reply; and, one kind at a time, attackers: random
-//! names from one address, from thousands of addresses, connections that say nothing, connections that say an octet now
+//! names from one address, from thousands of addresses, from made-up ones, connections that say nothing, connections that say an octet now
 //! and then, and TLS handshakes that end in nothing. All of it shares the machine's processors, attackers included, so
 //! a figure is what is left to the honest beside both. Everything is bounded in count and time: each kind takes
 //! `--seconds`, 10 by default.
+//!
+//! It runs in a network namespace of its own, which needs root, `unshare` and `ip`: replies to made-up addresses leave it
+//! by a device that keeps nothing.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
 
@@ -13,6 +16,7 @@ mod started;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, sleep};
@@ -37,6 +41,8 @@ const FLOOD: u32 = 150_000;
 const IDLE: usize = 10_000;
 /// Connections that say an octet now and then.
 const SLOW: usize = 2000;
+/// What the program is told that runs in a network of its own.
+const APART: &str = "--apart";
 /// Threads that shake hands.
 const SHAKING: usize = 8;
 
@@ -156,10 +162,11 @@ fn honest(server: SocketAddr, stop: &AtomicBool) -> Honest {
 /// A kind of attack: runs until told to stop, and counts what it did.
 type Attack = fn(&Server, &AtomicBool, &AtomicU64);
 
-const ATTACKS: [(&str, &str, Attack); 6] = [
+const ATTACKS: [(&str, &str, Attack); 7] = [
     ("nothing", "", |_, _, _| {}),
     ("random names from one address", "datagrams", |server, stop, done| flood(server, 1, stop, done)),
     ("random names from 5,000 addresses", "datagrams", |server, stop, done| flood(server, FLOODING, stop, done)),
+    ("random names from made-up addresses", "datagrams", spoof),
     ("10,000 connections that say nothing", "opened", |server, stop, done| hold(server, IDLE, false, stop, done)),
     ("2,000 connections, an octet each second", "opened", |server, stop, done| hold(server, SLOW, true, stop, done)),
     ("TLS handshakes that end in nothing", "handshakes", shake),
@@ -167,21 +174,70 @@ const ATTACKS: [(&str, &str, Attack); 6] = [
 
 fn flood(server: &Server, addresses: usize, stop: &AtomicBool, done: &AtomicU64) {
     let senders: Vec<UdpSocket> = (0..addresses).map(|number| sender(address(60, number), server.dns)).collect();
+    paced(stop, done, |number| {
+        let _ = senders[number as usize % addresses].send(&unknown(number));
+    });
+}
+
+/// Sends as fast as a flood may, until told to stop.
+fn paced(stop: &AtomicBool, done: &AtomicU64, mut send: impl FnMut(u64)) {
     let (begun, mut sent) = (Instant::now(), 0u64);
-    'flood: loop {
-        for socket in &senders {
-            if sent.is_multiple_of(64) {
-                let due = Duration::from_secs_f64(sent as f64 / f64::from(FLOOD));
-                sleep(due.saturating_sub(begun.elapsed()));
-                if stop.load(Ordering::Relaxed) {
-                    break 'flood;
-                }
+    loop {
+        if sent.is_multiple_of(64) {
+            let due = Duration::from_secs_f64(sent as f64 / f64::from(FLOOD));
+            sleep(due.saturating_sub(begun.elapsed()));
+            if stop.load(Ordering::Relaxed) {
+                break;
             }
-            let _ = socket.send(&query(sent as u16, &format!("x{:016x}", sent.wrapping_mul(0x9e37_79b9_7f4a_7c15))));
-            sent += 1;
         }
+        send(sent);
+        sent += 1;
     }
     done.store(sent, Ordering::Relaxed);
+}
+
+/// Bits that look random, a number's own.
+fn scrambled(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// A query for a name that is asked for once.
+fn unknown(number: u64) -> Vec<u8> {
+    query(number as u16, &format!("x{:016x}", scrambled(number)))
+}
+
+/// Datagrams whose senders are any of 10.0.0.0/8 and did not send them.
+fn spoof(server: &Server, stop: &AtomicBool, done: &AtomicU64) {
+    let SocketAddr::V4(to) = server.dns else { panic!("an IPv4 address") };
+    // Whoever has a socket of this kind writes the head of each packet.
+    const WITH_HEADS: i32 = 255;
+    let socket = Socket::new(Domain::IPV4, Type::from(3), Some(Protocol::from(WITH_HEADS))).expect("a raw socket");
+    paced(stop, done, |number| {
+        let [.., a, b, c, port, _] = scrambled(number).to_be_bytes();
+        let query = unknown(number);
+        let length = (8 + query.len()) as u16;
+        // IPv4, 64 hops, UDP; the system fills in length, number and checksum.
+        let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 10, a, b, c];
+        packet.extend(to.ip().octets());
+        packet.extend((0xc000 | u16::from(port)).to_be_bytes());
+        packet.extend(to.port().to_be_bytes());
+        packet.extend(length.to_be_bytes());
+        // No checksum.
+        packet.extend([0, 0]);
+        packet.extend(query);
+        let _ = socket.send_to(&packet, &server.dns.into());
+    });
+}
+
+/// Goes on in a network of its own: made-up addresses lie behind a device that keeps nothing.
+fn apart(words: &[String]) -> ! {
+    const NETWORK: &str = "ip link set lo up && ip link add away type dummy && ip link set away up && \
+                           ip route add 10.0.0.0/8 dev away && exec \"$@\"";
+    let program = std::env::current_exe().expect("this program");
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-c", NETWORK, "sh"]).arg(program).arg(APART).args(words);
+    let status = command.status().expect("unshare");
+    std::process::exit(status.code().unwrap_or(1));
 }
 
 fn hold(server: &Server, many: usize, speaking: bool, stop: &AtomicBool, done: &AtomicU64) {
@@ -225,7 +281,11 @@ fn shake(server: &Server, stop: &AtomicBool, done: &AtomicU64) {
 }
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let mut words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if words.first().is_none_or(|word| word != APART) {
+        apart(&words);
+    }
+    words.remove(0);
     let seconds = match &words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => 10,
         ["--seconds", seconds] => seconds.parse::<u64>().expect("a number").clamp(1, 600),
