@@ -19,7 +19,7 @@ const VARIABLE: &str = "dns=";
 
 /// Where the message of a request is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub enum Asked {
     /// In the path of a GET.
     Here(Vec<u8>),
     /// In the body of a POST.
@@ -30,7 +30,7 @@ pub(super) enum Asked {
 ///
 /// # Errors
 /// The status that refuses it.
-pub(super) fn asked(head: &request::Parts, path: &str) -> Result<Asked, StatusCode> {
+pub fn asked(head: &request::Parts, path: &str) -> Result<Asked, StatusCode> {
     if head.uri.path() != path {
         return Err(StatusCode::NOT_FOUND);
     }

@@ -11,6 +11,7 @@
 //! a fault of one client or an error of the system costs one message or one stream, never a listener; replies leave
 //! from the address that was asked (protocol 7). Unsafe code is below this module and in [`crate::threads`] only.
 
+pub mod http;
 pub mod load;
 pub mod proxy;
 
@@ -28,7 +29,6 @@ mod drops;
 mod follow;
 mod hickory;
 mod holder;
-mod http;
 mod http3;
 mod https;
 mod local;

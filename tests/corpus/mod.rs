@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::judges::TARGETS;
 
 /// Files are read by people and run at each test: few and small.
-const MOST_FILES: usize = 600;
+const MOST_FILES: usize = 1000;
 const MOST_OCTETS: u64 = 1 << 20;
 
 fn seeds() -> PathBuf {
@@ -89,6 +89,26 @@ fn p19_bad_cookies_are_told_from_good_ones() {
 #[test]
 fn p23_bad_proxy_headers_are_told_from_good_ones() {
     replay("proxy");
+}
+
+#[test]
+fn p22_bad_https_requests_are_told_from_good_ones() {
+    replay("https");
+}
+
+#[test]
+fn p25_bad_signatures_are_told_from_good_ones() {
+    replay("tsig");
+}
+
+#[test]
+fn p27_updates_are_judged_as_the_rfc_says() {
+    replay("update");
+}
+
+#[test]
+fn p26_bad_transfers_are_told_from_good_ones() {
+    replay("transfer");
 }
 
 #[test]
