@@ -111,6 +111,7 @@ fn zone(apex: &str, records: RecordsBuilder) -> Arc<Zone> {
         records: Arc::new(records.finish()),
         steered: Vec::new(),
         transfer: Transfer::default(),
+        expiry: None,
     })
 }
 

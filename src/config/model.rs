@@ -22,7 +22,7 @@ use ipnet::IpNet;
 use crate::wire::{Name, RecordType, Records};
 use crate::world::{Continent, CountryCode, LatLon, SubdivisionCode};
 
-pub use ground::{Grant, Ground, Origin, Primary};
+pub use ground::{Expiry, Grant, Ground, Origin, Primary};
 pub use server::{AdminAddress, Cookies, Limits, Prefer, RateLimit, ReloadUnit, Server, Transport};
 pub use soa::{Soa, precedes};
 pub use transfer::{Allowed, Notified, Secret, Transfer, TsigAlgorithm, TsigKey};
@@ -144,6 +144,8 @@ pub struct Zone {
     pub steered: Vec<Steered>,
     /// Who may copy the zone, and who is told of its changes.
     pub transfer: Transfer,
+    /// Of a secondary zone.
+    pub expiry: Option<Expiry>,
 }
 
 /// A name that a route answers.

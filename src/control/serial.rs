@@ -115,6 +115,7 @@ mod tests {
             records: records.into(),
             steered: vec![Steered { owner: name("www.test"), route: RouteId(0), ttl: 30 }],
             transfer: Transfer::default(),
+            expiry: None,
         };
         Model { zones: vec![zone.into()], routes: vec![route], endpoints: vec![endpoint], ..Model::default() }
     }

@@ -7,9 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::incoming::{Fault, Held, Incoming, Outcome, Unfinished, rcode_name};
+use super::incoming::{Fault, Held, Incoming, Outcome, Unfinished};
 use super::signature::Signed;
 use crate::config::model::{Primary, Soa, TsigKey, precedes};
+use crate::wire::edns::option;
 use crate::wire::message::{CLASS_IN, flag};
 use crate::wire::{Entry, Name, RecordType, Sections, push_record};
 
@@ -31,6 +32,14 @@ pub(super) enum News {
     New(Unfinished),
 }
 
+/// What a primary has said.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) news: News,
+    /// For how many seconds the primary itself goes on with the zone, if it says so (RFC 7314).
+    pub(super) expire: Option<u32>,
+}
+
 /// Asks one primary. What is `held` is let go only for what is newer (RFC 1982); without it anything is taken.
 ///
 /// # Errors
@@ -41,34 +50,54 @@ pub(super) async fn ask(
     apex: &Name,
     held: Option<&Held>,
     mut draw: impl FnMut() -> u64,
-) -> Result<News, String> {
+) -> Result<Heard, String> {
     let end = Instant::now() + MOST_TIME;
+    let mut link = Link { stream: connect(primary).await?, key, end, is_plain: false, expire: None };
+    let mut id = || draw() as u16;
+    let mut asked = ask_over(&mut link, primary, apex, held, &mut id).await;
+    if let Err(Ended::Taken(Fault::Refused(FORMERR | NOTIMP))) = asked {
+        // A server that knows no EDNS (RFC 6891 section 7).
+        link = Link { stream: connect(primary).await?, is_plain: true, ..link };
+        asked = ask_over(&mut link, primary, apex, held, &mut id).await;
+    }
+    let news = asked.map_err(|ended| ended.to_string())?;
+    Ok(Heard { news, expire: link.expire })
+}
+
+async fn connect(primary: &Primary) -> Result<TcpStream, String> {
     let connecting = timeout_at(Instant::now() + PATIENCE, TcpStream::connect(primary.address));
     let stream = connecting.await.map_err(|_| "it does not answer".to_owned())?.map_err(|error| error.to_string())?;
     // Without it, queries are slower and still right.
     let _ = stream.set_nodelay(true);
-    let mut link = Link { stream, key, end };
-    let mut id = || draw() as u16;
+    Ok(stream)
+}
+
+async fn ask_over(
+    link: &mut Link<'_>,
+    primary: &Primary,
+    apex: &Name,
+    held: Option<&Held>,
+    mut id: impl FnMut() -> u16,
+) -> Result<News, Ended> {
     if let Some(held) = held {
         let serial = link.serial(apex, id()).await?;
         if serial == held.soa.serial {
             return Ok(News::Current);
         }
         if !precedes(held.soa.serial, serial) {
-            return Err(format!("its serial {serial} is before ours, {}", held.soa.serial));
+            return Err(Ended::Lost(format!("its serial {serial} is before ours, {}", held.soa.serial)));
         }
         match link.transfer(apex, id(), Some(held)).await {
             Ok(Outcome::Current) => return Ok(News::Current),
             Ok(Outcome::New(new)) => return Ok(News::New(new)),
             // The whole zone may be had all the same.
             Err(Ended::Taken(Fault::Refused(NOTIMP | FORMERR | REFUSED) | Fault::Differs)) => {}
-            Err(ended) => return Err(ended.to_string()),
+            Err(ended) => return Err(ended),
         }
         // What is left of the differences may still be on its way.
-        let again = timeout_at(Instant::now() + PATIENCE, TcpStream::connect(primary.address));
-        link.stream = again.await.map_err(|_| "it does not answer".to_owned())?.map_err(|error| error.to_string())?;
+        link.stream = connect(primary).await.map_err(Ended::Lost)?;
     }
-    match link.transfer(apex, id(), None).await.map_err(|ended| ended.to_string())? {
+    match link.transfer(apex, id(), None).await? {
         Outcome::Current => Ok(News::Current),
         Outcome::New(new) => Ok(News::New(new)),
     }
@@ -95,22 +124,27 @@ struct Link<'k> {
     key: Option<&'k TsigKey>,
     /// Nothing takes longer than this.
     end: Instant,
+    /// Queries have no OPT.
+    is_plain: bool,
+    /// What the last answer said of it.
+    expire: Option<u32>,
 }
 
 impl<'k> Link<'k> {
     /// The serial that it has.
-    async fn serial(&mut self, apex: &Name, id: u16) -> Result<u32, String> {
-        let mut signed = self.send(apex, RecordType::SOA, id, None).await?;
-        let message = self.receive(&mut signed).await?;
-        signed.end()?;
-        let malformed = || "its answer is malformed".to_owned();
+    async fn serial(&mut self, apex: &Name, id: u16) -> Result<u32, Ended> {
+        let mut signed = self.send(apex, RecordType::SOA, id, None).await.map_err(Ended::Lost)?;
+        let message = self.receive(&mut signed).await.map_err(Ended::Lost)?;
+        signed.end().map_err(Ended::Lost)?;
+        self.expire = expire(&message);
+        let malformed = || Ended::Lost("its answer is malformed".to_owned());
         let mut sections = Sections::of(&message).ok_or_else(malformed)?;
         let bits = sections.bits();
         if sections.id() != id || bits & flag::QR == 0 {
-            return Err("it answers another question".into());
+            return Err(Ended::Lost("it answers another question".into()));
         }
         if bits & 0xf != 0 {
-            return Err(format!("it answers {}", rcode_name(bits & 0xf)));
+            return Err(Ended::Taken(Fault::Refused(bits & 0xf)));
         }
         let mut entry = Entry::default();
         for _ in 0..sections.count(0) {
@@ -122,7 +156,7 @@ impl<'k> Link<'k> {
                 return Soa::read(&entry.rdata, entry.ttl).map(|soa| soa.serial).ok_or_else(malformed);
             }
         }
-        Err("it does not have the zone".into())
+        Err(Ended::Lost("it does not have the zone".into()))
     }
 
     /// IXFR of what is `held`, or AXFR.
@@ -130,8 +164,10 @@ impl<'k> Link<'k> {
         let rtype = if held.is_some() { RecordType::IXFR } else { RecordType::AXFR };
         let mut signed = self.send(apex, rtype, id, held.map(|held| &held.soa)).await.map_err(Ended::Lost)?;
         let mut incoming = Incoming::new(apex.clone(), id, held.cloned());
+        self.expire = None;
         loop {
             let message = self.receive(&mut signed).await.map_err(Ended::Lost)?;
+            self.expire = self.expire.or_else(|| expire(&message));
             if let Some(outcome) = incoming.message(&message).map_err(Ended::Taken)? {
                 signed.end().map_err(Ended::Lost)?;
                 return Ok(outcome);
@@ -143,12 +179,15 @@ impl<'k> Link<'k> {
     async fn send(&mut self, apex: &Name, rtype: RecordType, id: u16, soa: Option<&Soa>) -> Result<Signed, String> {
         let mut message = vec![0; 2];
         message.extend_from_slice(&id.to_be_bytes());
-        message.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, u8::from(soa.is_some()), 0, 0]);
+        message.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, u8::from(soa.is_some()), 0, u8::from(!self.is_plain)]);
         message.extend_from_slice(apex.as_wire());
         message.extend_from_slice(&rtype.0.to_be_bytes());
         message.extend_from_slice(&CLASS_IN.to_be_bytes());
         if let Some(soa) = soa {
             push_record(&mut message, apex.view(), RecordType::SOA, CLASS_IN, 0, &soa.data());
+        }
+        if !self.is_plain {
+            message.extend_from_slice(&OPT);
         }
         let mut query = message.split_off(2);
         let signed = Signed::query(self.key, &mut query);
@@ -176,6 +215,34 @@ impl<'k> Link<'k> {
     fn deadline(&self) -> Instant {
         self.end.min(Instant::now() + PATIENCE)
     }
+}
+
+/// An OPT that asks for EXPIRE (RFC 7314 section 2): the root, the type, what datagrams might have, no flags, four octets
+/// of an option without data.
+const OPT: [u8; 15] = [0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 4, 0, option::EXPIRE as u8, 0, 0];
+
+/// What the OPT of an answer says of EXPIRE.
+fn expire(message: &[u8]) -> Option<u32> {
+    let mut sections = Sections::of(message)?;
+    let mut entry = Entry::default();
+    for _ in 0..sections.count(0) {
+        sections.question(&mut entry)?;
+    }
+    let before = u32::from(sections.count(1)) + u32::from(sections.count(2));
+    for number in 0..before + u32::from(sections.count(3)) {
+        sections.record(&mut entry)?;
+        if number >= before && entry.rtype == RecordType::OPT {
+            let mut rest = &entry.rdata[..];
+            while let Some((&[a, b, c, d], behind)) = rest.split_first_chunk() {
+                let (data, behind) = behind.split_at_checked(u16::from_be_bytes([c, d]).into())?;
+                if u16::from_be_bytes([a, b]) == option::EXPIRE {
+                    return data.try_into().ok().map(u32::from_be_bytes);
+                }
+                rest = behind;
+            }
+        }
+    }
+    None
 }
 
 const LATE: &str = "it does not answer in time";

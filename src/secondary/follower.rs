@@ -17,7 +17,7 @@ use super::client::{self, News};
 use super::incoming::Held;
 use super::store::{Kept, Store, unix_now};
 use super::timers::{expiry, refresh, retry};
-use crate::config::model::{Model, Primary, TsigKey};
+use crate::config::model::{Expiry, Model, Primary, Soa, TsigKey};
 use crate::config::{Content, Holdings};
 use crate::wire::{Name, NameRef};
 
@@ -134,7 +134,10 @@ struct Zone {
 #[derive(Default)]
 struct State {
     held: Option<Held>,
+    /// When what is held was known to be current: where a primary says how long it goes on itself, as it knew it.
     checked: Option<u64>,
+    /// What follows of the two, for those who answer.
+    expiry: Expiry,
     primary: Option<usize>,
     failure: Option<(u64, String)>,
     failures: u32,
@@ -144,7 +147,7 @@ struct State {
 
 /// Zones that were on disk when the server started.
 #[derive(Debug, Default)]
-pub struct Restored(HashMap<Name, Kept>);
+pub struct Restored(HashMap<Name, (Kept, Expiry)>);
 
 impl Store {
     /// Reads all zones that are kept and young enough to be served: their content goes into `holdings`. A line for each
@@ -154,9 +157,12 @@ impl Store {
         let now = unix_now();
         let mut restored = HashMap::new();
         for kept in kept {
-            if expiry(&kept.held.soa, kept.checked) > now {
-                holdings.insert(kept.apex.clone(), content(&kept.held));
-                restored.insert(kept.apex.clone(), kept);
+            let at = expiry(&kept.held.soa, kept.checked);
+            if at > now {
+                let expiry = Expiry::default();
+                expiry.set(at);
+                holdings.insert(kept.apex.clone(), content(&kept.held, &expiry));
+                restored.insert(kept.apex.clone(), (kept, expiry));
             } else {
                 holdings.expire(&kept.apex);
             }
@@ -165,8 +171,9 @@ impl Store {
     }
 }
 
-fn content(held: &Held) -> Arc<Content> {
-    Arc::new(Content::Transferred { soa: held.soa.clone(), records: Arc::clone(&held.records) })
+fn content(held: &Held, expiry: &Expiry) -> Arc<Content> {
+    let (soa, records) = (held.soa.clone(), Arc::clone(&held.records));
+    Arc::new(Content::Transferred { soa, records, expiry: expiry.clone() })
 }
 
 impl Follower {
@@ -206,9 +213,9 @@ impl Follower {
             if let Some(known) = known {
                 known.task.abort();
                 let mut old = lock(&known.zone.state);
-                (state.held, state.checked) = (old.held.take(), old.checked);
-            } else if let Some(kept) = restored.remove(&apex) {
-                (state.held, state.checked) = (Some(kept.held), Some(kept.checked));
+                (state.held, state.checked, state.expiry) = (old.held.take(), old.checked, old.expiry.clone());
+            } else if let Some((kept, expiry)) = restored.remove(&apex) {
+                (state.held, state.checked, state.expiry) = (Some(kept.held), Some(kept.checked), expiry);
             }
             let zone = Arc::new(Zone { apex: apex.clone(), state: Mutex::new(state), news: Notify::new() });
             let task = follow(Arc::clone(&self.shared), Arc::clone(&zone), primaries.to_vec());
@@ -413,28 +420,43 @@ async fn check_one(shared: &Shared, zone: &Zone, primary: &Primary) -> Result<()
         let key = keys.iter().find(|key| key.name == *name);
         key.ok_or_else(|| format!("there is no key {name}"))
     });
-    let news = client::ask(primary, key.transpose()?, &zone.apex, held.as_ref(), || shared.draw()).await?;
+    let heard = client::ask(primary, key.transpose()?, &zone.apex, held.as_ref(), || shared.draw()).await?;
     let now = unix_now();
+    // RFC 7314 section 4: what a primary knows from somebody else is not young because we have just heard it.
+    let known = |soa: &Soa| {
+        let left = heard.expire.unwrap_or(soa.expire).min(soa.expire);
+        now.saturating_sub(u64::from(soa.expire - left))
+    };
     let store = shared.options.store.clone();
     let apex = zone.apex.clone();
-    let new = match news {
+    let new = match heard.news {
         News::Current => {
-            lock(&zone.state).checked = Some(now);
+            let checked = {
+                let mut state = lock(&zone.state);
+                let Some(held) = &state.held else { return Ok(()) };
+                let checked = known(&held.soa).max(state.checked.unwrap_or(0));
+                state.expiry.set(expiry(&held.soa, checked));
+                state.checked = Some(checked);
+                checked
+            };
             // Without it the zone is older after a restart than it is.
-            let _ = spawn_blocking(move || store.touch(&apex, now)).await;
+            let _ = spawn_blocking(move || store.touch(&apex, checked)).await;
             return Ok(());
         }
         News::New(new) => new,
     };
     let new = spawn_blocking(move || new.finish()).await.map_err(|_| "the zone could not be put together")?;
-    shared.offer(&zone.apex, Some(content(&new))).await?;
+    let checked = known(&new.soa);
+    let until = Expiry::default();
+    until.set(expiry(&new.soa, checked));
+    shared.offer(&zone.apex, Some(content(&new, &until))).await?;
     count(&shared.tally.transfers);
     tracing::info!("the secondary zone {} has serial {} from {}", zone.apex, new.soa.serial, primary.address);
     {
         let mut state = lock(&zone.state);
-        (state.held, state.checked) = (Some(new.clone()), Some(now));
+        (state.held, state.checked, state.expiry) = (Some(new.clone()), Some(checked), until);
     }
-    let saved = spawn_blocking(move || store.save(&apex, &new, now)).await;
+    let saved = spawn_blocking(move || store.save(&apex, &new, checked)).await;
     if let Ok(Err(error)) = saved {
         tracing::warn!("the secondary zone {} is not on disk: {error}; a restart transfers it anew", zone.apex);
     }

@@ -18,14 +18,16 @@ const MOST_OCTETS: usize = 1 << 30;
 
 /// What a zone holds: its SOA and all else.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Held {
-    pub(crate) soa: Soa,
-    pub(crate) records: Arc<Records>,
+pub struct Held {
+    /// Its SOA.
+    pub soa: Soa,
+    /// All else; one entry an (owner, type).
+    pub records: Arc<Records>,
 }
 
 /// What a transfer has come to.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// We hold what the primary holds.
     Current,
     /// The zone as it is to be put together.
@@ -34,7 +36,7 @@ pub(crate) enum Outcome {
 
 /// All records of a transfer, to be put together where that may take its time.
 #[derive(Debug)]
-pub(crate) struct Unfinished {
+pub struct Unfinished {
     soa: Soa,
     records: Assembly,
 }
@@ -47,7 +49,7 @@ enum Assembly {
 
 /// Why a transfer is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// The primary says so.
     Refused(u16),
     /// It is no transfer, or not of this zone; one clause.
@@ -61,7 +63,7 @@ pub(crate) enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(rcode) => write!(f, "the primary answers {}", rcode_name(*rcode)),
+            Self::Refused(rcode) => write!(f, "it answers {}", rcode_name(*rcode)),
             Self::Broken(what) => f.write_str(what),
             Self::Stray(what) => f.write_str(what),
             Self::Differs => f.write_str("the differences do not fit what is held here"),
@@ -70,7 +72,7 @@ impl fmt::Display for Fault {
 }
 
 /// The mnemonic of a response code, or its number.
-pub(super) fn rcode_name(rcode: u16) -> String {
+fn rcode_name(rcode: u16) -> String {
     const NAMES: [&str; 11] = [
         "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH",
         "NOTZONE",
@@ -80,7 +82,7 @@ pub(super) fn rcode_name(rcode: u16) -> String {
 
 /// One transfer.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub struct Incoming {
     apex: Name,
     id: u16,
     /// What differences are of; without it the whole zone was asked for.
@@ -106,7 +108,7 @@ enum Stage {
 
 impl Incoming {
     /// The replies to a query with this ID. With `ours` it was for differences (IXFR), else for the whole zone.
-    pub(crate) fn new(apex: Name, id: u16, ours: Option<Held>) -> Self {
+    pub fn new(apex: Name, id: u16, ours: Option<Held>) -> Self {
         Self { apex, id, ours, newest: None, stage: Stage::Begin, octets: 0 }
     }
 
@@ -114,7 +116,7 @@ impl Incoming {
     ///
     /// # Errors
     /// It is not taken: see [`Fault`].
-    pub(crate) fn message(&mut self, message: &[u8]) -> Result<Option<Outcome>, Fault> {
+    pub fn message(&mut self, message: &[u8]) -> Result<Option<Outcome>, Fault> {
         let taken = self.take(message);
         if taken.is_err() {
             self.stage = Stage::Over;
@@ -232,7 +234,7 @@ impl Incoming {
 
 impl Unfinished {
     /// Puts the zone together.
-    pub(crate) fn finish(self) -> Held {
+    pub fn finish(self) -> Held {
         let records = match self.records {
             Assembly::Whole(gathered) => gathered.finish().into(),
             Assembly::Differences(differences) => differences.finish(),

@@ -14,7 +14,7 @@ mod client;
 mod differences;
 mod follower;
 mod gathered;
-mod incoming;
+pub mod incoming;
 mod signature;
 mod store;
 mod timers;

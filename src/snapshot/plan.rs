@@ -1,6 +1,6 @@
 //! What depends on files and databases only: names, plain answers, questions and their maps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::builder::{self, Before, Directory};
@@ -9,7 +9,7 @@ use super::listeners::Listeners;
 use super::steering::{Maps, Numbers, steers};
 use super::table::NameTable;
 use super::{Inputs, Snapshot};
-use crate::config::model::{Cookies, EndpointId, ProbeId, RouteId};
+use crate::config::model::{Cookies, EndpointId, Expiry, ProbeId, RouteId, Zone};
 use crate::policy::{Context, Question, Regions};
 use crate::wire::RecordType;
 use crate::wire::cookie::{Secret, Secrets};
@@ -30,6 +30,8 @@ pub struct Plan {
     pub context: Context,
     /// What cookies are signed with.
     pub cookies: Secrets,
+    /// Of secondary zones, by apex in lower case.
+    expiries: HashMap<Box<[u8]>, Expiry>,
     maps: Maps,
     numbers: Numbers,
     directory: Directory,
@@ -75,7 +77,14 @@ impl Plan {
             Cookies::Drawn => Secrets::new(vec![Secret::derived(inputs.seed)]),
             Cookies::Shared(secrets) => secrets.clone(),
         };
-        Ok(Self { table, steers, listeners, context, cookies, maps, numbers, directory })
+        let expiry_of = |zone: &Arc<Zone>| Some((zone.apex.canonical(), zone.expiry.clone()?));
+        let expiries = model.zones.iter().filter_map(expiry_of).collect();
+        Ok(Self { table, steers, listeners, context, cookies, expiries, maps, numbers, directory })
+    }
+
+    /// When the secondary zone with this apex, in wire form and lower case, is no longer served; seconds since 1970 UTC.
+    pub fn expires(&self, apex: &[u8]) -> Option<u64> {
+        self.expiries.get(apex).map(Expiry::at)
     }
 
     /// Whether so much lies waste that all had better be made anew.

@@ -6,6 +6,7 @@ use super::Signed;
 use super::edition::Edition;
 use super::pack::{Packer, TooLarge};
 use super::request::Request;
+use super::unix_now;
 use crate::config::model::{Soa, precedes};
 use crate::wire::message::HEADER;
 use crate::wire::{Expanded, RecordType, Records};
@@ -31,8 +32,12 @@ pub(super) async fn send(
     to: &mut Signed<'_>,
 ) -> io::Result<Kind> {
     let most = if is_datagram { request.datagram_room() } else { usize::from(u16::MAX) };
-    let mut out = Messages { packer: Packer::new(query, request, most, to.room()), to, edition };
     let soa = &edition.zone.soa;
+    let expire = match &edition.zone.expiry {
+        Some(expiry) => u32::try_from(expiry.at().saturating_sub(unix_now())).unwrap_or(u32::MAX),
+        None => soa.expire,
+    };
+    let mut out = Messages { packer: Packer::new(query, request, expire, most, to.room()), to, edition };
     let serial = (request.query.qtype == RecordType::IXFR).then(|| client_serial(query, request)).flatten();
     let Some(serial) = serial.filter(|_| request.query.qtype == RecordType::IXFR) else {
         if is_datagram {

@@ -1,7 +1,7 @@
 //! The messages of a transfer: as many records as fit in each, in their order.
 
 use super::request::Request;
-use crate::wire::edns::OUR_PAYLOAD;
+use crate::wire::edns::{Asked, OUR_PAYLOAD, option};
 use crate::wire::message::{HEADER, flag};
 use crate::wire::{NameRef, RecordType};
 
@@ -22,7 +22,7 @@ pub(super) struct Packer {
     /// Where the last owner stands.
     owner: std::ops::Range<usize>,
     count: u16,
-    opt: Option<[u8; 11]>,
+    opt: Option<Vec<u8>>,
 }
 
 /// A record that fits into no message.
@@ -31,8 +31,8 @@ pub(super) struct TooLarge;
 
 impl Packer {
     /// For the replies to `request`, whose message begins with `query`. A message has `most` octets and leaves
-    /// `signature` of them free.
-    pub(super) fn new(query: &[u8], request: &Request, most: usize, signature: usize) -> Self {
+    /// `signature` of them free. `expire` is told to those who ask for it, in seconds (RFC 7314 section 3).
+    pub(super) fn new(query: &[u8], request: &Request, expire: u32, most: usize, signature: usize) -> Self {
         let question_end = request.query.question_end();
         let mut message = query[..question_end].to_vec();
         let bits = u16::from_be_bytes([message[2], message[3]]) & (flag::OPCODE | flag::RD) | flag::QR | flag::AA;
@@ -40,9 +40,15 @@ impl Packer {
         message[4..HEADER].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
         let opt = request.query.edns.as_ref().map(|edns| {
             let [high, low] = OUR_PAYLOAD.to_be_bytes();
-            [0, 0, 41, high, low, 0, 0, if edns.dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]
+            let mut opt = vec![0, 0, 41, high, low, 0, 0, if edns.dnssec_ok { 0x80 } else { 0 }, 0, 0, 0];
+            if edns.asked.has(Asked::EXPIRE) {
+                opt[10] = 8;
+                opt.extend([0, option::EXPIRE as u8, 0, 4]);
+                opt.extend(expire.to_be_bytes());
+            }
+            opt
         });
-        let most = most.saturating_sub(signature + opt.map_or(0, |opt| opt.len()));
+        let most = most.saturating_sub(signature + opt.as_ref().map_or(0, Vec::len));
         let apex_len = request.query.name.octets();
         Self { message, question_end, apex_len, room: most.min(FULL), most, owner: 0..0, count: 0, opt }
     }
@@ -118,7 +124,7 @@ impl Packer {
     pub(super) fn take(&mut self) -> Vec<u8> {
         let mut message = self.message.clone();
         message[6..8].copy_from_slice(&self.count.to_be_bytes());
-        if let Some(opt) = self.opt {
+        if let Some(opt) = &self.opt {
             message.extend(opt);
             message[11] = 1;
         }
@@ -139,7 +145,28 @@ mod tests {
         let mut query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07Example\0\0\xfc\0\x01".to_vec();
         let request = Request::read(&query, 0).unwrap();
         query.extend(b"behind");
-        Packer::new(&query, &request, most, 100)
+        Packer::new(&query, &request, 0, most, 100)
+    }
+
+    #[test]
+    fn p20_a_transfer_tells_how_long_its_zone_is_good_where_that_is_asked() {
+        let told = |options: &[u8]| {
+            let opt = [&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, options.len() as u8], options].concat();
+            let query = [&b"\x12\x34\0\0\0\x01\0\0\0\0\0\x01\x07example\0\0\xfc\0\x01"[..], &opt].concat();
+            let request = Request::read(&query, 0).unwrap();
+            let mut packer = Packer::new(&query, &request, 77, 600, 100);
+            let owner = Name::absolute("example").unwrap();
+            packer.push(owner.view(), RecordType::A, 60, &[192, 0, 2, 1]).unwrap();
+            let message = packer.take();
+            // Both read it; hickory has no form for this option's data.
+            assert!(Message::from_vec(&message).unwrap().edns.is_some());
+            let message = domain::base::Message::from_octets(message).unwrap();
+            let opt = message.opt().unwrap();
+            let options = opt.opt().iter::<domain::base::opt::UnknownOptData<_>>().map(Result::unwrap);
+            options.map(|option| (option.code().to_int(), option.data().to_vec())).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[0, 9, 0, 0]), [(9u16, vec![0, 0, 0, 77])]);
+        assert!(told(&[]).is_empty());
     }
 
     #[test]

@@ -39,6 +39,7 @@ fn ground(grants: Vec<Grant>) -> Arc<Ground> {
             records: records.finish().into(),
             steered: vec![Steered { owner: name("s.example.com"), route: RouteId(0), ttl: 30 }],
             transfer: Default::default(),
+            expiry: None,
         },
         origin: Origin::Updates(grants),
         answered: vec![vec![RecordType::A]],

@@ -205,6 +205,7 @@ impl World {
                 records: Arc::clone(&spec.records),
                 steered: steered.collect(),
                 transfer: Transfer::default(),
+                expiry: None,
             })
         });
         Model {

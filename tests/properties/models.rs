@@ -560,6 +560,7 @@ impl Maker {
                 .into(),
             steered,
             transfer: Transfer::default(),
+            expiry: None,
         }));
         names
     }

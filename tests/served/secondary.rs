@@ -10,6 +10,8 @@ use crate::harness::Ask;
 
 const SERVFAIL: u16 = 2;
 const NOERROR: u16 = 0;
+/// The code of the option (RFC 7314 section 2).
+const EXPIRE: u16 = 9;
 /// No timer of these asks again while a test runs.
 const QUIET: &str = "3600 3600 86400";
 
@@ -170,4 +172,35 @@ fn p26_a_zone_signed_with_another_key_is_not_taken() {
     });
     assert!(!why.is_empty());
     assert_eq!(server.ask(&Ask::a("host.example.com")).rcode, SERVFAIL, "{why}");
+}
+
+#[test]
+fn p20_p26_a_secondary_tells_what_is_left_of_its_time_and_takes_no_more_than_its_primary_has() {
+    if !Kind::Nsd.is_installed() {
+        return;
+    }
+    let at = free_address();
+    let first = Site::with_zone(
+        &format!("[keys.xfr]\nsecret = \"{SECRET}\"\n"),
+        &format!(
+            "zone = \"example.com\"\nprimary = {{ address = \"{at}\", key = \"xfr\" }}\n\
+             [transfer]\nto = [{{ from = \"127.0.0.0/8\", key = \"xfr\" }}]\n"
+        ),
+    )
+    .start();
+    let primary = Primary::start(Kind::Nsd, at, first.dns, &zone(7, QUIET, "192.0.2.10"));
+    has_serial(&first, 7);
+    let left = |server: &Server| {
+        let reply = server.ask(&Ask::of("example.com", RecordType::SOA).option(EXPIRE, &[]));
+        let options = &reply.edns.as_ref().unwrap().options;
+        let data = options.iter().find(|(code, _)| *code == EXPIRE).map(|(_, data)| data.clone()).unwrap();
+        u32::from_be_bytes(data.try_into().unwrap())
+    };
+    drop(primary);
+    let before = eventually(SOON, "time goes by", || Some(left(&first)).filter(|&left| left < 86_399));
+    assert!(before > 86_000);
+    let second = site(first.dns).start();
+    has_serial(&second, 7);
+    assert!(left(&second) <= before, "{} of {before}", left(&second));
+    assert!(left(&second) > before - 600);
 }

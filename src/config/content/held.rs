@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Content, Holdings, judge, records, soa};
+use super::{Content, Holdings, expiry, judge, records, soa};
 use crate::config::code;
 use crate::config::findings::{Findings, Site};
 use crate::config::model::{Ground, Zone};
@@ -52,11 +52,13 @@ impl Held<'_> {
         };
         if let Some(laid) = self.before.remove(&ground.zone.apex).filter(is_same) {
             findings.repeat(&laid.found);
-            let zone = Zone { soa, records: Arc::clone(&laid.records), ..ground.zone.clone() };
+            let records = Arc::clone(&laid.records);
+            let zone = Zone { soa, records, expiry: expiry(Some(content)), ..ground.zone.clone() };
             self.laid.insert(zone.apex.clone(), laid);
             return Some(zone);
         }
-        let zone = Zone { soa, records: records(ground, Some(content)), ..ground.zone.clone() };
+        let records = records(ground, Some(content));
+        let zone = Zone { soa, records, expiry: expiry(Some(content)), ..ground.zone.clone() };
         if findings.count() == 0 {
             let mark = findings.mark();
             judge(findings, &zone, site, routes);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::findings::{Findings, Site, Written};
 use super::lint;
-use super::model::{Ground, Origin, Soa, Zone};
+use super::model::{Expiry, Ground, Origin, Soa, Zone};
 use super::pack::ZoneData;
 use super::spec::SteeredSpec;
 use crate::wire::rdata::without_case;
@@ -34,6 +34,8 @@ pub enum Content {
         soa: Soa,
         /// All else; one entry an (owner, type).
         records: Arc<Records>,
+        /// Until when it is good.
+        expiry: Expiry,
     },
     /// What updates have changed.
     Updated(Changes),
@@ -86,7 +88,15 @@ const ADDRESSES: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType:
 /// CNAME, everything does. Updates are laid over the files, but for steered names, where they mean nothing.
 pub fn complete(ground: &Ground, content: Option<&Content>) -> Option<Zone> {
     let soa = soa(ground, content)?;
-    Some(Zone { soa, records: records(ground, content), ..ground.zone.clone() })
+    Some(Zone { soa, records: records(ground, content), expiry: expiry(content), ..ground.zone.clone() })
+}
+
+/// Until when the zone that is served is good.
+fn expiry(content: Option<&Content>) -> Option<Expiry> {
+    match content {
+        Some(Content::Transferred { expiry, .. }) => Some(expiry.clone()),
+        _ => None,
+    }
 }
 
 /// The SOA of the zone that is served.

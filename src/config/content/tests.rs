@@ -29,6 +29,7 @@ fn ground(records: RecordsBuilder, steered: &[(&str, &[RecordType])], is_seconda
         records: records.finish().into(),
         steered: steered.iter().map(|(owner, _)| Steered { owner: name(owner), route: RouteId(0), ttl: 30 }).collect(),
         transfer: Default::default(),
+        expiry: None,
     };
     Ground { zone, origin, answered: steered.iter().map(|(_, types)| types.to_vec()).collect() }
 }
@@ -41,7 +42,11 @@ fn transferred() -> Content {
         .with(&name("Www.example.com"), RecordType::AAAA, 60, &[[1; 16]])
         .with(&name("alias.example.com"), RecordType::CNAME, 60, &[name("www.example.com").as_wire()])
         .with(&name("other.example.com"), RecordType::A, 60, &[[2; 4]]);
-    Content::Transferred { soa: Soa { serial: 9, ..Soa::none() }, records: records.finish().into() }
+    Content::Transferred {
+        soa: Soa { serial: 9, ..Soa::none() },
+        records: records.finish().into(),
+        expiry: Expiry::default(),
+    }
 }
 
 #[test]
@@ -88,7 +93,8 @@ fn p26_a_zone_that_is_faulty_as_a_whole_says_why() {
     let records = RecordsBuilder::new()
         .with(&name("www.example.com"), RecordType::CNAME, 60, &[name("a.").as_wire()])
         .with(&name("www.example.com"), RecordType::A, 60, &[[2; 4]]);
-    let content = Content::Transferred { soa: Soa::none(), records: records.finish().into() };
+    let content =
+        Content::Transferred { soa: Soa::none(), records: records.finish().into(), expiry: Expiry::default() };
     let faults = faults(&complete(&ground(RecordsBuilder::new(), &[], true), Some(&content)).unwrap());
     assert_eq!(faults.len(), 2, "{faults:?}");
     assert!(faults.iter().any(|fault| fault.contains("CNAME beside other data")), "{faults:?}");

@@ -1,6 +1,8 @@
 //! Zones that hold more than their files say: what is transferred from primaries, what updates have changed.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Zone;
 use crate::wire::{Name, NameRef, RecordType};
@@ -25,6 +27,30 @@ pub enum Origin {
     Primaries(Vec<Primary>),
     /// From those who may change it (protocol 27).
     Updates(Vec<Grant>),
+}
+
+/// When the content of a secondary zone is no longer served, unless a primary is reached: seconds since 1970 UTC. It moves
+/// on while the content stays the same, for all who hold it.
+#[derive(Clone, Debug, Default)]
+pub struct Expiry(Arc<AtomicU64>);
+
+impl Expiry {
+    /// When it is, for now.
+    pub fn at(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Moves it.
+    pub fn set(&self, at: u64) {
+        self.0.store(at, Ordering::Relaxed);
+    }
+}
+
+/// The same one, whatever it says.
+impl PartialEq for Expiry {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// A server that a secondary zone is transferred from.

@@ -57,7 +57,11 @@ fn transferred(is_cut: bool) -> Content {
     if is_cut {
         records = records.with(&name("sub.example.com"), RecordType::NS, 60, &[ns.as_wire()]);
     }
-    Content::Transferred { soa: Soa { serial: 7, ..Soa::none() }, records: records.finish().into() }
+    Content::Transferred {
+        soa: Soa { serial: 7, ..Soa::none() },
+        records: records.finish().into(),
+        expiry: Expiry::default(),
+    }
 }
 
 fn codes(loaded: &Loaded) -> Vec<&str> {

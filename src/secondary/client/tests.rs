@@ -74,7 +74,7 @@ async fn asked(primary: &Primary, key: Option<&TsigKey>, held: Option<&Held>) ->
         draws += 1;
         draws
     };
-    match ask(primary, key, &name("example.com"), held, draw).await? {
+    match ask(primary, key, &name("example.com"), held, draw).await?.news {
         News::Current => Ok(None),
         News::New(new) => Ok(Some(new.finish())),
     }
@@ -114,6 +114,29 @@ async fn p26_a_primary_without_differences_gives_the_whole_zone() {
     })
     .await;
     assert_eq!(asked(&other, None, Some(&held(7))).await.unwrap().unwrap(), held(9));
+}
+
+#[tokio::test]
+async fn p20_a_primary_is_asked_how_long_it_goes_on_and_one_without_edns_is_asked_again() {
+    let heard = async |primary: &Primary| ask(primary, None, &name("example.com"), Some(&held(7)), || 0x77).await;
+    let opt = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 8, 0, 9, 0, 4, 0, 0, 1, 0];
+    let telling = primary(move |_, query| {
+        assert!(query.ends_with(&[0, 9, 0, 0]), "{query:x?}");
+        let mut message = reply(query, 0, &[7], false);
+        message[11] = 1;
+        vec![[message, opt.to_vec()].concat()]
+    })
+    .await;
+    assert_eq!(heard(&telling).await.unwrap().expire, Some(256));
+    // The arcount tells who knows no EDNS.
+    let old = primary(|_, query| match query[11] {
+        0 => vec![reply(query, 0, &[7], false)],
+        _ => vec![reply(query, FORMERR as u8, &[], false)],
+    })
+    .await;
+    let heard = heard(&old).await.unwrap();
+    assert_eq!(heard.expire, None);
+    assert!(matches!(heard.news, News::Current));
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ fn zone(number: usize, names: usize, octet: u8) -> Arc<Zone> {
         records: records.finish().into(),
         steered: Vec::new(),
         transfer: Transfer::default(),
+        expiry: None,
     })
 }
 

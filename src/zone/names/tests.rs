@@ -23,6 +23,7 @@ fn zone(records: &[(&str, RecordType, &[u8])], steered: &[&str]) -> Zone {
         records: packed.finish().into(),
         steered: steered.collect(),
         transfer: Transfer::default(),
+        expiry: None,
     }
 }
 
