@@ -159,6 +159,7 @@ impl Incoming {
             Stage::Begin => Err(Fault::Broken("the first message has no record")),
             // A server that has no differences for us answers with its SOA alone (RFC 1995 section 2).
             Stage::First if self.is_current() => Ok(Some(Outcome::Current)),
+            Stage::Over => Err(Fault::Broken("the transfer has ended")),
             stage => {
                 self.stage = stage;
                 Ok(None)

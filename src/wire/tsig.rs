@@ -46,7 +46,8 @@ const FIXED: usize = 10;
 /// Finds the last record of a message, where that is a TSIG: `Ok(None)` where it is not.
 ///
 /// # Errors
-/// The message is no row of whole records, or its TSIG is not as it should be.
+/// The message is no row of whole records, its TSIG is not as it should be, or another record is one (RFC 8945 section
+/// 5.2).
 pub fn read(message: &[u8]) -> Result<Option<Tsig<'_>>, Malformed> {
     let Some(at) = last_record(message).ok_or(Malformed)? else { return Ok(None) };
     let key = Expanded::read(message, at).ok_or(Malformed)?;
@@ -98,9 +99,13 @@ fn last_record(message: &[u8]) -> Option<Option<usize>> {
     }
     let records = u32::from(count(6)) + u32::from(count(8)) + u32::from(count(10));
     let mut last = at;
-    for _ in 0..records {
+    for number in 0..records {
         last = at;
         let fixed = Expanded::read(message, at)?.end();
+        let rtype = message.get(fixed..fixed + 2)?;
+        if number + 1 < records && RecordType(u16::from_be_bytes([rtype[0], rtype[1]])) == RecordType::TSIG {
+            return None;
+        }
         let len = message.get(fixed + FIXED - 2..fixed + FIXED)?;
         at = fixed + FIXED + usize::from(u16::from_be_bytes([len[0], len[1]]));
         if at > message.len() {

@@ -80,19 +80,18 @@ pub fn serve(zone: &Zone) {
     // A limit may be passed; that is told and nothing is served.
     let Ok(snapshot) = compile(&inputs, 1, None) else { return };
     let fixture = Fixture { inputs, snapshot };
-    let cuts: Vec<Name> = zone
-        .records
-        .iter()
-        .filter(|set| matches!(set.rtype, RecordType::NS | RecordType::DNAME) && set.owner != zone.apex)
-        .map(|set| set.owner.to_name())
-        .collect();
+    // Names below a DNAME, and at and below a delegation, have other answers.
+    let of_type = |rtype| zone.records.iter().filter(move |set| set.rtype == rtype).map(|set| set.owner.to_name());
+    let cuts: Vec<Name> = of_type(RecordType::NS).filter(|owner| *owner != zone.apex).collect();
+    let dnames: Vec<Name> = of_type(RecordType::DNAME).collect();
     for set in zone.records.iter().take(ASKED) {
         let mut query = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         query.extend(set.owner.as_wire());
         query.extend(set.rtype.0.to_be_bytes());
         query.extend([0, 1]);
         let reply = Reply::read(&fixture.raw(&query, &Ask::a("ignored.").stream()).expect("a reply"));
-        let is_covered = cuts.iter().any(|cut| set.owner.is_within(cut.view()));
+        let is_covered = cuts.iter().any(|cut| set.owner.is_within(cut.view()))
+            || dnames.iter().any(|dname| set.owner != *dname && set.owner.is_within(dname.view()));
         if is_covered || set.rtype.is_meta() || reply.tc {
             continue;
         }

@@ -67,8 +67,13 @@ pub fn update(data: &[u8]) {
         let (soa, before) = (view.soa().clone(), view.changes().clone());
         let outcome = judge(&mut view, &update, &key);
         if how & RAW == 0 {
+            let sets = plain.sets.clone();
             let expected = plain.take(&update, how & LITTLE != 0);
             assert_eq!(outcome.as_ref().map(|_| ()), expected.as_ref().map(|_| ()), "{update:?}");
+            // What adds and takes away the same may count as a change (section 3.6).
+            if plain.sets == sets && plain.soa == soa && view.soa().serial == next(soa.serial) {
+                plain.soa.serial = view.soa().serial;
+            }
         }
         let Ok(steps) = outcome else {
             assert_eq!((view.soa(), view.changes()), (&soa, &before), "nothing of it is done: {update:?}");
@@ -90,6 +95,11 @@ pub fn update(data: &[u8]) {
         }
         serve(&zone);
     }
+}
+
+/// The serial after this one, which is not 0.
+fn next(serial: u32) -> u32 {
+    serial.wrapping_add(1).max(1)
 }
 
 fn view() -> View {
@@ -203,7 +213,7 @@ impl Plain {
         }
         // Section 3.6.
         if before.0 != self.sets && before.1.serial == self.soa.serial {
-            self.soa.serial = self.soa.serial.wrapping_add(1).max(1);
+            self.soa.serial = next(self.soa.serial);
         }
         Ok(())
     }
