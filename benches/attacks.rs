@@ -7,8 +7,8 @@
 //! a figure is what is left to the honest beside both. Everything is bounded in count and time: each kind takes
 //! `--seconds`, 10 by default.
 //!
-//! It runs in a network namespace of its own, which needs root, `unshare` and `ip`: replies to made-up addresses leave it
-//! by a device that keeps nothing.
+//! It runs in a network namespace of its own, which needs root, `unshare` and `ip`: replies to made-up addresses leave
+//! it for a neighbour who does not exist.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
 
@@ -229,10 +229,12 @@ fn spoof(server: &Server, stop: &AtomicBool, done: &AtomicU64) {
     });
 }
 
-/// Goes on in a network of its own: made-up addresses lie behind a device that keeps nothing.
+/// Goes on in a network of its own: made-up addresses lie behind a neighbour who does not exist.
 fn apart(words: &[String]) -> ! {
-    const NETWORK: &str = "ip link set lo up && ip link add away type dummy && ip link set away up && \
-                           ip route add 10.0.0.0/8 dev away && exec \"$@\"";
+    const NETWORK: &str = "set -e; ip link set lo up; ip link add away type veth peer name there; \
+         ip address add 192.168.9.1/24 dev away; ip link set away up; ip link set there up; \
+         ip neighbour add 192.168.9.2 lladdr 02:00:00:00:00:02 dev away; ip route add 10.0.0.0/8 via 192.168.9.2; \
+         exec \"$@\"";
     let program = std::env::current_exe().expect("this program");
     let mut command = Command::new("unshare");
     command.args(["--net", "sh", "-c", NETWORK, "sh"]).arg(program).arg(APART).args(words);
