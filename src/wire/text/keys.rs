@@ -60,10 +60,16 @@ pub(super) fn read_gateway(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result
     let algorithm: u8 = reader.number()?;
     out.push(algorithm);
     read_end(kind, reader, out)?;
-    if algorithm != NONE || reader.peek().is_some() {
+    let key = reader.peek();
+    let before = out.len();
+    if algorithm != NONE || key.is_some() {
         reader.rest_base64(out)?;
     }
-    Ok(())
+    match key.filter(|_| algorithm != NONE && out.len() == before) {
+        // Quoted, nothing is a word as well.
+        Some(empty) => Err(reader.fault(empty, "is no key")),
+        None => Ok(()),
+    }
 }
 
 /// Writes what follows the precedence of IPSECKEY.

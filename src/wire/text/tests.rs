@@ -315,6 +315,7 @@ fn data_that_no_type_takes_is_refused() {
         ("NSEC", "host FOO"),
         ("IPSECKEY", "10 4 2 x aGk="),
         ("IPSECKEY", "10 0 2 ."),
+        ("IPSECKEY", "10 0 2 . \"\""),
         ("AMTRELAY", "10 2 1 192.0.2.1"),
         ("APL", "1:192.0.2.0/33"),
         ("APL", "3:192.0.2.0/24"),
