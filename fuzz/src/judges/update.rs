@@ -181,6 +181,8 @@ fn data(rtype: RecordType, number: u8) -> Box<[u8]> {
         // The last octets are ports, which another record of the address and protocol has in its place.
         RecordType::WKS => [192, 0, 2, number / 4, 6, 1 << number].into(),
         RecordType::AXFR | ANY => [].into(),
+        // The one that the zone has.
+        RecordType::NS if number == 7 => name("ns1.example.net.").as_wire().into(),
         // Spelled in two ways.
         _ => name(&format!("{}{}.example.com.", ["n", "N"][usize::from(number & 1)], number / 2)).as_wire().into(),
     }
