@@ -48,10 +48,8 @@ impl<'a> Extras<'a> {
             keepalive: peer.keepalive.filter(|_| asks(Asked::KEEPALIVE)),
             // RFC 7314 section 3: of the zone that the question names; a secondary says what is left.
             expire: soa.filter(|soa| asks(Asked::EXPIRE) && soa.is_apex && query.qtype == RecordType::SOA).map(|soa| {
-                match snapshot.plan.expires(query.name.whole()) {
-                    Some(at) => u32::try_from(at.saturating_sub(peer.seconds.into())).unwrap_or(u32::MAX),
-                    None => soa.expire,
-                }
+                let expiry = snapshot.plan.expiry(query.name.whole());
+                expiry.map_or(soa.expire, |expiry| expiry.left(peer.seconds.into()))
             }),
             version: soa.filter(|_| asks(Asked::ZONEVERSION)).map(|soa| (soa.labels, soa.serial)),
             is_padded: peer.carrier == Carrier::Encrypted && asks(Asked::PADDING),

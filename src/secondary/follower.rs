@@ -447,14 +447,22 @@ async fn check_one(shared: &Shared, zone: &Zone, primary: &Primary) -> Result<()
     };
     let new = spawn_blocking(move || new.finish()).await.map_err(|_| "the zone could not be put together")?;
     let checked = known(&new.soa);
-    let until = Expiry::default();
-    until.set(expiry(&new.soa, checked));
+    let at = expiry(&new.soa, checked);
+    // One for all that the zone ever holds: who still has the content of before is told of it too.
+    let until = {
+        let state = lock(&zone.state);
+        if state.held.is_none() {
+            state.expiry.set(at);
+        }
+        state.expiry.clone()
+    };
     shared.offer(&zone.apex, Some(content(&new, &until))).await?;
+    until.set(at);
     count(&shared.tally.transfers);
     tracing::info!("the secondary zone {} has serial {} from {}", zone.apex, new.soa.serial, primary.address);
     {
         let mut state = lock(&zone.state);
-        (state.held, state.checked, state.expiry) = (Some(new.clone()), Some(checked), until);
+        (state.held, state.checked) = (Some(new.clone()), Some(checked));
     }
     let saved = spawn_blocking(move || store.save(&apex, &new, checked)).await;
     if let Ok(Err(error)) = saved {

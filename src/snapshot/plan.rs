@@ -82,9 +82,9 @@ impl Plan {
         Ok(Self { table, steers, listeners, context, cookies, expiries, maps, numbers, directory })
     }
 
-    /// When the secondary zone with this apex, in wire form and lower case, is no longer served; seconds since 1970 UTC.
-    pub fn expires(&self, apex: &[u8]) -> Option<u64> {
-        self.expiries.get(apex).map(Expiry::at)
+    /// When the secondary zone with this apex, in wire form and lower case, is no longer served.
+    pub fn expiry(&self, apex: &[u8]) -> Option<&Expiry> {
+        self.expiries.get(apex)
     }
 
     /// Whether so much lies waste that all had better be made anew.

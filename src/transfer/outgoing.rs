@@ -33,10 +33,7 @@ pub(super) async fn send(
 ) -> io::Result<Kind> {
     let most = if is_datagram { request.datagram_room() } else { usize::from(u16::MAX) };
     let soa = &edition.zone.soa;
-    let expire = match &edition.zone.expiry {
-        Some(expiry) => u32::try_from(expiry.at().saturating_sub(unix_now())).unwrap_or(u32::MAX),
-        None => soa.expire,
-    };
+    let expire = edition.zone.expiry.as_ref().map_or(soa.expire, |expiry| expiry.left(unix_now()));
     let mut out = Messages { packer: Packer::new(query, request, expire, most, to.room()), to, edition };
     let serial = (request.query.qtype == RecordType::IXFR).then(|| client_serial(query, request)).flatten();
     let Some(serial) = serial.filter(|_| request.query.qtype == RecordType::IXFR) else {

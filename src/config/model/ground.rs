@@ -36,8 +36,13 @@ pub struct Expiry(Arc<AtomicU64>);
 
 impl Expiry {
     /// When it is, for now.
-    pub fn at(&self) -> u64 {
+    fn at(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Seconds from `now`, seconds since 1970 UTC, until then (RFC 7314 section 3).
+    pub fn left(&self, now: u64) -> u32 {
+        u32::try_from(self.at().saturating_sub(now)).unwrap_or(u32::MAX)
     }
 
     /// Moves it.
