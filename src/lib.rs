@@ -3,7 +3,7 @@
 //!
 //! # The parts, from the bottom up
 //!
-//! [`world`] and [`wire`] know tables and octets and nothing else, [`threads`] who goes first. [`config`] turns files into the
+//! [`world`] and [`wire`] know tables and octets and nothing else, [`threads`] who goes first, [`pieces`] how files are read meanwhile. [`config`] turns files into the
 //! [`Model`](config::Model): what was written becomes what is meant, or a list of faults with their places.
 //! [`geo`] knows where addresses are, [`zone`] what names a zone has, [`health`] which endpoints are up, [`secondary`] what primaries say of
 //! their zones. [`policy`] is
@@ -39,6 +39,7 @@ pub mod control;
 pub mod geo;
 pub mod health;
 pub mod net;
+pub mod pieces;
 pub mod policy;
 pub mod secondary;
 pub mod snapshot;

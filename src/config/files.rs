@@ -13,6 +13,7 @@ use super::findings::{FileId, Findings, Site};
 use super::progress::Progress;
 use super::regular;
 use super::source::Source;
+use crate::pieces;
 
 /// Spans are 32 bits wide.
 const MOST_BYTES: u64 = u32::MAX as u64;
@@ -205,7 +206,7 @@ impl<'a> Files<'a> {
             return Ok((stamp.seconds(), known.source.clone()));
         }
         let now = SystemTime::now();
-        let bytes = std::fs::read(path).map_err(|error| unreadable(&error))?;
+        let bytes = pieces::read(path).map_err(|error| unreadable(&error))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let line = 1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count();
             Fault {

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
+use crate::pieces;
+
 /// What stands at a path and is no file.
 const OTHER: &str = "it is a device, a pipe or a socket, not a file";
 
@@ -15,7 +17,7 @@ const OTHER: &str = "it is a device, a pipe or a socket, not a file";
 /// It cannot be read, or is no regular file; that is told without opening it, since opening alone may wait.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     admit(&fs::metadata(path)?)?;
-    fs::read(path)
+    pieces::read(path)
 }
 
 /// As [`read`], of a file that must be UTF-8.
@@ -24,7 +26,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// As [`read`], and other bytes.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
     admit(&fs::metadata(path)?)?;
-    fs::read_to_string(path)
+    pieces::read_to_string(path)
 }
 
 /// The number of `/dev/null` (Linux, Documentation/admin-guide/devices.txt).

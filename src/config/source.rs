@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::pieces;
+
 /// A text from this size on is not kept in memory once a copy of it is on disk, in octets.
 pub const LARGE: usize = 1 << 20;
 
@@ -51,7 +53,7 @@ impl Source {
         match &self.text {
             Place::Memory(text) => Some(Arc::clone(text)),
             Place::Copy(copy) => {
-                let text = std::fs::read_to_string(copy).ok()?;
+                let text = pieces::read_to_string(copy).ok()?;
                 (digest(&text) == self.digest).then(|| text.into())
             }
         }

@@ -16,6 +16,7 @@ use toml::de::DeTable;
 use super::load::Sources;
 use crate::config::{self, Holdings, LARGE, Loaded, Loader, Model, Overrides, Source, regular};
 use crate::health::Store;
+use crate::pieces;
 
 const DIRECTORY: &str = "last-good";
 const FILE: (&str, &str) = ("configuration.json", "rhumb-configuration-2");
@@ -71,7 +72,7 @@ fn make_private(directory: &Path) -> io::Result<()> {
 fn write(directory: &Path, place: &Path, text: &str) -> io::Result<()> {
     make_private(directory)?;
     let beside = place.with_extension("new");
-    fs::write(&beside, text)?;
+    pieces::write(&beside, text.as_bytes())?;
     fs::rename(beside, place)
 }
 
@@ -177,7 +178,7 @@ impl Kept {
         }
         let damaged = || io::Error::other(format!("the copy of {} does not match its checksum", self.path.display()));
         let copy = self.copy(directory).ok_or_else(damaged)?;
-        let source = Source::new(self.path.clone(), fs::read_to_string(copy)?);
+        let source = Source::new(self.path.clone(), pieces::read_to_string(&copy)?);
         let is_whole = self.digest == Some(format!("{:032x}", source.digest()));
         source.held().filter(|_| is_whole).map(|text| String::clone(text)).ok_or_else(damaged)
     }
@@ -187,7 +188,7 @@ fn lay_out(copy: &Path, text: &str) -> io::Result<()> {
     if let Some(parent) = copy.parent() {
         fs::create_dir_all(parent)?;
     }
-    fs::write(copy, text)?;
+    pieces::write(copy, text.as_bytes())?;
     // The serial comes from this time unless it is given; the last one used then counts (config: serial).
     File::options().write(true).open(copy)?.set_modified(UNIX_EPOCH)
 }

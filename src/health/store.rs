@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Switches, Verdict};
+use crate::pieces;
 
 const VERDICTS: (&str, &str) = ("verdicts.json", "rhumb-verdicts-1");
 const SWITCHES: (&str, &str) = ("switches.json", "rhumb-switches-1");
@@ -105,7 +106,7 @@ impl Store {
     ) -> Result<T, StoreFault> {
         let path = self.directory.join(file);
         let fault = |what: &str| StoreFault(format!("{}: {what}; {so}", path.display()));
-        let text = match fs::read(&path) {
+        let text = match pieces::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
             Err(error) => return Err(fault(&format!("cannot be read: {error}"))),
@@ -129,7 +130,7 @@ impl Store {
         let beside = self.directory.join(format!(".{file}.new"));
         let mut new = File::create(&beside)?;
         writeln!(new, "{kind} {}", checksum_of(&body))?;
-        new.write_all(&body)?;
+        pieces::write_all(&mut new, &body)?;
         new.sync_all()?;
         drop(new);
         fs::rename(&beside, &place)?;
@@ -189,7 +190,7 @@ mod tests {
         let store = Store::new(directory.path());
         store.save_verdicts(&KeptVerdicts::from([("k".to_owned(), kept(7))])).unwrap();
         let path = directory.path().join("verdicts.json");
-        let whole = fs::read(&path).unwrap();
+        let whole = pieces::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut broken = whole.clone();
             broken[at] ^= 1;

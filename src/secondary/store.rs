@@ -15,6 +15,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use super::gathered::Gathered;
 use super::incoming::Held;
 use crate::config::model::Soa;
+use crate::pieces;
 use crate::wire::message::CLASS_IN;
 use crate::wire::{Entry, Name, RecordType, Sections, file_name, push_record};
 
@@ -76,7 +77,7 @@ impl Store {
         let beside = place.with_extension("new");
         let mut new = File::create(&beside)?;
         writeln!(new, "{KIND} {}", checksum(&body))?;
-        new.write_all(&body)?;
+        pieces::write_all(&mut new, &body)?;
         new.set_modified(UNIX_EPOCH + Duration::from_secs(checked))?;
         new.sync_all()?;
         drop(new);
@@ -96,7 +97,7 @@ impl Store {
 }
 
 fn read(path: &Path) -> Result<Kept, String> {
-    let octets = fs::read(path).map_err(|error| error.to_string())?;
+    let octets = pieces::read(path).map_err(|error| error.to_string())?;
     let modified = fs::metadata(path).and_then(|meta| meta.modified()).map_err(|error| error.to_string())?;
     let end = octets.iter().position(|&octet| octet == b'\n').ok_or("it is cut short")?;
     let (head, body) = (&octets[..end], &octets[end + 1..]);

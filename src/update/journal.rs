@@ -15,6 +15,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use super::message::{CLASS_ANY, CLASS_NONE};
 use crate::config::model::Soa;
 use crate::config::{Change, Changes};
+use crate::pieces;
 use crate::wire::message::CLASS_IN;
 use crate::wire::{Entry, Name, RecordType, Sections, file_name, push_record};
 
@@ -197,7 +198,7 @@ fn begin(path: &Path, apex: &Name, steps: &[Change]) -> io::Result<u64> {
     }
     let beside = path.with_extension("new");
     let mut new = File::create(&beside)?;
-    new.write_all(&octets)?;
+    pieces::write_all(&mut new, &octets)?;
     new.sync_all()?;
     drop(new);
     fs::rename(&beside, path)?;
