@@ -19,6 +19,7 @@ use super::store::{Kept, Store, unix_now};
 use super::timers::{expiry, refresh, retry};
 use crate::config::model::{Expiry, Model, Primary, Soa, TsigKey};
 use crate::config::{Content, Holdings};
+use crate::threads::in_background;
 use crate::wire::{Name, NameRef};
 
 /// Primaries that are asked at a time.
@@ -445,7 +446,9 @@ async fn check_one(shared: &Shared, zone: &Zone, primary: &Primary) -> Result<()
         }
         News::New(new) => new,
     };
-    let new = spawn_blocking(move || new.finish()).await.map_err(|_| "the zone could not be put together")?;
+    let new = spawn_blocking(move || in_background(|| new.finish()))
+        .await
+        .map_err(|_| "the zone could not be put together")?;
     let checked = known(&new.soa);
     let at = expiry(&new.soa, checked);
     // One for all that the zone ever holds: who still has the content of before is told of it too.
@@ -464,7 +467,7 @@ async fn check_one(shared: &Shared, zone: &Zone, primary: &Primary) -> Result<()
         let mut state = lock(&zone.state);
         (state.held, state.checked) = (Some(new.clone()), Some(checked));
     }
-    let saved = spawn_blocking(move || store.save(&apex, &new, checked)).await;
+    let saved = spawn_blocking(move || in_background(|| store.save(&apex, &new, checked))).await;
     if let Ok(Err(error)) = saved {
         tracing::warn!("the secondary zone {} is not on disk: {error}; a restart transfers it anew", zone.apex);
     }

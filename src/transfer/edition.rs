@@ -12,6 +12,7 @@ use super::delta::Delta;
 use super::export::Exporter;
 use crate::config::model::{Model, Zone};
 use crate::snapshot::Snapshot;
+use crate::threads;
 use crate::wire::{Lowered, Records, RrsetRef};
 
 /// Serials that a client may be behind before it has to copy the whole zone.
@@ -82,8 +83,8 @@ impl Book {
         self.editions.load_full()
     }
 
-    /// Makes those that a snapshot has new. Takes as long as comparing the zones that changed: not for threads that
-    /// answer.
+    /// Makes those that a snapshot has new, of zones that anybody may copy or is told of. Takes as long as comparing those
+    /// that changed, on a thread that goes second: not for threads that answer.
     pub(super) fn catch_up(&self, snapshot: &Snapshot) {
         let mut made_of = self.made_of.lock().unwrap_or_else(PoisonError::into_inner);
         let model = &snapshot.inputs.model;
@@ -95,6 +96,16 @@ impl Book {
                 *generation = snapshot.generation;
                 return;
             }
+        }
+        self.editions.store(Arc::new(threads::in_background(|| self.made(snapshot))));
+        *made_of = Some((snapshot.generation, Arc::clone(model)));
+    }
+
+    fn made(&self, snapshot: &Snapshot) -> Editions {
+        let model = &snapshot.inputs.model;
+        let copied: Vec<_> = model.zones.iter().filter(|zone| zone.transfer.is_of_use()).collect();
+        if copied.is_empty() {
+            return Editions::new();
         }
         let exporter = Exporter::new(model);
         let before = self.editions.load_full();
@@ -112,9 +123,7 @@ impl Book {
             };
             (apex, Arc::new(edition))
         };
-        let editions = model.zones.iter().map(edition).collect();
-        self.editions.store(Arc::new(editions));
-        *made_of = Some((snapshot.generation, Arc::clone(model)));
+        copied.into_iter().map(edition).collect()
     }
 }
 

@@ -220,11 +220,12 @@ impl Transfers {
     ) -> io::Result<()> {
         let key = proven.key.as_ref();
         let edition = self.current(&snapshot, request).await;
+        let is_zone = request.is_zone(&snapshot);
         // It may take long, and the snapshot need not.
         drop(snapshot);
         let address = unwrap_address(peer.address.ip());
         let refusal = match &edition {
-            None if key.is_some() => Some(Rcode::NotAuth),
+            None if key.is_some() && !is_zone => Some(Rcode::NotAuth),
             Some(edition) if allows(edition, address, key) => None,
             _ => Some(Rcode::Refused),
         };

@@ -310,6 +310,23 @@ fn p25_every_fault_of_a_signature_is_told_as_the_rfc_says() {
 }
 
 #[test]
+fn p24_p25_who_signs_is_refused_a_zone_that_lets_in_nobody_and_told_that_another_is_not_ours() {
+    const REFUSED: u8 = 5;
+    const NOTAUTH: u8 = 9;
+    let server = site("").start();
+    let name = Name::absolute("xfr").unwrap();
+    let key = TsigKey { name, algorithm: TsigAlgorithm::Sha256, secret: Secret::new((0..32).collect()) };
+    for (zone, rcode) in [(b"\x07example\x03com\0", REFUSED), (b"\x07example\x03org\0", NOTAUTH)] {
+        let mut message = [&b"\x77\x11\0\0\0\x01\0\0\0\0\0\0"[..], zone, b"\0\xfc\0\x01"].concat();
+        Signer::of_request(&key).sign(&mut message, now());
+        let reply = over_tcp(server.dns, &message);
+        assert_eq!((&reply[..2], reply[3] & 15), (&message[..2], rcode));
+        assert!(!tsig::read(&reply).unwrap().expect("a signature").mac.is_empty());
+    }
+    assert_eq!(server.status()["counters"]["transfers_refused"], 2);
+}
+
+#[test]
 fn p24_changes_go_to_who_has_the_serial_before_and_the_whole_zone_to_others() {
     let site = site(TRANSFER);
     let server = site.start();

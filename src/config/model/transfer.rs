@@ -16,6 +16,13 @@ pub struct Transfer {
     pub notify: Vec<Notified>,
 }
 
+impl Transfer {
+    /// Whether it lets in anybody at all, or has somebody told.
+    pub fn is_of_use(&self) -> bool {
+        !self.to.is_empty() || !self.notify.is_empty()
+    }
+}
+
 /// Who may copy a zone; all that is given must hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Allowed {
