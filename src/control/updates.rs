@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::publisher::{Publisher, Request};
 use super::renewal::{Renewed, grounds};
 use crate::config::model::{Ground, Origin, Soa};
-use crate::config::{Change, Changes, Content, Model, complete};
+use crate::config::{Change, Changes, Content, Model};
 use crate::update::{Journal, Update, View, judge};
 use crate::wire::Name;
 use crate::wire::message::Rcode;
@@ -158,8 +158,7 @@ impl Publisher {
             // Some may have been judged by what others have changed.
             return (answers.into_iter().map(|(reply, ..)| (reply, Rcode::ServFail, false)).collect(), None);
         }
-        let content = Content::Updated(open.view.changes().clone());
-        let zone = complete(ground, Some(&content));
+        let (content, zone) = open.view.laid();
         (answers, Some((Arc::new(content), (Arc::clone(ground), zone))))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config::model::{Ground, Soa};
-use crate::config::{Change, Changes, LaidSet, NameChanges, same};
+use crate::config::model::{Ground, Soa, Zone};
+use crate::config::{Change, Changes, Content, LaidSet, NameChanges, complete, same};
 use crate::wire::{Name, NameRef, RecordType, RecordsIndex, RrsetRef};
 
 /// What was changed of some names, and of the SOA, at some moment.
@@ -61,6 +61,15 @@ impl View {
     /// All that was changed.
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// All that was changed, as content of the zone, and the zone that is served with it; `None` where none can be. Its
+    /// SOA is the one that the updates led to, also where the files' serial comes after that one by going round the circle
+    /// (RFC 1982).
+    pub fn laid(&self) -> (Content, Option<Zone>) {
+        let content = Content::Updated(self.changes.clone());
+        let zone = complete(&self.ground, Some(&content)).map(|zone| Zone { soa: self.soa.clone(), ..zone });
+        (content, zone)
     }
 
     /// Takes the changes out.

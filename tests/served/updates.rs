@@ -101,6 +101,21 @@ fn p27_nsupdate_adds_and_takes_away_and_it_is_live_at_once() {
 }
 
 #[test]
+fn p27_a_serial_that_goes_round_the_circle_is_served_as_given() {
+    let server = site().start();
+    let mut last = serial(&server) as u32;
+    // Two steps of the longest stride end behind where they began (RFC 1982 section 7).
+    for stride in [i32::MAX as u32, i32::MAX as u32, 2] {
+        let next = last.wrapping_add(stride);
+        let soa =
+            format!("update add example.com 60 SOA ns1.example.net. hostmaster.example.com. {next} 3600 600 86400 60");
+        nsupdate(&server, "upd", &soa).unwrap();
+        assert_eq!(dig(&server, &["+short", "example.com", "SOA"]).split(' ').nth(2), Some(&*next.to_string()));
+        last = next;
+    }
+}
+
+#[test]
 fn p27_a_key_may_change_what_it_was_given_and_strangers_nothing() {
     let server = site().start();
     nsupdate(&server, "acme", "update add _acme-challenge.example.com 60 TXT token").unwrap();
