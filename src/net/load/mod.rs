@@ -134,12 +134,15 @@ impl Load {
                 .map(|(number, &cpu)| {
                     let queries = queries.from(number * apart);
                     thread::Builder::new().name("load".into()).spawn_scoped(scope, move || {
+                        // With a processor of its own it stays on it: a thread that yields stands behind whatever goes
+                        // second there. Else the server is let in.
+                        let gives_way = cpu.is_none() || threads::allowed().len() < 2;
                         if let Some(cpu) = cpu {
                             threads::pin_this_thread(cpu)?;
                         }
                         // What it measures is the server's lateness, and not its own.
                         threads::take_short_turns();
-                        Generator::new(self, queries)?.run()
+                        Generator::new(self, queries, gives_way)?.run()
                     })
                 })
                 .collect();
@@ -164,17 +167,19 @@ struct Generator<'a> {
     burst: Burst,
     report: Report,
     begun: Instant,
+    /// Whether others may run while there is nothing to do.
+    gives_way: bool,
 }
 
 impl<'a> Generator<'a> {
-    fn new(load: &'a Load, queries: Queries) -> io::Result<Self> {
+    fn new(load: &'a Load, queries: Queries, gives_way: bool) -> io::Result<Self> {
         let flows: Vec<Flow> = (0..load.sockets.max(1)).map(|_| Flow::new(load.server)).collect::<io::Result<_>>()?;
         let poller = Poller::new()?;
         for (place, flow) in flows.iter().enumerate() {
             poller.add(flow.socket(), place as u64)?;
         }
         let (burst, report) = (Burst::new(), Report::default());
-        Ok(Self { load, queries, flows, poller, burst, report, begun: Instant::now() })
+        Ok(Self { load, queries, flows, poller, burst, report, begun: Instant::now(), gives_way })
     }
 
     fn run(mut self) -> io::Result<Report> {
@@ -253,8 +258,7 @@ impl<'a> Generator<'a> {
                 next_sweep = now + SWEEP;
                 self.expire(self.overdue());
             }
-            if !has_moved && due == 0 {
-                // With a CPU of its own this costs nothing; else the server is let in.
+            if !has_moved && due == 0 && self.gives_way {
                 thread::yield_now();
             }
         }
