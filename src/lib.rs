@@ -3,12 +3,12 @@
 //!
 //! # The parts, from the bottom up
 //!
-//! [`world`] and [`wire`] know tables and octets and nothing else, [`threads`] who goes first, [`pieces`] how files are read meanwhile. [`config`] turns files into the
-//! [`Model`](config::Model): what was written becomes what is meant, or a list of faults with their places.
-//! [`geo`] knows where addresses are, [`zone`] what names a zone has, [`health`] which endpoints are up, [`secondary`] what primaries say of
-//! their zones. [`policy`] is
-//! the eight policies as pure functions. [`snapshot`] compiles all of that into one immutable
-//! [`Snapshot`](snapshot::Snapshot), and [`answer`] turns query octets into reply octets with nothing but a snapshot.
+//! [`world`] and [`wire`] know tables and octets and nothing else, [`threads`] who goes first, [`pieces`] how files are read
+//! meanwhile. [`config`] turns files into the [`Model`](config::Model): what was written becomes what is meant, or a list of
+//! faults with their places. [`geo`] knows where addresses are, [`zone`] what names a zone has, [`health`] which endpoints
+//! are up, [`secondary`] what primaries say of their zones. [`policy`] is the eight policies as pure functions.
+//! [`snapshot`] compiles all of that into one immutable [`Snapshot`](snapshot::Snapshot), and [`answer`] turns query octets
+//! into reply octets with nothing but a snapshot.
 //! [`net`] has the sockets, [`control`] the running state, [`transfer`] what zones are exchanged with other servers by,
 //! [`admin`] the HTTP interface, [`cli`] the commands. Arrows go down only.
 //!
