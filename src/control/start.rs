@@ -215,7 +215,7 @@ pub(super) fn first(options: &Options, loader: &mut Loader) -> Result<First, Sta
     }
     let refusal = || StartError::Config { diagnostics: diagnostics.clone(), sources: sources.clone() };
     let state = last_good::state_directory(file.as_deref(), &options.overrides);
-    let kept = last_good(&state);
+    let (kept, has_served) = last_good(&state);
     let unit = wanted.reload;
     let awaited = Some(Awaited { read: publisher::to_follow(&sources, &wanted.zones), wanted });
     // The files themselves, if databases are all that is missing.
@@ -224,8 +224,28 @@ pub(super) fn first(options: &Options, loader: &mut Loader) -> Result<First, Sta
         tell(&lines);
         return Ok(First { model, sources, digest, refused: Some(digest), awaited, last_load, notes: Vec::new() });
     }
-    if kept.is_none() && unit == ReloadUnit::Zone {
-        let none = Sources::new();
+    let is_of_these = |kept: &LastGood| options.overrides.zones.as_ref().is_none_or(|zones| *zones == kept.zones);
+    // Another directory than the one that was asked for would be a surprise and no rescue.
+    let kept = kept.filter(is_of_these);
+    let kept_form = kept.as_ref().and_then(|kept| kept_form(kept, &state, &options.overrides, loader.holdings()));
+    if let Some((model, kept)) = kept_form {
+        tell(&lines);
+        let note = format!("the files have errors: the last good configuration is served, kept in {}", state.display());
+        tracing::error!("{note}");
+        // No text has this digest, so that the files are taken as soon as they are whole.
+        return Ok(First {
+            model,
+            sources: kept,
+            digest: !digest,
+            refused: Some(digest),
+            awaited,
+            last_load: LoadStatus { from_last_good: true, ..last_load },
+            notes: vec![note],
+        });
+    }
+    // A server that has served before serves what it can, whatever became of what it kept.
+    if has_served || unit == ReloadUnit::Zone {
+        let (none, unit) = (Sources::new(), ReloadUnit::Zone);
         let rest = load::read(loader, options.server_file.as_deref(), &options.overrides, unit, Some(&none));
         if let Reading { model: Some(model), sources, digest, .. } = rest {
             tell(&lines);
@@ -233,22 +253,7 @@ pub(super) fn first(options: &Options, loader: &mut Loader) -> Result<First, Sta
             return Ok(First { model, sources, digest, refused: Some(digest), awaited, last_load, notes: vec![note] });
         }
     }
-    let holdings = loader.holdings();
-    let kept = kept.and_then(|kept| kept_form(&kept, &state, &options.overrides, holdings));
-    let (model, kept) = kept.ok_or_else(refusal)?;
-    tell(&lines);
-    let note = format!("the files have errors: the last good configuration is served, kept in {}", state.display());
-    tracing::error!("{note}");
-    // No text has this digest, so that the files are taken as soon as they are whole.
-    Ok(First {
-        model,
-        sources: kept,
-        digest: !digest,
-        refused: Some(digest),
-        awaited,
-        last_load: LoadStatus { from_last_good: true, ..last_load },
-        notes: vec![note],
-    })
+    Err(refusal())
 }
 
 fn tell(faults: &[String]) {
@@ -257,11 +262,18 @@ fn tell(faults: &[String]) {
     }
 }
 
-fn last_good(state: &Path) -> Option<LastGood> {
-    LastGood::read(state).unwrap_or_else(|fault| {
-        tracing::error!("{fault}");
-        None
-    })
+/// What was kept, if it can be read, and whether anything was.
+fn last_good(state: &Path) -> (Option<LastGood>, bool) {
+    match LastGood::read(state) {
+        Ok(kept) => {
+            let has_served = kept.is_some();
+            (kept, has_served)
+        }
+        Err(fault) => {
+            tracing::error!("{fault}");
+            (None, true)
+        }
+    }
 }
 
 fn without_databases(options: &Options, loader: &mut Loader) -> Option<Reading> {
@@ -271,10 +283,6 @@ fn without_databases(options: &Options, loader: &mut Loader) -> Option<Reading> 
 }
 
 fn kept_form(kept: &LastGood, state: &Path, overrides: &Overrides, holdings: &Holdings) -> Option<(Model, Sources)> {
-    // Another directory than the one that was asked for would be a surprise and no rescue.
-    if overrides.zones.as_ref().is_some_and(|zones| *zones != kept.zones) {
-        return None;
-    }
     match kept.load(state, overrides, holdings) {
         Ok(loaded) => loaded.model.map(|model| (model, loaded.sources)),
         Err(error) => {

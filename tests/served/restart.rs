@@ -183,6 +183,26 @@ fn a_start_on_broken_files_serves_the_last_good_ones_and_says_so_until_they_are_
 }
 
 #[test]
+fn a_start_on_broken_files_and_nothing_good_that_was_kept_serves_what_is_whole() {
+    let site = switched();
+    let other = zone("plain = { A = \"192.0.2.9\" }", "").replace("example.com", "example.org");
+    std::fs::write(site.zones().join("example.org.toml"), other).unwrap();
+    assert!(site.start().stop().success());
+    let kept: Vec<_> = std::fs::read_dir(site.path().join("state/last-good")).unwrap().flatten().collect();
+    assert!(!kept.is_empty());
+    kept.iter().for_each(|entry| std::fs::write(entry.path(), "of another disk").unwrap());
+    let good = site.read("example.com.toml");
+    site.write("example.com.toml", &good.replace("policy = \"failover\"", "policy = \"failovr\""));
+    let server = site.start();
+    assert_eq!(server.ask(&Ask::a("pair.example.com.")).rcode, 2, "SERVFAIL: the zone is not loaded");
+    assert_eq!(server.ask(&Ask::a("plain.example.org.")).only(), "192.0.2.9");
+    let notes = server.status()["notes"].to_string();
+    assert!(notes.contains("left out"), "{notes}");
+    site.write("example.com.toml", &good);
+    eventually(SOON, "mended files are taken", || (pair(&server).len() == 2).then_some(()));
+}
+
+#[test]
 fn a_state_directory_that_cannot_be_written_is_told_of_and_costs_no_answer() {
     let site = switched();
     std::fs::write(site.path().join("state"), "a file where a directory is wanted").unwrap();
