@@ -3,7 +3,7 @@
 use super::message::{CLASS_ANY, CLASS_NONE, Row, Update};
 use super::view::View;
 use crate::config::model::{Grant, Origin, Soa, precedes};
-use crate::config::{Change, same};
+use crate::config::{BESIDE_CNAME, Change, same};
 use crate::wire::message::{CLASS_IN, Rcode};
 use crate::wire::rdata::is_sound;
 use crate::wire::{Name, NameRef, RecordType};
@@ -18,7 +18,8 @@ const WKS_KEY: usize = 5;
 ///
 /// # Errors
 /// The response code, and nothing was applied: as the RFC says, and REFUSED for what the key may not do, for a name that
-/// a route answers, for a delegation at a wildcard, and for an RRset that no answer could carry.
+/// a route answers or a delegation or DNAME above one, for a delegation at a wildcard, and for an RRset that no answer
+/// could carry.
 pub fn judge(view: &mut View, update: &Update, key: &Name) -> Result<Vec<Change>, Rcode> {
     prerequisites(view, update)?;
     let grants: Vec<Grant> = match &view.ground().origin {
@@ -132,11 +133,23 @@ fn permission(view: &View, update: &Update, grants: &[Grant]) -> Result<(), Rcod
             may(name, row.rtype)
         };
         let is_wildcard_cut = row.class == CLASS_IN && row.rtype == RecordType::NS && name.is_wildcard();
-        if !is_granted || is_wildcard_cut || view.answered(name).is_some() {
+        if !is_granted || is_wildcard_cut || view.answered(name).is_some() || would_hide_a_route(view, row) {
             return Err(Rcode::Refused);
         }
     }
     Ok(())
+}
+
+/// Whether a steered name would be a delegation's or a DNAME's to answer.
+fn would_hide_a_route(view: &View, row: &Row) -> bool {
+    let zone = &view.ground().zone;
+    let hides = match row.rtype {
+        RecordType::NS => row.owner != zone.apex,
+        RecordType::DNAME => true,
+        _ => false,
+    };
+    let mut steered = zone.steered.iter();
+    hides && row.class == CLASS_IN && steered.any(|steered| steered.owner.is_within(&row.owner))
 }
 
 /// Section 3.4.2: one row.
@@ -190,12 +203,15 @@ fn take(view: &mut View, row: &Row, steps: &mut Vec<Change>) -> Result<(), Rcode
 fn add(view: &View, row: &Row, taken: &mut Vec<Change>) -> Result<(), Rcode> {
     let (name, rtype) = (row.owner.view(), row.rtype);
     let sets = view.sets(name);
-    // A CNAME stands alone (and the apex has SOA and NS): whatever would stand beside it is left out.
-    let is_in_the_way = |other: RecordType| {
-        let is_beside = matches!(other, RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3);
-        !is_beside && (other == RecordType::CNAME) != (rtype == RecordType::CNAME)
-    };
     let is_apex = name == view.ground().zone.apex;
+    // A CNAME stands alone (and the apex has SOA and NS), and no delegation is beside a DNAME (RFC 6672 section 2.3):
+    // whatever would be is left out.
+    let is_in_the_way = |other: RecordType| {
+        let beside_cname =
+            !BESIDE_CNAME.contains(&other) && (other == RecordType::CNAME) != (rtype == RecordType::CNAME);
+        let types = [other, rtype];
+        beside_cname || !is_apex && types.contains(&RecordType::NS) && types.contains(&RecordType::DNAME)
+    };
     if sets.iter().any(|set| is_in_the_way(set.rtype)) || (is_apex && rtype == RecordType::CNAME) {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::message::{CLASS_ANY, CLASS_NONE};
 use super::*;
 use crate::config::model::{Grant, Ground, Origin, RouteId, Soa, Steered, Zone};
-use crate::config::{Change, Changes, Content, complete};
+use crate::config::{Change, Changes, Content, complete, faults};
 use crate::wire::message::{CLASS_IN, Rcode};
 use crate::wire::{Name, RecordType, RecordsBuilder};
 
@@ -114,6 +114,7 @@ fn p27_each_fault_of_a_change_has_its_own_code_and_nothing_of_the_update_is_done
         (row("S.example.com", TXT, CLASS_IN, 60, &[0]), Rcode::Refused),
         (row("s.example.com", ANY, CLASS_ANY, 0, &[]), Rcode::Refused),
         (row("*.example.com", RecordType::NS, CLASS_IN, 60, name("x").as_wire()), Rcode::Refused),
+        (row("example.com", RecordType::DNAME, CLASS_IN, 60, name("x").as_wire()), Rcode::Refused),
         (row("big.example.com", RecordType(731), CLASS_IN, 60, &[0; 60_001]), Rcode::Refused),
     ] {
         let mut view = view();
@@ -202,10 +203,14 @@ impl Plain {
         let sets = self.0.entry(owner.clone()).or_default();
         match row.class {
             CLASS_IN => {
-                let other = sets.keys().any(|&held| (held == 5) != (row.rtype.0 == 5));
+                let is_beside = |held: u16| held == RecordType::NSEC.0;
+                let is_cut_beside_dname = |held| !apex && [[2, 39], [39, 2]].contains(&[held, row.rtype.0]);
+                let mut held = sets.keys().copied();
+                let other =
+                    held.any(|held| !is_beside(held) && (held == 5) != (row.rtype.0 == 5) || is_cut_beside_dname(held));
                 if !(other || apex && row.rtype.0 == 5) {
                     let (ttl, data) = sets.entry(row.rtype.0).or_default();
-                    if row.rtype.0 == 5 {
+                    if [5, 39].contains(&row.rtype.0) {
                         data.clear();
                     }
                     *ttl = row.ttl;
@@ -244,11 +249,15 @@ fn any_row() -> impl Strategy<Value = Row> {
         "n2.example.com",
         "new.example.com",
     ]);
-    let rtype = proptest::sample::select(vec![A, TXT, RecordType::NS, RecordType::CNAME]);
+    let rtype =
+        proptest::sample::select(vec![A, TXT, RecordType::NS, RecordType::CNAME, RecordType::DNAME, RecordType::NSEC]);
     (owner, rtype, 0u8..4, 0u8..3, 60u32..62).prop_map(|(owner, rtype, kind, octet, ttl)| {
+        // Above a route it is refused.
+        let rtype = if owner == "example.com" && rtype == RecordType::DNAME { A } else { rtype };
         let data = match rtype {
             A => vec![octet; 4],
             TXT => vec![1, octet],
+            RecordType::NSEC => vec![0, 0, 1, octet + 1],
             _ => vec![1, b'a' + octet, 0],
         };
         match kind {
@@ -282,6 +291,7 @@ proptest! {
             let zone = complete(view.ground(), Some(&Content::Updated(all.clone()))).unwrap();
             prop_assert_eq!(Plain::of(&zone), plain.clone(), "after {:?}", changes);
             prop_assert_eq!(zone.soa.serial, serial);
+            prop_assert_eq!(faults(&zone), Vec::<String>::new(), "a later load takes it");
             // The journal written anew says the same.
             let mut again = Changes::default();
             all.steps().iter().for_each(|step| again.apply(step));

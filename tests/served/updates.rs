@@ -101,6 +101,50 @@ fn p27_nsupdate_adds_and_takes_away_and_it_is_live_at_once() {
 }
 
 #[test]
+fn p27_no_update_makes_a_zone_that_a_later_start_would_not_take_or_takes_a_route_away() {
+    let records = format!("{RECORDS}\"deep.below\" = {{ route = \"web\" }}\n");
+    let site = site();
+    site.replace("example.com.toml", &zone(&records, ROUTE));
+    let server = site.start();
+    // What contradicts itself is left out (RFC 6672 section 2.3, RFC 2136 section 3.4.2.2).
+    nsupdate(
+        &server,
+        "upd",
+        "update add cut.example.com 60 NS ns.other.test.\nupdate add cut.example.com 60 DNAME other.test.",
+    )
+    .unwrap();
+    nsupdate(
+        &server,
+        "upd",
+        "update add led.example.com 60 DNAME other.test.\nupdate add led.example.com 60 NS ns.other.test.",
+    )
+    .unwrap();
+    nsupdate(
+        &server,
+        "upd",
+        "update add 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.example.com 60 NSEC3 1 0 0 - 2T7B4G4VSA5SMI47K61MV5BV1A22BOJR A\n\
+         update add 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.example.com 60 CNAME other.test.",
+    )
+    .unwrap();
+    server.done(&["reload"]);
+    for commands in [
+        "update add below.example.com 60 NS ns.other.test.",
+        "update add below.example.com 60 DNAME other.test.",
+        "update add example.com 60 DNAME other.test.",
+    ] {
+        let said = nsupdate(&server, "upd", commands).expect_err(commands);
+        assert!(said.contains("REFUSED"), "{commands}: {said}");
+    }
+    assert_eq!(server.ask(&Ask::a("deep.below.example.com")).only(), "192.0.2.99");
+    server.kill();
+    let server = site.start();
+    assert_eq!(server.ask(&Ask::a("deep.below.example.com")).only(), "192.0.2.99");
+    assert!(dig(&server, &["+norec", "x.led.example.com", "A"]).contains("DNAME\tother.test."));
+    let referred = dig(&server, &["+norec", "cut.example.com", "A"]);
+    assert!(referred.contains("NS\tns.other.test.") && !referred.contains("DNAME"), "{referred}");
+}
+
+#[test]
 fn p27_a_serial_that_goes_round_the_circle_is_served_as_given() {
     let server = site().start();
     let mut last = serial(&server) as u32;

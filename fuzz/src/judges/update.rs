@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use rhumb::config::model::{Grant, Origin, Soa};
-use rhumb::config::{Changes, Content, complete};
+use rhumb::config::{Changes, Content, complete, faults};
 use rhumb::update::{Row, Update, View, judge};
 use rhumb::wire::message::Rcode;
 use rhumb::wire::{RecordType, push_record};
@@ -44,7 +44,7 @@ const TYPES: [RecordType; 8] = [
 ];
 
 /// What an update comes to is what RFC 2136 section 3 says word by word; one that is refused changes nothing; what a
-/// journal says of it is the same; and the zone that it makes is found faulty or answers.
+/// journal says of it is the same; and the zone that it makes has no fault, and answers.
 pub fn update(data: &[u8]) {
     let Some((&how, rest)) = data.split_first() else { return };
     let mut view = view();
@@ -98,6 +98,7 @@ pub fn update(data: &[u8]) {
             assert_eq!(laid::sets(&zone.records), plain.sets, "{update:?}");
             assert_eq!(zone.soa, plain.soa, "{update:?}");
         }
+        assert_eq!(faults(&zone), Vec::<String>::new(), "a later load takes it: {update:?}");
         serve(&zone);
     }
 }
@@ -309,7 +310,9 @@ impl Plain {
         let is_below = row.owner.is_within(&name("a.example.com."));
         let is_granted = !is_little || is_below && touched.iter().all(|rtype| [2, 16].contains(rtype));
         let is_wildcard_cut = row.class == IN && row.rtype == RecordType::NS && row.owner == name("*.example.com.");
-        let is_fine = is_granted && !is_wildcard_cut && row.owner != name(STEERED);
+        // The only steered name is right below the apex.
+        let hides_it = row.class == IN && row.rtype == RecordType::DNAME && row.owner == name(APEX);
+        let is_fine = is_granted && !is_wildcard_cut && !hides_it && row.owner != name(STEERED);
         if is_fine { Ok(()) } else { Err(Rcode::Refused) }
     }
 
@@ -330,7 +333,10 @@ impl Plain {
                 let types: Vec<u16> =
                     self.sets.keys().filter(|(name, _)| *name == owner).map(|(_, held)| *held).collect();
                 let is_cname = rtype == RecordType::CNAME;
-                if types.iter().any(|&held| (held == 5) != is_cname) || at_apex && is_cname {
+                // RFC 6672 section 2.3.
+                let is_beside_cut = |held| !at_apex && [[2, 39], [39, 2]].contains(&[held, rtype.0]);
+                let is_in_the_way = |&held: &u16| (held == 5) != is_cname || is_beside_cut(held);
+                if types.iter().any(is_in_the_way) || at_apex && is_cname {
                     return;
                 }
                 let (ttl, data) = self.sets.entry(place).or_default();

@@ -7,7 +7,7 @@ use crate::config::pack::{Placed, ZoneData};
 use crate::wire::{NameRef, RecordType};
 
 /// Records that stand beside a CNAME in signed zones (RFC 4034 sections 3, 4).
-const BESIDE_CNAME: [RecordType; 2] = [RecordType::RRSIG, RecordType::NSEC];
+pub(crate) const BESIDE_CNAME: [RecordType; 2] = [RecordType::RRSIG, RecordType::NSEC];
 /// What belongs to the parent at a delegation.
 const AT_CUT: [RecordType; 4] = [RecordType::NS, RecordType::DS, RecordType::RRSIG, RecordType::NSEC];
 /// Types that point at hosts.

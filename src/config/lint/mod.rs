@@ -14,6 +14,7 @@ use crate::config::findings::Findings;
 use crate::config::model::Model;
 use crate::config::pack::ZoneData;
 use crate::config::resolve::{Sites, SteeredZone};
+pub(crate) use dns::BESIDE_CNAME;
 use tree::Trees;
 
 /// Judges the plain DNS of one zone, which depends on nothing outside its files.
