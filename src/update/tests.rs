@@ -375,6 +375,47 @@ fn p27_a_journal_that_was_damaged_in_its_middle_is_told_of_and_not_written_over(
 }
 
 #[test]
+fn p27_whatever_is_damaged_in_a_journal_is_told_of() {
+    let state = tempfile::tempdir().unwrap();
+    let apex = name("example.com");
+    let path = state.path().join("updates/example.com.journal");
+    let mut journal = Journal::open(state.path(), &apex).unwrap();
+    // Of more than a small journal's size, so that it is written anew: one entry, and then one more.
+    let long = |owner: u32| Change::Add {
+        owner: name(&format!("n{owner}.example.com")),
+        rtype: TXT,
+        ttl: 60,
+        rdata: [0; 200].into(),
+    };
+    let many: Vec<Change> = (0..400).map(long).collect();
+    journal.append(&[many.clone()], &of([many.clone()])).unwrap();
+    let first = fs::metadata(&path).unwrap().len() as usize;
+    journal.append(&[step(1)], &of([many.clone(), step(1)])).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let start = 1 + whole.iter().position(|&octet| octet == b'\n').unwrap();
+    assert_eq!(restore(state.path()).1, Vec::<String>::new());
+    // The length of the last one apart, behind which nothing would show it.
+    for at in (0..start + 300).chain(first - 9..first).chain(first + 4..whole.len()) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 4;
+        fs::write(&path, &damaged).unwrap();
+        let (all, faults) = restore(state.path());
+        assert_eq!(faults.len(), 1, "octet {at} of {first}, {}", whole.len());
+        let known = if at < first { Changes::default() } else { of([many.clone()]) };
+        assert_eq!(all.get(&apex).cloned().unwrap_or_default(), known, "octet {at}");
+        assert!(Journal::open(state.path(), &apex).is_err(), "octet {at}");
+        assert_eq!(fs::read(&path).unwrap(), damaged, "it is left for a person to see");
+    }
+    // What was written anew is never torn, and room that was never written to is.
+    fs::write(&path, &whole[..first - 1]).unwrap();
+    assert_eq!(restore(state.path()).1.len(), 1);
+    fs::write(&path, [&whole[..], &[0; 4096]].concat()).unwrap();
+    assert_eq!(restore(state.path()), (std::iter::once((apex.clone(), of([many, step(1)]))).collect(), Vec::new()));
+    drop(Journal::open(state.path(), &apex).unwrap());
+    assert_eq!(fs::read(&path).unwrap(), whole);
+}
+
+#[test]
 fn p27_a_journal_that_has_grown_is_written_anew_and_says_the_same() {
     let state = tempfile::tempdir().unwrap();
     let apex = name("example.com");
