@@ -149,7 +149,7 @@ impl<S: Service> Door<S> {
     }
 
     async fn talk_tls(self: Arc<Self>, stream: TcpStream, client: IpAddr, seat: Seat, acceptor: TlsAcceptor) {
-        let Some(mut stream) = Box::pin(self.shake_hands(&acceptor, stream)).await else { return };
+        let Some(mut stream) = Box::pin(self.shake_hands(&acceptor, stream, &seat)).await else { return };
         count(&self.counters.tls_connections);
         let peer = Peer::new(client, Carrier::Encrypted);
         let _ = self.converse(&mut stream, peer, &seat).await;
@@ -157,21 +157,40 @@ impl<S: Service> Door<S> {
     }
 
     async fn talk_https(self: Arc<Self>, stream: TcpStream, client: IpAddr, seat: Seat, acceptor: TlsAcceptor) {
-        let Some(stream) = Box::pin(self.shake_hands(&acceptor, stream)).await else { return };
+        let Some(stream) = Box::pin(self.shake_hands(&acceptor, stream, &seat)).await else { return };
         count(&self.counters.https_connections);
         https::serve(self, stream, client, seat).await;
     }
 
+    /// Until the stream ends. Told to close, one that is never between messages has as long as a message may take: its
+    /// place is another's by then.
     async fn converse<T>(&self, stream: T, peer: Peer, seat: &Seat) -> io::Result<()>
     where
         T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
     {
-        converse(stream, peer, &*self.service, &self.counters, &self.connections, seat).await
+        let overdue = async {
+            seat.close.cancelled().await;
+            sleep(self.limits().message).await;
+        };
+        tokio::select! {
+            ended = converse(stream, peer, &*self.service, &self.counters, &self.connections, seat) => ended,
+            () = overdue => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
-    async fn shake_hands(&self, acceptor: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    async fn shake_hands(
+        &self,
+        acceptor: &TlsAcceptor,
+        stream: TcpStream,
+        seat: &Seat,
+    ) -> Option<TlsStream<TcpStream>> {
         let _permit = self.permit()?;
-        match timeout(self.limits().handshake, acceptor.accept(stream)).await {
+        let done = tokio::select! {
+            done = timeout(self.limits().handshake, acceptor.accept(stream)) => done,
+            // It has asked nothing yet, and others need its place.
+            () = seat.close.cancelled() => return None,
+        };
+        match done {
             Ok(Ok(stream)) => Some(stream),
             failed => {
                 count(&self.counters.handshakes_failed);
@@ -248,19 +267,22 @@ mod tests {
         }
     }
 
-    /// Echoes each message; panics at `poison`, and says nothing to `hush`.
-    async fn echo(limits: Limits) -> Running {
+    /// A door to a service that echoes each message; it panics at `poison`, and says nothing to `hush`.
+    fn door(limits: Limits, counters: Arc<Counters>, stop: CancellationToken) -> Arc<Door<impl Service>> {
         let service = |query: &[u8], peer: Peer, _: u64, out: &mut [u8]| {
             assert_eq!(peer.carrier, Carrier::Stream);
             assert_ne!(query, b"poison");
             out[..query.len()].copy_from_slice(query);
             (query != b"hush").then_some(query.len())
         };
+        Door::new(Arc::new(service), counters, limits, Trusted::default(), "/dns-query", stop)
+    }
+
+    async fn echo(limits: Limits) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (counters, stop) = (Arc::new(Counters::default()), CancellationToken::new());
-        let (service, nobody) = (Arc::new(service), Trusted::default());
-        let door = Door::new(service, Arc::clone(&counters), limits, nobody, "/dns-query", stop.clone());
+        let door = door(limits, Arc::clone(&counters), stop.clone());
         tokio::spawn(listen(listener, Speech::Plain, Arc::clone(&door)));
         tokio::spawn(door.close());
         Running { address, counters, stop }
@@ -360,6 +382,31 @@ mod tests {
         stream.write_all(&framed(b"half")[..3]).await.unwrap();
         server.stop.cancel();
         assert!(is_closed(&mut stream).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p21_one_that_gave_its_place_up_ends_in_time_though_it_has_always_begun_a_message() {
+        let limits = Limits::default();
+        let door = door(limits, Arc::default(), CancellationToken::new());
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let seat = door.admit(client).unwrap();
+        seat.close.cancel();
+        let (mut near, far) = tokio::io::duplex(1024);
+        let message = framed(b"again and again");
+        near.write_all(&[&message[..], &message[..5]].concat()).await.unwrap();
+        let begun = Instant::now();
+        let never_rests = async {
+            for _ in 0..100 {
+                near.read_exact(&mut vec![0; message.len()]).await.unwrap();
+                sleep(limits.message / 10).await;
+                near.write_all(&[&message[5..], &message[..5]].concat()).await.unwrap();
+            }
+        };
+        tokio::select! {
+            ended = door.converse(far, Peer::new(client, Carrier::Stream), &seat) => assert!(ended.is_err()),
+            () = never_rests => panic!("it goes on for ever"),
+        }
+        assert!(begun.elapsed() < 2 * limits.message);
     }
 
     #[tokio::test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::{SOON, Server, Site, eventually, over_tcp};
+use super::secure::address;
+use super::stalled::{counted, is_ended};
+use super::{SOON, Server, Site, encrypted, eventually, over_tcp};
 use crate::harness::{Ask, zone};
 
 fn site() -> Site {
@@ -18,10 +20,6 @@ fn site() -> Site {
 fn framed(name: &str) -> Vec<u8> {
     let query = Ask::a(name).bytes();
     [&u16::try_from(query.len()).unwrap().to_be_bytes()[..], &query].concat()
-}
-
-fn counted(server: &Server, name: &str) -> u64 {
-    server.status()["counters"][name].as_u64().unwrap_or_else(|| panic!("{name} is counted"))
 }
 
 /// Descriptors of the server that are sockets.
@@ -98,4 +96,17 @@ fn p21_a_stream_of_one_octet_at_a_time_is_let_go_though_it_never_rests() {
     });
     assert_eq!(counted(&server, "tcp_late"), 1);
     others_are_served(server.dns);
+}
+
+#[test]
+fn p21_a_handshake_gives_its_place_up_at_once_when_another_client_needs_it() {
+    let site = encrypted::site("[limits]\nconnections = 1\nhandshake = \"1h\"\n");
+    let server = site.start();
+    let mut slow = TcpStream::connect(address(&server, "tls")).unwrap();
+    // The beginning of a record, and no more.
+    slow.write_all(&[22, 3, 1, 1]).unwrap();
+    eventually(SOON, "it has a place", || (counted(&server, "tcp_connections") == 1).then_some(()));
+    others_are_served(server.dns);
+    is_ended(slow);
+    assert_eq!((counted(&server, "tcp_evicted"), counted(&server, "handshakes_failed")), (1, 0));
 }
