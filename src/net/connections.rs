@@ -64,19 +64,22 @@ impl Connections {
         &self.limits
     }
 
+    /// Whether a new stream of this client would be admitted.
+    pub(super) fn has_room(&self, address: IpAddr) -> bool {
+        self.table().has_room(client_of(address), &self.limits)
+    }
+
     /// Decides on a new stream. When all seats are taken, the one that has been idle longest gives its up.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, now: Instant) -> Admission {
         let client = client_of(address);
         let mut table = self.table();
-        if table.by_client.get(&client).copied().unwrap_or(0) >= self.limits.per_client {
+        if !table.has_room(client, &self.limits) {
             return Admission::Refused;
         }
-        let full = table.open.len() >= self.limits.total;
-        if full {
-            let Some(&(_, longest)) = table.idle.first() else { return Admission::Refused };
-            if let Some(entry) = table.remove(longest) {
-                entry.close.cancel();
-            }
+        let is_full = table.open.len() >= self.limits.total;
+        let longest = table.idle.first().filter(|_| is_full).map(|&(_, id)| id);
+        if let Some(entry) = longest.and_then(|id| table.remove(id)) {
+            entry.close.cancel();
         }
         let id = table.next;
         table.next += 1;
@@ -84,7 +87,7 @@ impl Connections {
         table.open.insert(id, Entry { client, idle_since: Some(now), close: close.clone() });
         table.idle.insert((now, id));
         *table.by_client.entry(client).or_insert(0) += 1;
-        Admission::Admitted { seat: Seat { connections: Arc::clone(self), id, close }, evicted: full }
+        Admission::Admitted { seat: Seat { connections: Arc::clone(self), id, close }, evicted: is_full }
     }
 
     /// How long a stream may be silent now.
@@ -105,6 +108,11 @@ impl Connections {
 }
 
 impl Table {
+    fn has_room(&self, client: IpAddr, limits: &Limits) -> bool {
+        let own = self.by_client.get(&client).copied().unwrap_or(0);
+        own < limits.per_client && (self.open.len() < limits.total || !self.idle.is_empty())
+    }
+
     fn remove(&mut self, id: u64) -> Option<Entry> {
         let entry = self.open.remove(&id)?;
         if let Some(since) = entry.idle_since {
@@ -200,7 +208,9 @@ mod tests {
     fn p21_when_all_are_busy_the_newcomer_is_refused() {
         let connections = Connections::new(limits(1, 1), CancellationToken::new());
         let only = admit(&connections, [192, 0, 2, 1], Instant::now());
+        assert!(connections.has_room([192, 0, 2, 2].into()) && !connections.has_room([192, 0, 2, 1].into()));
         only.mark(None);
+        assert!(!connections.has_room([192, 0, 2, 2].into()));
         assert!(matches!(connections.admit([192, 0, 2, 2].into(), Instant::now()), Admission::Refused));
     }
 

@@ -1,11 +1,12 @@
 //! HTTP/3 by h3 over quinn.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use h3::server::{RequestResolver, RequestStream, builder};
-use h3_quinn::{BidiStream, Connection as Over};
+use h3_quinn::BidiStream;
 use http::{Response, StatusCode};
 use quinn::{Connection, VarInt};
 use tokio::time::timeout;
@@ -14,6 +15,7 @@ use super::accept::{Door, GRACE};
 use super::clock::Moment;
 use super::counters::count;
 use super::http::{Asked, asked, refusal, respond};
+use super::metered::{Account, Metered, Over};
 use super::pulse::Pulse;
 use super::service::{MESSAGE_MAX, Service};
 use crate::answer::{Carrier, Peer};
@@ -25,23 +27,19 @@ const FAREWELL: Duration = Duration::from_millis(200);
 /// H3_NO_ERROR (RFC 9114 section 8.1).
 const NO_ERROR: VarInt = VarInt::from_u32(0x100);
 
-type Stream = RequestStream<BidiStream<Bytes>, Bytes>;
+type Stream = RequestStream<Metered<BidiStream<Bytes>>, Bytes>;
 
 /// Serves one connection until its client ends it, is silent for too long, or others need its place.
-pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, connection: Connection, pulse: Arc<Pulse>) {
+pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, connection: Connection, client: IpAddr, pulse: Arc<Pulse>) {
     let requests = async {
-        let Ok(mut requests) = builder().max_field_section_size(HEAD_MAX).build(Over::new(connection.clone())).await
-        else {
-            return;
-        };
+        let over = Over::new(connection.clone());
+        let account = over.account();
+        let Ok(mut requests) = builder().max_field_section_size(HEAD_MAX).build(over).await else { return };
         while let Ok(Some(request)) = requests.accept().await {
-            let (door, connection, beat) = (Arc::clone(&door), connection.clone(), pulse.begin());
+            let (door, account, beat) = (Arc::clone(&door), Arc::clone(&account), pulse.begin());
             tokio::spawn(async move {
-                let peer = Peer {
-                    seconds: Moment::now().seconds,
-                    ..Peer::new(connection.remote_address().ip(), Carrier::Encrypted)
-                };
-                one(&door, request, peer).await;
+                let peer = Peer { seconds: Moment::now().seconds, ..Peer::new(client, Carrier::Encrypted) };
+                one(&door, request, peer, &account).await;
                 drop(beat);
             });
         }
@@ -59,11 +57,12 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, connection: Connection
     connection.close(NO_ERROR, b"");
 }
 
-async fn one<S: Service>(door: &Door<S>, request: RequestResolver<Over, Bytes>, peer: Peer) {
+async fn one<S: Service>(door: &Door<S>, request: RequestResolver<Over, Bytes>, peer: Peer, account: &Account) {
     let patience = door.limits().message;
     // A request that cannot be read is ended by h3 itself.
     let Ok(Ok((request, mut stream))) = timeout(patience, request.resolve_request()).await else {
         count(&door.counters.http3_refused);
+        account.charge_unread();
         return;
     };
     let message = match asked(&request.into_parts().0, &door.path) {

@@ -33,6 +33,7 @@ mod http3;
 mod https;
 mod local;
 mod memory;
+mod metered;
 mod poller;
 mod pulse;
 mod quic;

@@ -1,4 +1,5 @@
-//! DNS over QUIC (RFC 9250), and the accepting of connections for HTTP/3. Early data (0-RTT) is not taken.
+//! DNS over QUIC (RFC 9250), and the accepting of connections for HTTP/3. Early data (0-RTT) is not taken, and a client
+//! is at the address that its handshake has proved for as long as its connection lasts.
 
 use std::io;
 use std::net::{IpAddr, UdpSocket};
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, ReadToEndError, RecvStream, SendStream};
+use quinn::{Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, ReadError, RecvStream, SendStream};
 use quinn::{ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use tokio::time::timeout;
 
@@ -16,6 +17,7 @@ use super::clock::Moment;
 use super::connections::{Limits, Seat};
 use super::counters::count;
 use super::http3;
+use super::metered;
 use super::pulse::Pulse;
 use super::service::{MESSAGE_MAX, Outcome, PREFIX, Service, framed, framed_reply};
 use super::tls;
@@ -43,6 +45,16 @@ pub(super) enum Speech {
     Http3,
 }
 
+impl Speech {
+    /// The code for a client that there is no room for.
+    fn excessive_load(self) -> VarInt {
+        match self {
+            Self::Doq => EXCESSIVE_LOAD,
+            Self::Http3 => metered::EXCESSIVE_LOAD,
+        }
+    }
+}
+
 /// An endpoint on a bound socket. Must be called within a tokio runtime.
 ///
 /// # Errors
@@ -66,7 +78,9 @@ pub(super) fn endpoint<S: Service>(
         // What is longer than can be said is no limit.
         .max_idle_timeout(IdleTimeout::try_from(limits.idle).ok());
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(Arc::new(transport)).max_incoming(limits.handshakes);
+    // Without migration, which RFC 9000 section 9 leaves to the server: a client would be at its new address before it
+    // has shown that it is, and anybody can write one that access lists let in.
+    config.transport_config(Arc::new(transport)).max_incoming(limits.handshakes).migration(false);
     socket.set_nonblocking(true)?;
     Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
 }
@@ -79,8 +93,9 @@ pub(super) async fn listen<S: Service>(endpoint: Endpoint, speech: Speech, door:
             () = door.stop.cancelled() => break,
         };
         let Some(incoming) = incoming else { break };
+        let (client, is_proven) = (incoming.remote_address().ip(), incoming.remote_address_validated());
         // Who has not shown that it is where it says it is need not take the place of one that has.
-        if door.is_busy() && !incoming.remote_address_validated() && incoming.may_retry() {
+        if !is_proven && (door.is_busy() || !door.connections.has_room(client)) {
             let _ = incoming.retry();
             continue;
         }
@@ -88,18 +103,24 @@ pub(super) async fn listen<S: Service>(endpoint: Endpoint, speech: Speech, door:
             incoming.refuse();
             continue;
         };
-        let Some(seat) = door.admit(incoming.remote_address().ip()) else {
+        // Others take a seat once their handshake has proved as much: anybody can write an address on an Initial.
+        let seat = if is_proven { door.admit(client) } else { None };
+        if is_proven && seat.is_none() {
             incoming.refuse();
             continue;
-        };
+        }
         let door = Arc::clone(&door);
         let cut = door.cut.clone();
         door.tasks.clone().spawn(async move {
             let connection = shake_hands(&door, incoming).await;
             drop(permit);
             let Some(connection) = connection else { return };
+            let Some(seat) = seat.or_else(|| door.admit(client)) else {
+                connection.close(speech.excessive_load(), b"");
+                return;
+            };
             tokio::select! {
-                () = talk(door, connection, speech, seat) => {}
+                () = talk(door, connection, client, speech, seat) => {}
                 () = cut.cancelled() => {}
             }
         });
@@ -126,14 +147,14 @@ async fn shake_hands<S: Service>(door: &Door<S>, incoming: Incoming) -> Option<C
     }
 }
 
-async fn talk<S: Service>(door: Arc<Door<S>>, connection: Connection, speech: Speech, seat: Seat) {
+async fn talk<S: Service>(door: Arc<Door<S>>, connection: Connection, client: IpAddr, speech: Speech, seat: Seat) {
     let (close, stop) = (seat.close.clone(), door.stop.clone());
     let pulse = Pulse::new(Arc::clone(&door.connections), seat);
     match speech {
         Speech::Doq => {
             count(&door.counters.quic_connections);
             tokio::select! {
-                () = answer_streams(&door, &connection, &pulse) => {}
+                () = answer_streams(&door, &connection, client, &pulse) => {}
                 () = pulse.stops() => {}
             }
             let _ = timeout(GRACE, pulse.rests()).await;
@@ -143,17 +164,17 @@ async fn talk<S: Service>(door: Arc<Door<S>>, connection: Connection, speech: Sp
         }
         Speech::Http3 => {
             count(&door.counters.http3_connections);
-            http3::serve(door, connection, pulse).await;
+            http3::serve(door, connection, client, pulse).await;
         }
     }
 }
 
 /// Until the connection ends.
-async fn answer_streams<S: Service>(door: &Arc<Door<S>>, connection: &Connection, pulse: &Arc<Pulse>) {
+async fn answer_streams<S: Service>(door: &Arc<Door<S>>, connection: &Connection, client: IpAddr, pulse: &Arc<Pulse>) {
     while let Ok((send, receive)) = connection.accept_bi().await {
         let (door, connection, beat) = (Arc::clone(door), connection.clone(), pulse.begin());
         tokio::spawn(async move {
-            if let Err(fault) = answer_stream(&door, &connection, send, receive).await {
+            if let Err(fault) = answer_stream(&door, &connection, client, send, receive).await {
                 count(&door.counters.quic_faults);
                 tracing::debug!("a stream of QUIC was ended: {fault:?}");
             }
@@ -174,17 +195,32 @@ enum Fault {
 }
 
 /// One stream is one query and its replies (RFC 9250 section 4.2).
+/// All that a client says on a stream; `None` if it is longer than a message. Its pieces are copied: as part of the
+/// datagrams that brought it, one octet would keep all of them.
+async fn whole(receive: &mut RecvStream) -> Result<Option<Vec<u8>>, ReadError> {
+    const MOST: usize = PREFIX + MESSAGE_MAX;
+    let mut said = Vec::new();
+    while let Some(piece) = receive.read_chunk(MOST, true).await? {
+        if said.len() + piece.bytes.len() > MOST {
+            return Ok(None);
+        }
+        said.extend_from_slice(&piece.bytes);
+    }
+    Ok(Some(said))
+}
+
 async fn answer_stream<S: Service>(
     door: &Door<S>,
     connection: &Connection,
+    client: IpAddr,
     mut send: SendStream,
     mut receive: RecvStream,
 ) -> Result<(), Fault> {
     let patience = door.limits().message;
-    let query = match timeout(patience, receive.read_to_end(PREFIX + MESSAGE_MAX)).await {
-        Ok(Ok(query)) => query,
-        Ok(Err(ReadToEndError::TooLong)) => return Err(break_off(connection)),
-        Ok(Err(ReadToEndError::Read(_))) | Err(_) => {
+    let query = match timeout(patience, whole(&mut receive)).await {
+        Ok(Ok(Some(query))) => query,
+        Ok(Ok(None)) => return Err(break_off(connection)),
+        Ok(Err(_)) | Err(_) => {
             let _ = (receive.stop(REQUEST_CANCELLED), send.reset(REQUEST_CANCELLED));
             return Err(Fault::Late);
         }
@@ -194,7 +230,7 @@ async fn answer_stream<S: Service>(
         None => return Err(break_off(connection)),
     };
     count(&door.counters.quic_queries);
-    let peer = Peer { seconds: Moment::now().seconds, ..Peer::new(address_of(connection), Carrier::Encrypted) };
+    let peer = Peer { seconds: Moment::now().seconds, ..Peer::new(client, Carrier::Encrypted) };
     let mut replies = Stream { send, patience };
     let done = match framed_reply(&*door.service, &door.counters, message, peer, door.draw.next()) {
         Outcome::Reply(reply) => replies.send_framed(&reply).await,
@@ -217,10 +253,6 @@ async fn answer_stream<S: Service>(
 fn break_off(connection: &Connection) -> Fault {
     connection.close(PROTOCOL_ERROR, b"");
     Fault::Protocol
-}
-
-fn address_of(connection: &Connection) -> IpAddr {
-    connection.remote_address().ip()
 }
 
 /// The one message of a stream: behind its length, with the ID 0 (section 4.2.1), no response, and without the

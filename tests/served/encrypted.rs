@@ -418,3 +418,28 @@ fn p22_what_could_be_replayed_is_not_taken_before_the_handshake_is_done() {
     });
     assert!(connect().into_0rtt().is_err(), "the ticket allows none");
 }
+
+#[test]
+fn p23_a_client_of_quic_is_at_the_address_of_its_handshake_and_nowhere_else() {
+    const LISTED: &str = "127.77.3.9";
+    let site = Site::with_zone(
+        &format!("[limits]\nidle = \"1s\"\n{EVERYWHERE}"),
+        &zone("host = { A = \"192.0.2.7\" }", &format!("[transfer]\nto = [\"{LISTED}\"]")),
+    );
+    renew(&site);
+    let server = site.start();
+    let runtime = runtime();
+    let open = |from: &str| {
+        let config = believing(certificate(&site), &[b"doq"]);
+        Quic::try_open_from(from, &runtime, address(&server, "quic"), config).unwrap()
+    };
+    let transfer = framed(&Ask { id: 0, rtype: 252, ..Ask::a("example.com.") }.bytes());
+    let rcode = |reply: &[u8]| reply[5] & 0xf;
+    let quic = open("127.77.3.7");
+    assert_eq!(rcode(&quic.stream(&transfer).unwrap()), 5);
+    quic.move_to(LISTED);
+    // What comes from there is not this client's; the connection ends by its silence.
+    quic.stream(&transfer).unwrap_err();
+    let listed = open(LISTED).stream(&transfer).unwrap();
+    assert_eq!(rcode(&listed), 0, "who is there from the first has the zone");
+}

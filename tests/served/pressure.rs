@@ -1,9 +1,13 @@
-//! Items 19 and 28 over sockets: who asks too fast is told to come again over TCP, or with a cookie.
+//! Items 19, 21 and 28 over sockets: who asks too fast is told to come again over TCP, or with a cookie; who asks for too
+//! much at once, or in another's name, gets no further.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 
-use super::{SOON, Server, Site, over_tcp};
+use super::secure::{Http3, Quic, address, believing, certificate, framed, runtime};
+use super::stalled::{counted, first_datagram, query, stream_from};
+use super::{SOON, Server, Site, encrypted, over_tcp};
 use crate::harness::{Ask, Reply, zone};
 
 /// The cookie option's code.
@@ -107,4 +111,109 @@ fn p28_limits_can_be_tried_by_counting_and_be_changed_by_an_edit() {
     fs::write(&file, text.replace("log_only = true", "log_only = false")).unwrap();
     super::eventually(SOON, "the edit", || (server.generation() > before).then_some(()));
     assert!(sender.answered(1000) < 1000);
+}
+
+/// H3_EXCESSIVE_LOAD.
+const EXCESSIVE_LOAD: u64 = 0x107;
+
+/// A frame's length, as much as fits in four octets (RFC 9000 section 16).
+const ENDLESS: [u8; 4] = [0xbf, 0xff, 0xff, 0xff];
+
+#[test]
+fn p21_no_frame_of_http3_makes_the_server_keep_more_than_a_few_requests() {
+    let site = encrypted::site("");
+    let server = site.start();
+    let runtime = runtime();
+    let open = || Quic::open(&runtime, address(&server, "http3"), believing(certificate(&site), &[b"h3"]));
+    // A control stream with its SETTINGS, and then a frame of a type that nobody knows; a request that is all HEADERS.
+    for (is_request, begin) in [(false, &[0u8, 4, 0, 0x21][..]), (true, &[1])] {
+        let quic = open();
+        let sent = runtime.block_on(async {
+            let (mut send, _receive) = if is_request {
+                let (send, receive) = quic.connection.open_bi().await.unwrap();
+                (send, Some(receive))
+            } else {
+                (quic.connection.open_uni().await.unwrap(), None)
+            };
+            send.write_all(&[begin, &ENDLESS].concat()).await.unwrap();
+            let mut sent = 0;
+            while sent < 8 << 20 && send.write_all(&[0; 1 << 14]).await.is_ok() {
+                sent += 1 << 14;
+            }
+            sent
+        });
+        assert!(sent < 1 << 20, "{sent} octets were taken of one frame");
+        assert_eq!(quic.closed_with(), EXCESSIVE_LOAD);
+    }
+}
+
+#[test]
+fn p21_requests_of_http3_that_cannot_be_read_end_their_connection_and_others_may_go_on_for_ever() {
+    let site = encrypted::site("");
+    let server = site.start();
+    let runtime = runtime();
+    let quic = Quic::open(&runtime, address(&server, "http3"), believing(certificate(&site), &[b"h3"]));
+    let opened = runtime.block_on(async {
+        let mut opened = 0;
+        while opened < 5000
+            && let Ok((mut send, _)) = quic.connection.open_bi().await
+        {
+            let _ = send.finish();
+            opened += 1;
+        }
+        opened
+    });
+    assert!(opened < 5000);
+    assert_eq!(quic.closed_with(), EXCESSIVE_LOAD);
+
+    let mut client = Http3::open(&runtime, address(&server, "http3"), certificate(&site));
+    let message = ("content-type", "application/dns-message");
+    for _ in 0..20 {
+        // No message, and long: what was held of it is let go with its response.
+        assert_eq!(client.send("POST", "/dns-query", &[message], vec![0xff; 60_000]).status, 400);
+    }
+    assert_eq!(client.get(&query()).status, 200);
+}
+
+/// One query over a stream, and its reply.
+fn is_answered(stream: &mut TcpStream) {
+    stream.write_all(&framed(&query())).unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).expect("a reply");
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut reply).unwrap();
+    assert_eq!(reply[3] & 0xf, 0);
+}
+
+#[test]
+fn p21_initials_in_the_name_of_others_cost_nobody_a_connection() {
+    const NAMED: &str = "127.77.4.1";
+    let site = encrypted::site("[limits]\nconnections = 6\nconnections_per_client = 2\nidle = \"1h\"\n");
+    let server = site.start();
+    let runtime = runtime();
+    let quic_from = |from: &str| {
+        let config = believing(certificate(&site), &[b"doq"]);
+        Quic::try_open_from(from, &runtime, address(&server, "quic"), config)
+    };
+    let mut idle = stream_from("127.77.4.2", server.dns);
+    is_answered(&mut idle);
+    // Nobody reads what comes back.
+    let forge = |from: &str| {
+        let socket = UdpSocket::bind((from, 0)).unwrap();
+        socket.send_to(&first_datagram(&runtime, &site, b"doq"), address(&server, "quic")).unwrap();
+        socket
+    };
+    let _forged: Vec<_> = (0..4).flat_map(|i| [forge(NAMED), forge(&format!("127.77.5.{i}"))]).collect();
+    // The server has read them: what came to the same socket later is answered.
+    let fence = quic_from("127.77.4.3").unwrap();
+    fence.exchange(&query());
+    let mut named = stream_from(NAMED, server.dns);
+    is_answered(&mut named);
+    let second = quic_from(NAMED).expect("its second one");
+    second.exchange(&query());
+    is_answered(&mut idle);
+    assert_eq!((counted(&server, "tcp_evicted"), counted(&server, "tcp_refused")), (0, 0));
+    // The share itself holds, for who has shown that it is there.
+    quic_from(NAMED).map(drop).unwrap_err();
+    is_answered(&mut named);
 }

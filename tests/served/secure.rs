@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -132,7 +132,7 @@ impl Tls {
 pub(crate) struct Quic {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) connection: quinn::Connection,
-    _endpoint: quinn::Endpoint,
+    endpoint: quinn::Endpoint,
 }
 
 impl Quic {
@@ -145,13 +145,29 @@ impl Quic {
         address: SocketAddr,
         config: ClientConfig,
     ) -> Result<Self, quinn::ConnectionError> {
+        Self::try_open_from("127.0.0.1", runtime, address, config)
+    }
+
+    /// From an address of loopback.
+    pub(crate) fn try_open_from(
+        from: &str,
+        runtime: &Arc<Runtime>,
+        address: SocketAddr,
+        config: ClientConfig,
+    ) -> Result<Self, quinn::ConnectionError> {
         let _inside = runtime.enter();
         let crypto = QuicClientConfig::try_from(config).unwrap();
-        let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut endpoint = quinn::Endpoint::client((from.parse::<IpAddr>().unwrap(), 0).into()).unwrap();
         endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
         let connecting = endpoint.connect(address, NAME).unwrap();
         let connection = runtime.block_on(connecting)?;
-        Ok(Self { runtime: Arc::clone(runtime), connection, _endpoint: endpoint })
+        Ok(Self { runtime: Arc::clone(runtime), connection, endpoint })
+    }
+
+    /// Sends from another address from now on.
+    pub(crate) fn move_to(&self, from: &str) {
+        let _inside = self.runtime.enter();
+        self.endpoint.rebind(UdpSocket::bind((from, 0)).unwrap()).unwrap();
     }
 
     /// One stream with these octets, and all that comes back.

@@ -13,16 +13,16 @@ use super::secure::{Http3, Https, Quic, Tls, address, believing, certificate, en
 use super::{Client, SOON, Server, Site, eventually, over_tcp};
 use crate::harness::Ask;
 
-fn query() -> Vec<u8> {
+pub(super) fn query() -> Vec<u8> {
     Ask { id: 0, ..Ask::a("host.example.com.") }.bytes()
 }
 
-fn counted(server: &Server, name: &str) -> u64 {
+pub(super) fn counted(server: &Server, name: &str) -> u64 {
     server.status()["counters"][name].as_u64().unwrap_or_else(|| panic!("{name} is counted"))
 }
 
 /// Waits for the end of a stream that was opened and never got on.
-fn is_ended(mut stream: TcpStream) {
+pub(super) fn is_ended(mut stream: TcpStream) {
     stream.set_read_timeout(Some(SOON)).unwrap();
     match stream.read(&mut [0; 64]) {
         Ok(0) => {}
@@ -36,7 +36,7 @@ fn asks_tls(server: &Server, site: &Site) -> std::io::Result<Vec<u8>> {
 }
 
 /// How many descriptors a process has open.
-fn descriptors(server: &Server) -> usize {
+pub(super) fn descriptors(server: &Server) -> usize {
     fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count()
 }
 
@@ -139,7 +139,7 @@ fn p22_no_more_handshakes_are_begun_than_may_be_under_way() {
 }
 
 /// The first datagram that a client of QUIC sends, caught on its way.
-fn first_datagram(runtime: &Arc<tokio::runtime::Runtime>, site: &Site, protocol: &'static [u8]) -> Vec<u8> {
+pub(super) fn first_datagram(runtime: &Arc<tokio::runtime::Runtime>, site: &Site, protocol: &'static [u8]) -> Vec<u8> {
     let catcher = UdpSocket::bind("127.0.0.1:0").unwrap();
     catcher.set_read_timeout(Some(SOON)).unwrap();
     let (at, config) = (catcher.local_addr().unwrap(), believing(certificate(site), &[protocol]));
@@ -332,7 +332,7 @@ fn proxy_header(client: [u8; 4]) -> Vec<u8> {
 }
 
 /// A stream from an address of one's own.
-fn stream_from(from: &str, to: SocketAddr) -> TcpStream {
+pub(super) fn stream_from(from: &str, to: SocketAddr) -> TcpStream {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::new(from.parse().unwrap(), 0).into()).unwrap();
