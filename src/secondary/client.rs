@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::incoming::{Fault, Held, Incoming, Outcome, Unfinished};
+use super::pace::Pace;
 use super::signature::Signed;
 use crate::config::model::{Primary, Soa, TsigKey, precedes};
 use crate::wire::edns::option;
@@ -164,6 +165,7 @@ impl<'k> Link<'k> {
         let rtype = if held.is_some() { RecordType::IXFR } else { RecordType::AXFR };
         let mut signed = self.send(apex, rtype, id, held.map(|held| &held.soa)).await.map_err(Ended::Lost)?;
         let mut incoming = Incoming::new(apex.clone(), id, held.cloned());
+        let mut pace = Pace::default();
         self.expire = None;
         loop {
             let message = self.receive(&mut signed).await.map_err(Ended::Lost)?;
@@ -171,6 +173,9 @@ impl<'k> Link<'k> {
             if let Some(outcome) = incoming.message(&message).map_err(Ended::Taken)? {
                 signed.end().map_err(Ended::Lost)?;
                 return Ok(outcome);
+            }
+            if !pace.is_kept(message.len(), Instant::now()) {
+                return Err(Ended::Lost(SLOW.to_owned()));
             }
         }
     }
@@ -246,6 +251,7 @@ fn expire(message: &[u8]) -> Option<u32> {
 }
 
 const LATE: &str = "it does not answer in time";
+const SLOW: &str = "it sends the zone too slowly";
 
 fn lost(error: &io::Error) -> String {
     match error.kind() {

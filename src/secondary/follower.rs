@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher24;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -17,13 +17,12 @@ use super::client::{self, News};
 use super::incoming::Held;
 use super::store::{Kept, Store, unix_now};
 use super::timers::{expiry, refresh, retry};
+use super::turns::Turns;
 use crate::config::model::{Expiry, Model, Primary, Soa, TsigKey};
 use crate::config::{Content, Holdings};
 use crate::threads::in_background;
 use crate::wire::{Name, NameRef};
 
-/// Primaries that are asked at a time.
-const AT_ONCE: usize = 16;
 /// From one question that a NOTIFY leads to, to the next.
 const BETWEEN_NOTIFIES: Duration = Duration::from_secs(1);
 
@@ -110,7 +109,7 @@ pub struct Follower {
 /// What all tasks share.
 struct Shared {
     options: Options,
-    turns: Semaphore,
+    turns: Turns,
     tally: Tally,
     draws: AtomicU64,
     /// Of the model that was applied last.
@@ -130,6 +129,10 @@ struct Zone {
     state: Mutex<State>,
     /// A primary says that there is news.
     news: Notify,
+    /// Something else is held.
+    replaced: Notify,
+    /// One offer of the zone at a time, so that the last one counts: held until what it makes of `state` is there.
+    offering: AsyncMutex<()>,
 }
 
 #[derive(Default)]
@@ -183,7 +186,7 @@ impl Follower {
         let shared = Shared {
             draws: AtomicU64::new(0),
             keys: Mutex::new(Arc::new([])),
-            turns: Semaphore::new(AT_ONCE),
+            turns: Turns::new(),
             tally: Tally::default(),
             options,
         };
@@ -218,7 +221,7 @@ impl Follower {
             } else if let Some((kept, expiry)) = restored.remove(&apex) {
                 (state.held, state.checked, state.expiry) = (Some(kept.held), Some(kept.checked), expiry);
             }
-            let zone = Arc::new(Zone { apex: apex.clone(), state: Mutex::new(state), news: Notify::new() });
+            let zone = Arc::new(Zone::new(apex.clone(), state));
             let task = follow(Arc::clone(&self.shared), Arc::clone(&zone), primaries.to_vec());
             let task = self.runtime.spawn(task).abort_handle();
             zones.insert(apex, Followed { primaries: primaries.to_vec(), zone, task });
@@ -279,9 +282,23 @@ impl Followed {
             serial: held.map(|held| held.soa.serial),
             checked: state.checked,
             primary: primary.map(|primary| primary.address.to_string()),
-            expires: held.zip(state.checked).map(|(held, checked)| expiry(&held.soa, checked)),
+            expires: state.expires(),
             failure: state.failure.clone(),
         }
+    }
+}
+
+impl Zone {
+    fn new(apex: Name, state: State) -> Self {
+        let (news, replaced) = (Notify::new(), Notify::new());
+        Self { apex, state: Mutex::new(state), news, replaced, offering: AsyncMutex::new(()) }
+    }
+}
+
+impl State {
+    /// When what is held is no longer served, in seconds since 1970 UTC.
+    fn expires(&self) -> Option<u64> {
+        self.held.as_ref().zip(self.checked).map(|(held, checked)| expiry(&held.soa, checked))
     }
 }
 
@@ -310,16 +327,21 @@ impl Shared {
     }
 }
 
-/// Follows one zone for ever.
+/// Follows one zone for ever. Its time goes by whatever else is waited for, a turn or the end of a transfer.
 async fn follow(shared: Arc<Shared>, zone: Arc<Zone>, primaries: Vec<Primary>) {
-    let mut wait = first_wait(&shared, &zone);
+    tokio::join!(keep_current(&shared, &zone, &primaries), expire_in_time(&shared, &zone));
+}
+
+/// Asks the primaries by the timers and when one sends word, for ever.
+async fn keep_current(shared: &Shared, zone: &Zone, primaries: &[Primary]) {
+    let mut wait = first_wait(shared, zone);
     loop {
         let due = Instant::now() + wait;
         let is_notified = tokio::select! {
-            () = until_due(&shared, &zone, due) => false,
+            () = sleep_until(due) => false,
             () = zone.news.notified() => true,
         };
-        let is_good = check(&shared, &zone, &primaries).await;
+        let is_good = check(shared, zone, primaries).await;
         wait = {
             let state = lock(&zone.state);
             let soa = state.held.as_ref().map(|held| &held.soa);
@@ -343,30 +365,37 @@ fn first_wait(shared: &Shared, zone: &Zone) -> Duration {
     refresh(&held.soa, shared.draw()).saturating_sub(age)
 }
 
-/// Waits; a zone that expires meanwhile is given up at that moment.
-async fn until_due(shared: &Shared, zone: &Zone, due: Instant) {
+/// Gives the zone up whenever it expires, at that moment; for ever.
+async fn expire_in_time(shared: &Shared, zone: &Zone) {
     loop {
-        let expires = {
-            let state = lock(&zone.state);
-            state.held.as_ref().zip(state.checked).map(|(held, checked)| expiry(&held.soa, checked))
+        let expires = lock(&zone.state).expires();
+        let Some(expires) = expires else {
+            zone.replaced.notified().await;
+            continue;
         };
-        let Some(expires) = expires else { return sleep_until(due).await };
         let left = Duration::from_secs(expires.saturating_sub(unix_now()));
         if left.is_zero() {
             expire(shared, zone).await;
             continue;
         }
-        // In steps of a minute at most, since the system's clock may be set.
-        let step = Instant::now() + left.min(Duration::from_secs(60));
-        if due <= step {
-            return sleep_until(due).await;
+        tokio::select! {
+            // In steps of a minute at most, since the system's clock may be set.
+            () = sleep(left.min(Duration::from_secs(60))) => {}
+            () = zone.replaced.notified() => {}
         }
-        sleep_until(step).await;
     }
 }
 
 async fn expire(shared: &Shared, zone: &Zone) {
-    let serial = lock(&zone.state).held.take().map(|held| held.soa.serial);
+    let _offering = zone.offering.lock().await;
+    let serial = {
+        let mut state = lock(&zone.state);
+        // A transfer may have come to its end meanwhile.
+        if state.expires().is_none_or(|expires| expires > unix_now()) {
+            return;
+        }
+        state.held.take().map(|held| held.soa.serial)
+    };
     count(&shared.tally.expired);
     tracing::error!(
         "the secondary zone {} has expired with serial {}: it is answered with SERVFAIL until a primary is reached",
@@ -379,18 +408,16 @@ async fn expire(shared: &Shared, zone: &Zone) {
 
 /// Asks the primaries, the one that sent word first, until one has the zone; true: it is current now.
 async fn check(shared: &Shared, zone: &Zone, primaries: &[Primary]) -> bool {
-    let Ok(_turn) = shared.turns.acquire().await else { return false };
-    let (first, expired) = {
+    let first = {
         let mut state = lock(&zone.state);
-        let expires = state.held.as_ref().zip(state.checked).map(|(held, checked)| expiry(&held.soa, checked));
-        (state.notifier.take().or(state.primary).unwrap_or(0), expires.is_some_and(|expires| expires <= unix_now()))
+        state.notifier.take().or(state.primary).unwrap_or(0)
     };
-    if expired {
-        expire(shared, zone).await;
-    }
+    let mut left: Vec<usize> = (0..primaries.len()).map(|number| (first + number) % primaries.len()).collect();
     let mut why = Vec::new();
-    for number in 0..primaries.len() {
-        let at = (first + number) % primaries.len();
+    loop {
+        let addresses: Vec<IpAddr> = left.iter().map(|&at| primaries[at].address.ip().to_canonical()).collect();
+        let Some((place, _turn)) = shared.turns.any(&addresses).await else { break };
+        let at = left.remove(place);
         count(&shared.tally.checks);
         match check_one(shared, zone, &primaries[at]).await {
             Ok(()) => {
@@ -431,42 +458,51 @@ async fn check_one(shared: &Shared, zone: &Zone, primary: &Primary) -> Result<()
     let store = shared.options.store.clone();
     let apex = zone.apex.clone();
     let new = match heard.news {
+        News::New(new) => spawn_blocking(move || in_background(|| new.finish()))
+            .await
+            .map_err(|_| "the zone could not be put together")?,
         News::Current => {
             let checked = {
                 let mut state = lock(&zone.state);
-                let Some(held) = &state.held else { return Ok(()) };
-                let checked = known(&held.soa).max(state.checked.unwrap_or(0));
-                state.expiry.set(expiry(&held.soa, checked));
-                state.checked = Some(checked);
+                let checked = state.held.as_ref().map(|held| known(&held.soa).max(state.checked.unwrap_or(0)));
+                if let Some((held, checked)) = state.held.as_ref().zip(checked) {
+                    state.expiry.set(expiry(&held.soa, checked));
+                    state.checked = Some(checked);
+                }
                 checked
             };
-            // Without it the zone is older after a restart than it is.
-            let _ = spawn_blocking(move || store.touch(&apex, checked)).await;
-            return Ok(());
+            match (checked, held) {
+                // It has expired since the primary was asked, and is brought back.
+                (None, Some(held)) => held,
+                (None, None) => return Ok(()),
+                (Some(checked), _) => {
+                    // Without it the zone is older after a restart than it is.
+                    let _ = spawn_blocking(move || store.touch(&apex, checked)).await;
+                    return Ok(());
+                }
+            }
         }
-        News::New(new) => new,
     };
-    let new = spawn_blocking(move || in_background(|| new.finish()))
-        .await
-        .map_err(|_| "the zone could not be put together")?;
     let checked = known(&new.soa);
     let at = expiry(&new.soa, checked);
-    // One for all that the zone ever holds: who still has the content of before is told of it too.
-    let until = {
-        let state = lock(&zone.state);
-        if state.held.is_none() {
-            state.expiry.set(at);
-        }
-        state.expiry.clone()
-    };
-    shared.offer(&zone.apex, Some(content(&new, &until))).await?;
-    until.set(at);
-    count(&shared.tally.transfers);
-    tracing::info!("the secondary zone {} has serial {} from {}", zone.apex, new.soa.serial, primary.address);
     {
+        let _offering = zone.offering.lock().await;
+        // One for all that the zone ever holds: who still has the content of before is told of it too.
+        let until = {
+            let state = lock(&zone.state);
+            if state.held.is_none() {
+                state.expiry.set(at);
+            }
+            state.expiry.clone()
+        };
+        shared.offer(&zone.apex, Some(content(&new, &until))).await?;
+        until.set(at);
         let mut state = lock(&zone.state);
         (state.held, state.checked) = (Some(new.clone()), Some(checked));
     }
+    zone.replaced.notify_one();
+    count(&shared.tally.transfers);
+    tracing::info!("the secondary zone {} has serial {} from {}", zone.apex, new.soa.serial, primary.address);
     let saved = spawn_blocking(move || in_background(|| store.save(&apex, &new, checked))).await;
     if let Ok(Err(error)) = saved {
         tracing::warn!("the secondary zone {} is not on disk: {error}; a restart transfers it anew", zone.apex);

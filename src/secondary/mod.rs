@@ -4,20 +4,23 @@
 //! ([`Offer`]), whether a NOTIFY is taken ([`Follower::notified`]), and what to show of all of it ([`Follower::report`]).
 //!
 //! Invariants: all or nothing: a transfer that is broken, half, out of its zone or faulty as a zone is not taken, and
-//! what was served goes on being served until it expires (RFC 1035 section 3.3.13); every step has an end, and how many
-//! transfers there are at a time does not depend on how many zones there are.
+//! what was served goes on being served until it expires (RFC 1035 section 3.3.13), and no longer, whatever is waited
+//! for; every step has an end, how many transfers there are at a time does not depend on how many zones there are, and
+//! no primary has all of them.
 //!
-//! `incoming`, `differences` and `gathered` are pure: messages to a zone's content; `timers` says when; `client` asks;
-//! `store` keeps; `follower` does it for all zones.
+//! `incoming`, `differences` and `gathered` are pure: messages to a zone's content; `timers` says when, `pace` how
+//! slowly; `client` asks, when `turns` lets it; `store` keeps; `follower` does it for all zones.
 
 mod client;
 mod differences;
 mod follower;
 mod gathered;
 pub mod incoming;
+mod pace;
 mod signature;
 mod store;
 mod timers;
+mod turns;
 
 #[cfg(test)]
 mod tests;

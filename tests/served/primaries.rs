@@ -1,9 +1,14 @@
-//! Other name servers as primaries of `example.com`, each on a loopback port of the kernel's choice.
+//! Other name servers as primaries of `example.com`, and one that does what they never do, each on a loopback port of
+//! the kernel's choice.
 
 use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -168,4 +173,149 @@ pub(super) fn free_address() -> SocketAddr {
             return address;
         }
     }
+}
+
+/// From one drop to the next: soon enough for each to be in time.
+const DROP: Duration = Duration::from_secs(5);
+/// Seconds for which a zone of a [`Dripping`] may be served without it.
+const EXPIRE: u32 = 4;
+/// Types in the low octet.
+const A: u8 = 1;
+const NS: u8 = 2;
+const SOA: u8 = 6;
+
+/// A primary of whatever zone it is asked for. Its transfers come at once, or a record at a time for as long as it
+/// likes. A zone with serial n has 192.0.2.n as the address of `host`, and is to be asked for each second.
+pub(super) struct Dripping {
+    address: SocketAddr,
+    script: Arc<Script>,
+}
+
+struct Script {
+    scene: Mutex<Scene>,
+    changed: Condvar,
+}
+
+struct Scene {
+    serial: u8,
+    drips: bool,
+    /// Transfers that were begun, and those that drip now.
+    begun: usize,
+    dripping: usize,
+}
+
+impl Dripping {
+    /// Starts with serial 1 at this address of the loopback interface.
+    pub(super) fn start(ip: Ipv4Addr, drips: bool) -> Self {
+        let listener = TcpListener::bind((ip, 0)).unwrap();
+        let scene = Mutex::new(Scene { serial: 1, drips, begun: 0, dripping: 0 });
+        let script = Arc::new(Script { scene, changed: Condvar::new() });
+        let dripping = Self { address: listener.local_addr().unwrap(), script: Arc::clone(&script) };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let script = Arc::clone(&script);
+                // Who asks may go at any time.
+                thread::spawn(move || drop(script.converse(stream)));
+            }
+        });
+        dripping
+    }
+
+    /// The file of a zone that comes from it.
+    pub(super) fn zone(&self, apex: &str) -> String {
+        format!("zone = \"{apex}\"\nprimary = \"{}\"\n", self.address)
+    }
+
+    /// There is a new serial, and its transfers drip. How many transfers were begun before.
+    pub(super) fn drip(&self) -> usize {
+        let mut scene = self.script.scene();
+        scene.serial += 1;
+        scene.drips = true;
+        scene.begun
+    }
+
+    /// All transfers go on to their end.
+    pub(super) fn flow(&self) {
+        self.script.scene().drips = false;
+        self.script.changed.notify_all();
+    }
+
+    /// How many transfers were begun, and how many drip now.
+    pub(super) fn transfers(&self) -> (usize, usize) {
+        let scene = self.script.scene();
+        (scene.begun, scene.dripping)
+    }
+}
+
+impl Script {
+    fn scene(&self) -> MutexGuard<'_, Scene> {
+        self.scene.lock().unwrap()
+    }
+
+    fn converse(&self, mut stream: TcpStream) -> io::Result<()> {
+        loop {
+            let mut length = [0; 2];
+            stream.read_exact(&mut length)?;
+            let mut query = vec![0; u16::from_be_bytes(length).into()];
+            stream.read_exact(&mut query)?;
+            // The header, the name up to its root, type and class.
+            let end = 12 + query[12..].iter().position(|&octet| octet == 0).unwrap() + 5;
+            let (question, rtype) = (&query[..end], query[end - 3]);
+            let (serial, drips) = {
+                let mut scene = self.scene();
+                scene.begun += usize::from(rtype != SOA);
+                scene.dripping += usize::from(rtype != SOA && scene.drips);
+                (scene.serial, scene.drips)
+            };
+            let times = [serial.into(), 1, 1, EXPIRE, 60].map(u32::to_be_bytes).concat();
+            let soa = record("", SOA, &[&b"\x01a\0\x01b\0"[..], &times[..]].concat());
+            let ns = record("", NS, b"\x02ns\x07example\x03net\0");
+            let host = record("host", A, &[192, 0, 2, serial]);
+            if rtype == SOA {
+                send(&mut stream, question, &[soa])?;
+            } else if drips {
+                let sent = self.drip(&mut stream, question, &[soa.clone(), ns, host]);
+                self.scene().dripping -= 1;
+                sent?;
+                send(&mut stream, question, &[soa])?;
+            } else {
+                send(&mut stream, question, &[soa.clone(), ns, host, soa])?;
+            }
+        }
+    }
+
+    /// These records, and then one now and then.
+    fn drip(&self, stream: &mut TcpStream, question: &[u8], first: &[Vec<u8>]) -> io::Result<()> {
+        send(stream, question, first)?;
+        let mut number = 0;
+        loop {
+            let (scene, waited) = self.changed.wait_timeout_while(self.scene(), DROP, |scene| scene.drips).unwrap();
+            drop(scene);
+            if !waited.timed_out() {
+                return Ok(());
+            }
+            send(stream, question, &[record(&format!("drop{number}"), A, &[192, 0, 2, 1])])?;
+            number += 1;
+        }
+    }
+}
+
+/// A record of a name of one label below the zone's, or of the zone itself, which is the question.
+fn record(label: &str, rtype: u8, data: &[u8]) -> Vec<u8> {
+    let mut record = Vec::new();
+    if !label.is_empty() {
+        record.push(label.len() as u8);
+        record.extend(label.as_bytes());
+    }
+    record.extend([0xc0, 12, 0, rtype, 0, 1, 0, 0, 0, 60]);
+    record.extend((data.len() as u16).to_be_bytes());
+    record.extend(data);
+    record
+}
+
+/// Answers a query, of which there are the header and the question, with one message.
+fn send(stream: &mut TcpStream, question: &[u8], records: &[Vec<u8>]) -> io::Result<()> {
+    let header = [0x84, 0, 0, 1, 0, records.len() as u8, 0, 0, 0, 0];
+    let message = [&question[..2], &header[..], &question[12..], &records.concat()[..]].concat();
+    stream.write_all(&[&(message.len() as u16).to_be_bytes()[..], &message[..]].concat())
 }

@@ -1,10 +1,10 @@
 //! Zones that are transferred from servers that others wrote.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use rhumb::wire::RecordType;
 
-use super::primaries::{Kind, Primary, SECRET, free_address, zone};
+use super::primaries::{Dripping, Kind, Primary, SECRET, free_address, zone};
 use super::{SOON, Server, Site, eventually};
 use crate::harness::Ask;
 
@@ -203,4 +203,69 @@ fn p20_p26_a_secondary_tells_what_is_left_of_its_time_and_takes_no_more_than_its
     has_serial(&second, 7);
     assert!(left(&second) <= before, "{} of {before}", left(&second));
     assert!(left(&second) > before - 600);
+}
+
+/// Zones that are asked for at one address at a time.
+const TURNS: usize = 8;
+
+/// Waits until the host of each zone has this address.
+#[track_caller]
+fn have(server: &Server, apexes: &[String], host: &str) {
+    for apex in apexes {
+        eventually(SOON, &format!("{apex} has {host}"), || {
+            (a(server, &format!("host.{apex}")).as_deref() == Some(host)).then_some(())
+        });
+    }
+}
+
+fn apexes(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("z{number}.example")).collect()
+}
+
+#[test]
+fn p26_a_primary_that_sends_its_zones_in_drops_keeps_no_zone_of_another_waiting() {
+    let slow = Dripping::start(Ipv4Addr::new(127, 77, 3, 1), true);
+    let site = Site::new("");
+    for apex in apexes(60) {
+        site.write(&format!("{apex}.toml"), &slow.zone(&apex));
+    }
+    let server = site.start();
+    eventually(SOON, "it has all its turns", || (slow.transfers().1 >= TURNS).then_some(()));
+    let quick = Dripping::start(Ipv4Addr::new(127, 77, 3, 2), false);
+    site.replace("quick.example.toml", &quick.zone("quick.example"));
+    have(&server, &["quick.example".to_owned()], "192.0.2.1");
+}
+
+#[test]
+fn p26_a_transfer_that_comes_in_drops_is_given_up() {
+    let slow = Dripping::start(Ipv4Addr::LOCALHOST, true);
+    let server = Site::with_zone("", &slow.zone("example.com")).start();
+    eventually(SOON, "it is given up", || {
+        secondary(&server)["last_failure"].as_str().filter(|why| why.contains("too slowly")).map(str::to_owned)
+    });
+    slow.flow();
+    until(&server, "192.0.2.1");
+}
+
+#[test]
+fn p26_a_zone_expires_on_time_while_it_waits_or_is_sent_in_drops_and_comes_back_at_the_end() {
+    let primary = Dripping::start(Ipv4Addr::new(127, 77, 3, 3), false);
+    let (site, apexes) = (Site::new(""), apexes(TURNS + 2));
+    for apex in &apexes {
+        site.write(&format!("{apex}.toml"), &primary.zone(apex));
+    }
+    let server = site.start();
+    have(&server, &apexes, "192.0.2.1");
+    let before = primary.drip();
+    for apex in &apexes {
+        let reply = eventually(SOON, &format!("{apex} has expired"), || {
+            let reply = server.ask(&Ask::a(&format!("host.{apex}")).edns());
+            (reply.rcode == SERVFAIL).then_some(reply)
+        });
+        assert_eq!(reply.extended_error(), Some(24), "{apex}");
+    }
+    let (begun, dripping) = primary.transfers();
+    assert_eq!((begun - before, dripping), (TURNS, TURNS), "no transfer has ended, and the others wait");
+    primary.flow();
+    have(&server, &apexes, "192.0.2.2");
 }
