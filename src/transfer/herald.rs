@@ -1,45 +1,46 @@
-//! Word of changes to the servers that copy our zones: NOTIFY (RFC 1996), again and again until it is heard.
+//! Word of changes to the servers that copy our zones: NOTIFY (RFC 1996), again and again until it is heard. A task
+//! each zone and server says when; `post` sends for all of them.
+
+mod post;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::counters::{Counters, count};
 use super::edition::{Book, Edition, Editions};
 use super::unix_now;
 use crate::config::model::{Notified, TsigKey};
 use crate::control::SecondaryStatus;
-use crate::net::SharedDraw;
 use crate::snapshot::Snapshot;
 use crate::tsig::Signer;
 use crate::wire::message::{CLASS_IN, Rcode, flag, opcode, opcode_of};
 use crate::wire::{Name, RecordType, tsig};
 
+use post::Post;
+
 /// From one attempt to the next; the last wait is for the last one's reply (RFC 1996 section 3.6).
 const WAITS: [u64; 8] = [1, 2, 4, 8, 15, 30, 60, 60];
-/// No reply is longer.
-const REPLY: usize = 1232;
 
 /// Who tells the secondaries, and what came of it.
 #[derive(Debug)]
 pub(super) struct Herald {
     book: Arc<Book>,
     counters: Arc<Counters>,
-    draw: SharedDraw,
+    post: Post,
     heard: Mutex<HashMap<(Name, SocketAddr), (u32, String)>>,
 }
 
 impl Herald {
     pub(super) fn new(book: Arc<Book>, counters: Arc<Counters>) -> Self {
-        Self { book, counters, draw: SharedDraw::new(), heard: Mutex::default() }
+        Self { book, counters, post: Post::new(), heard: Mutex::default() }
     }
 
     /// What each secondary has heard, by zone and address.
@@ -118,6 +119,7 @@ impl Herald {
         let (apex, serial) = (&edition.zone.apex, edition.zone.soa.serial);
         let mut last = String::new();
         for wait in WAITS {
+            self.post.turn(to.to).await;
             let until = Instant::now() + Duration::from_secs(wait);
             count(&self.counters.notifies_sent);
             match timeout_at(until, self.attempt(edition, to, key)).await {
@@ -126,9 +128,13 @@ impl Herald {
                     tracing::debug!("{} has heard of {apex} {serial}", to.to);
                     return self.note(edition, to.to, "heard");
                 }
-                Ok(Err(error)) => {
-                    last = error.to_string();
-                    tokio::time::sleep_until(until).await;
+                Ok(Err(Unheard::Now(why))) => {
+                    last = why;
+                    sleep_until(until).await;
+                }
+                Ok(Err(Unheard::Ever(why))) => {
+                    last = why;
+                    break;
                 }
                 Err(_) => last = "no reply".to_owned(),
             }
@@ -139,22 +145,18 @@ impl Herald {
     }
 
     /// One message and its reply.
-    async fn attempt(&self, edition: &Edition, to: &Notified, key: Option<&TsigKey>) -> io::Result<()> {
-        let any: IpAddr = if to.to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = UdpSocket::bind((any, 0)).await?;
-        socket.connect(to.to).await?;
-        let id = self.draw.next() as u16;
+    async fn attempt(&self, edition: &Edition, to: &Notified, key: Option<&TsigKey>) -> Result<(), Unheard> {
+        let mut replies = self.post.replies(to.to);
+        let id = replies.id();
         let mut message = message(edition, id);
         let mut checker = key.map(|key| {
             let mut signer = Signer::of_request(key);
             signer.sign(&mut message, unix_now());
             signer.into_checker()
         });
-        socket.send(&message).await?;
-        let mut buffer = [0; REPLY];
-        loop {
-            let len = socket.recv(&mut buffer).await?;
-            let reply = &buffer[..len];
+        self.post.send(&message, to.to).await?;
+        while let Some(reply) = replies.next().await {
+            let reply = &reply[..];
             if !is_reply(reply, id) {
                 continue;
             }
@@ -164,19 +166,41 @@ impl Herald {
                     Ok(()) => {}
                     // Anybody can send such a reply: the right one may come yet, unless the server says why not.
                     Err(_) if signed.as_ref().is_none_or(|signed| signed.error == tsig::error::NONE) => continue,
-                    Err(_) => return Err(io::Error::other("it does not take our signature")),
+                    Err(_) => return Err(Unheard::Now("it does not take our signature".to_owned())),
                 }
             }
-            let rcode = reply[3] & 0xf;
-            return if u16::from(rcode) == Rcode::NoError as u16 {
-                Ok(())
-            } else {
-                Err(io::Error::other(format!("it says {}", RCODES.get(usize::from(rcode)).unwrap_or(&"no"))))
-            };
+            return said(reply[3] & 0xf);
         }
+        Err(Unheard::Now("no reply".to_owned()))
     }
 }
 
+/// Why an attempt has not been heard.
+enum Unheard {
+    /// Another one may be.
+    Now(String),
+    /// None will be.
+    Ever(String),
+}
+
+impl From<io::Error> for Unheard {
+    fn from(error: io::Error) -> Self {
+        Self::Now(error.to_string())
+    }
+}
+
+/// What a reply's code means. One that does not know NOTIFY is not asked again (RFC 1996 section 3.12).
+fn said(rcode: u8) -> Result<(), Unheard> {
+    let why = || format!("it says {}", RCODES.get(usize::from(rcode)).unwrap_or(&"no"));
+    match rcode {
+        NOERROR => Ok(()),
+        NOTIMP => Err(Unheard::Ever(why())),
+        _ => Err(Unheard::Now(why())),
+    }
+}
+
+const NOERROR: u8 = Rcode::NoError as u8;
+const NOTIMP: u8 = Rcode::NotImp as u8;
 /// Response codes by number.
 const RCODES: [&str; 11] = [
     "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH",

@@ -7,9 +7,10 @@ use rhumb::config::model::{Secret, TsigAlgorithm, TsigKey};
 use rhumb::tsig::{Signer, strip, verify};
 use rhumb::wire::{Name, tsig};
 
+use super::stalled::descriptors;
 use super::transfers::SECRET;
-use super::{SOON, Server, Site, eventually};
-use crate::harness::zone;
+use super::{SOON, Server, Site, eventually, over_tcp};
+use crate::harness::{Ask, zone};
 
 /// A secondary that is told, and a server that tells it.
 fn told(with_key: bool) -> (UdpSocket, Site, Server) {
@@ -36,9 +37,15 @@ fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
+/// The name up to its root, type and class.
+fn question(message: &[u8]) -> &[u8] {
+    let root = message[12..].iter().position(|&octet| octet == 0).unwrap();
+    &message[12..12 + root + 5]
+}
+
 /// The header and question of a message with QR set and this code.
 fn reply(message: &[u8], rcode: u8) -> Vec<u8> {
-    let mut reply = message[..12 + 13 + 4].to_vec();
+    let mut reply = [&message[..12], question(message)].concat();
     reply[2] |= 0x80;
     reply[3] = rcode;
     reply[4..12].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
@@ -116,4 +123,44 @@ fn p25_a_signed_notify_is_answered_signed_or_not_at_all() {
     eventually(SOON, "it has heard", || (state(&server) == "heard").then_some(()));
     secondary.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     assert!(secondary.recv(&mut [0; 512]).is_err(), "nothing more to say");
+}
+
+#[test]
+fn p24_a_secondary_that_knows_no_notify_is_not_told_again() {
+    let (secondary, _site, server) = told(false);
+    let (first, from) = receive(&secondary);
+    secondary.send_to(&reply(&first, 4), from).unwrap();
+    eventually(SOON, "it is left alone", || (state(&server) == "not heard: it says NOTIMP").then_some(()));
+    let counted = server.status()["counters"].clone();
+    assert_eq!((&counted["notifies_sent"], &counted["notifies_lost"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn p24_a_silent_secondary_of_many_zones_takes_no_descriptors_and_keeps_no_other_waiting() {
+    const ZONES: usize = 400;
+    let (silent, live) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let [quiet, to] = [&silent, &live].map(|socket| socket.local_addr().unwrap().to_string());
+    live.set_nonblocking(true).unwrap();
+    let text = zone("host = { A = \"192.0.2.1\" }", &format!("[transfer]\nnotify = [\"{quiet}\", \"{to}\"]\n"));
+    let site = Site::new("");
+    for number in 0..ZONES {
+        site.write(&format!("z{number}.toml"), &text.replace("example.com", &format!("z{number}.example")));
+    }
+    let server = site.start();
+    let are = |address: &str, state: &str| {
+        let status = server.status();
+        let all = status["secondaries"].as_array().unwrap();
+        all.iter().filter(|secondary| secondary["address"] == address && secondary["state"] == state).count()
+    };
+    eventually(SOON, "it has heard of all", || {
+        let mut message = [0; 4096];
+        while let Ok((length, from)) = live.recv_from(&mut message) {
+            live.send_to(&reply(&message[..length], 0), from).unwrap();
+        }
+        (are(&to, "heard") == ZONES).then_some(())
+    });
+    assert_eq!(are(&quiet, "waiting"), ZONES);
+    let open = descriptors(&server);
+    assert!(open < ZONES / 2, "{open} descriptors");
+    assert_eq!(over_tcp(server.dns, &Ask::a("host.z7.example.")).only(), "192.0.2.1");
 }
