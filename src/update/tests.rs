@@ -388,7 +388,7 @@ fn p27_whatever_is_damaged_in_a_journal_is_told_of() {
         rdata: [0; 200].into(),
     };
     let many: Vec<Change> = (0..400).map(long).collect();
-    journal.append(&[many.clone()], &of([many.clone()])).unwrap();
+    journal.append(std::slice::from_ref(&many), &of([many.clone()])).unwrap();
     let first = fs::metadata(&path).unwrap().len() as usize;
     journal.append(&[step(1)], &of([many.clone(), step(1)])).unwrap();
     let whole = fs::read(&path).unwrap();
