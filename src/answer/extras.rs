@@ -38,13 +38,8 @@ impl<'a> Extras<'a> {
         let Some(edns) = &query.edns else { return Self::default() };
         let asks = |what| edns.asked.has(what);
         let soa = if asks(Asked::EXPIRE) || asks(Asked::ZONEVERSION) { soa(snapshot, query) } else { None };
-        let cookie = edns.cookie.as_ref().and_then(|cookie| {
-            let server = snapshot.plan.cookies.make(cookie, peer.address.ip(), peer.seconds)?;
-            Some((cookie.client, server))
-        });
         Self {
             identity: snapshot.inputs.model.server.identity.as_deref().filter(|_| asks(Asked::NSID)),
-            cookie,
             keepalive: peer.keepalive.filter(|_| asks(Asked::KEEPALIVE)),
             // RFC 7314 section 3: of the zone that the question names; a secondary says what is left.
             expire: soa.filter(|soa| asks(Asked::EXPIRE) && soa.is_apex && query.qtype == RecordType::SOA).map(|soa| {
@@ -53,7 +48,17 @@ impl<'a> Extras<'a> {
             }),
             version: soa.filter(|_| asks(Asked::ZONEVERSION)).map(|soa| (soa.labels, soa.serial)),
             is_padded: peer.carrier == Carrier::Encrypted && asks(Asked::PADDING),
+            ..Self::cookie_alone(snapshot, query, peer)
         }
+    }
+
+    /// What even those get whose reply is to be short.
+    pub(super) fn cookie_alone(snapshot: &Snapshot, query: &Query, peer: &Peer) -> Self {
+        let cookie = query.edns.as_ref().and_then(|edns| edns.cookie.as_ref()).and_then(|cookie| {
+            let server = snapshot.plan.cookies.make(cookie, peer.address.ip(), peer.seconds)?;
+            Some((cookie.client, server))
+        });
+        Self { cookie, ..Self::default() }
     }
 
     /// Whether there is one for the client.
@@ -117,10 +122,13 @@ fn soa(snapshot: &Snapshot, query: &Query) -> Option<Soa> {
     if query.qclass != CLASS_IN {
         return None;
     }
-    let (node, _) = snapshot.plan.table.closest(&query.name)?;
+    let (node, above) = snapshot.plan.table.closest(&query.name)?;
     if node.is_unloaded() {
         return None;
     }
+    // DS is the parent's to answer.
+    let asks_parent = above == 0 && query.qtype == RecordType::DS;
+    let node = node.parent_side().filter(|_| asks_parent).unwrap_or(node);
     let negative = node.negative();
     let end: &[u8; SOA_END] = negative.soa.first_data().last_chunk()?;
     let number = |at: usize| u32::from_be_bytes([end[at], end[at + 1], end[at + 2], end[at + 3]]);

@@ -26,7 +26,7 @@ use crate::wire::message::{CLASS_CH, CLASS_IN, Rcode, opcode, opcode_of};
 
 use client::Client;
 use extras::Extras;
-use reply::{ExtendedError, Reply, header_only};
+use reply::{Reply, header_only};
 use resolve::{Ending, Resolution};
 
 pub use crate::wire::message::{Query, Reading, is_aside};
@@ -36,6 +36,7 @@ pub use explain::{
     Asker, CandidateTrace, DecisionTrace, ExplainError, Explanation, NodeTrace, PlaceReport, ProbeTrace, explain,
 };
 pub use limit::{Limiter, Price, Tick};
+pub use reply::ExtendedError;
 
 /// What the transport knows of a query.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +89,8 @@ pub fn answer(snapshot: &Snapshot, query: &[u8], peer: Peer, draw: u64, out: &mu
 
 /// As [`answer`], for a query that fills the first `len` octets of the buffer that the reply is to be written to.
 /// `query` is what it is read into: whatever it held does not matter, and one serves for all messages of a thread.
-/// `is_over` is asked once of what has a question and no valid cookie: whether its sender asks too fast (protocol 28).
+/// `is_over` is asked once of what has no valid cookie and is not left aside: whether its sender asks too fast (protocol
+/// 28).
 /// `None` drops the query or, where [`is_aside`] says so of it, leaves it to somebody else; the buffer is then as it was.
 #[inline(always)]
 pub fn answer_in_place(
@@ -138,6 +140,40 @@ pub fn alone(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer: Peer, dra
     Asking { snapshot, query: &query, peer: &peer, draw }.answer_any(reading, buffer)
 }
 
+/// The reply to a message that [`is_aside`] whose sender asks too fast (protocol 28): a truncated one to a question.
+/// `None` drops the message: what changes something, or tells of changes, is sent again, and a reply that says nothing
+/// could be taken for one that says it is done.
+pub fn over(snapshot: &Snapshot, buffer: &mut [u8], len: usize, peer: Peer) -> Option<usize> {
+    let mut query = Query::default();
+    let reading = query.read_aside(buffer, len, snapshot.plan.table.seed());
+    let has_question = matches!(reading, Reading::Query | Reading::Aside | Reading::Malformed);
+    if opcode_of(buffer) != opcode::QUERY || !has_question {
+        return None;
+    }
+    Asking { snapshot, query: &query, peer: &peer, draw: 0 }.answer_over(reading, buffer)
+}
+
+/// Writes a reply without records over a message that [`is_aside`], whose question and EDNS `query` holds: this code, and
+/// in its OPT all that the message asks for there. Returns its length; `None` where it does not fit.
+pub fn told(
+    snapshot: &Snapshot,
+    query: &Query,
+    buffer: &mut [u8],
+    peer: &Peer,
+    rcode: Rcode,
+    error: Option<ExtendedError>,
+) -> Option<usize> {
+    let extras = match rcode {
+        Rcode::FormErr => Extras::cookie_alone(snapshot, query, peer),
+        _ => Extras::of(snapshot, query, peer),
+    };
+    let mut reply = Reply::begin(query, peer.carrier.is_datagram(), Some(&extras), buffer)?;
+    if let Some(error) = error {
+        reply.extended_error(error);
+    }
+    Some(reply.finish(rcode))
+}
+
 /// A message that was read, and all that its reply depends on.
 #[derive(Clone, Copy)]
 struct Asking<'a> {
@@ -158,13 +194,17 @@ impl<'a> Asking<'a> {
                     return None;
                 }
                 if (is_ordinary || !self.has_valid_cookie()) && is_over() {
-                    return self.answer_over(buffer);
+                    return self.answer_over(reading, buffer);
                 }
                 if is_ordinary && let Some(len) = self.answer_straight(buffer) {
                     return Some(len);
                 }
             }
-            Reading::Malformed | Reading::CookieOnly => {}
+            Reading::Malformed | Reading::CookieOnly => {
+                if !self.has_valid_cookie() && is_over() {
+                    return self.answer_over(reading, buffer);
+                }
+            }
             Reading::Drop | Reading::Aside => return None,
             Reading::HeaderOnly(rcode) => return header_only(buffer, rcode),
         }
@@ -184,13 +224,20 @@ impl<'a> Asking<'a> {
     fn answer_any(self, reading: Reading, buffer: &mut [u8]) -> Option<usize> {
         // What does not exist is asked for more often than any of them, so nothing is done about options that are not there.
         let asks = self.query.edns.as_ref().is_some_and(|edns| !edns.asked.is_nothing());
-        let extras = asks.then(|| Extras::of(self.snapshot, self.query, self.peer));
+        let extras = asks.then(|| match reading {
+            Reading::Malformed => Extras::cookie_alone(self.snapshot, self.query, self.peer),
+            _ => Extras::of(self.snapshot, self.query, self.peer),
+        });
+        if reading == Reading::CookieOnly && !extras.is_some_and(|extras| extras.has_cookie()) {
+            // To who speaks no cookies it is a message without a question.
+            return header_only(buffer, Rcode::FormErr);
+        }
         let mut reply = Reply::begin(self.query, self.peer.carrier.is_datagram(), extras.as_ref(), buffer)?;
         let rcode = match reading {
             Reading::Malformed => Rcode::FormErr,
             Reading::CookieOnly => {
                 reply.without_question();
-                Rcode::NoError
+                if self.has_invalid_cookie() { Rcode::BadCookie } else { Rcode::NoError }
             }
             _ if self.query.edns.as_ref().is_some_and(|edns| edns.version > 0) => Rcode::BadVers,
             _ => self.resolve(&mut reply),
@@ -224,10 +271,14 @@ impl<'a> Asking<'a> {
     }
 
     /// The reply to who asks too fast: come again over TCP, or with the cookie that is in it (RFC 7873 section 5.2.3).
+    /// Of all that its OPT asks for it has the cookie alone.
     #[cold]
-    fn answer_over(self, buffer: &mut [u8]) -> Option<usize> {
-        let extras = Extras::of(self.snapshot, self.query, self.peer);
+    fn answer_over(self, reading: Reading, buffer: &mut [u8]) -> Option<usize> {
+        let extras = Extras::cookie_alone(self.snapshot, self.query, self.peer);
         let mut reply = Reply::begin(self.query, true, Some(&extras), buffer)?;
+        if reading == Reading::CookieOnly {
+            reply.without_question();
+        }
         if extras.has_cookie() {
             return Some(reply.finish(Rcode::BadCookie));
         }
@@ -240,6 +291,12 @@ impl<'a> Asking<'a> {
         let cookie = self.query.edns.as_ref().and_then(|edns| edns.cookie.as_ref());
         let is_valid = |cookie| self.snapshot.plan.cookies.accept(cookie, self.peer.address.ip(), self.peer.seconds);
         cookie.is_some_and(is_valid)
+    }
+
+    /// Whether a server cookie came that is not ours, or not any more (RFC 7873 section 5.4).
+    fn has_invalid_cookie(self) -> bool {
+        let cookie = self.query.edns.as_ref().and_then(|edns| edns.cookie.as_ref());
+        cookie.is_some_and(|cookie| cookie.has_server()) && !self.has_valid_cookie()
     }
 
     #[inline(always)]

@@ -15,9 +15,11 @@ const OPT_FIXED: usize = 11;
 /// Extended errors that we send (RFC 8914 and the registry).
 #[derive(Clone, Copy, Debug)]
 #[repr(u16)]
-pub(super) enum ExtendedError {
+pub enum ExtendedError {
     /// The zone could not be loaded.
     NotReady = 14,
+    /// The sender may not have this.
+    Prohibited = 18,
     /// Outside every zone.
     NotAuthoritative = 20,
     /// The zone has expired.

@@ -326,6 +326,11 @@ impl Control {
         self.shared.follower.notified(apex, from, key)
     }
 
+    /// Whether some zone is transferred from a server with this address.
+    pub fn is_primary(&self, address: IpAddr) -> bool {
+        self.shared.follower.is_primary(address)
+    }
+
     /// Changes a zone (RFC 2136): `update` is signed with `key`, and what it says is live and on disk when the answer is
     /// NOERROR.
     pub async fn update(&self, update: Update, key: Name) -> Rcode {

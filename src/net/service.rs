@@ -12,7 +12,7 @@ use rustls::sign::CertifiedKey;
 
 use super::aside::Aside;
 use super::counters::{Counters, count};
-use crate::answer::{Peer, Query, Reading, alone, answer_read, is_aside, look_ahead, read};
+use crate::answer::{Peer, Query, Reading, alone, answer_read, is_aside, look_ahead, over, read};
 use crate::config::model::RateLimit;
 use crate::snapshot::{Reader, Readers, Snapshot};
 
@@ -101,6 +101,12 @@ pub trait Turn {
     /// The same for a message that was left aside and that nobody takes up; `None` drops it.
     fn alone(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
         let _ = (buffer, len, peer, draw);
+        None
+    }
+
+    /// The reply to a message that is left aside whose sender asks too fast; `None` drops it.
+    fn over(&self, buffer: &mut [u8], len: usize, peer: Peer) -> Option<usize> {
+        let _ = (buffer, len, peer);
         None
     }
 }
@@ -270,6 +276,10 @@ impl<S: Deref<Target: Borrow<Snapshot>>> Turn for Held<S> {
 
     fn alone(&self, buffer: &mut [u8], len: usize, peer: Peer, draw: u64) -> Option<usize> {
         alone(self.snapshot(), buffer, len, peer, draw)
+    }
+
+    fn over(&self, buffer: &mut [u8], len: usize, peer: Peer) -> Option<usize> {
+        over(self.snapshot(), buffer, len, peer)
     }
 }
 

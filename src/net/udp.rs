@@ -239,8 +239,14 @@ impl<T: Turn> Round<'_, T> {
             count(&counters.dropped);
             return;
         };
-        count(&counters.aside);
         let peer = self.peer(address);
+        if self.is_over(address) {
+            if let Some(len) = self.turn.over(buffer, len, peer) {
+                batch.reply(at, len);
+            }
+            return;
+        }
+        count(&counters.aside);
         let Some(desk) = desk else {
             match self.turn.alone(buffer, len, peer, draw.next()) {
                 Some(len) => batch.reply(at, len),

@@ -1,12 +1,13 @@
 //! All secondary zones of a model, a task each.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hasher;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use siphasher::sip::SipHasher24;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
@@ -104,6 +105,8 @@ pub struct Follower {
     runtime: Handle,
     shared: Arc<Shared>,
     zones: Mutex<BTreeMap<Name, Followed>>,
+    /// The addresses of all primaries.
+    primaries: ArcSwap<HashSet<IpAddr>>,
 }
 
 /// What all tasks share.
@@ -190,7 +193,12 @@ impl Follower {
             tally: Tally::default(),
             options,
         };
-        let follower = Self { runtime: runtime.clone(), shared: Arc::new(shared), zones: Mutex::default() };
+        let follower = Self {
+            runtime: runtime.clone(),
+            shared: Arc::new(shared),
+            zones: Mutex::default(),
+            primaries: ArcSwap::default(),
+        };
         follower.follow(model, restored);
         follower
     }
@@ -227,6 +235,13 @@ impl Follower {
             zones.insert(apex, Followed { primaries: primaries.to_vec(), zone, task });
         }
         before.into_values().for_each(|gone| gone.task.abort());
+        let primaries = model.grounds.iter().filter_map(|ground| ground.primaries()).flatten();
+        self.primaries.store(Arc::new(primaries.map(|primary| primary.address.ip().to_canonical()).collect()));
+    }
+
+    /// Whether some zone is transferred from a server with this address. Waits for nobody.
+    pub fn is_primary(&self, address: IpAddr) -> bool {
+        self.primaries.load().contains(&address.to_canonical())
     }
 
     /// A NOTIFY has come for a zone, from an address and perhaps signed with a key.

@@ -41,6 +41,7 @@ use edition::{Book, Edition};
 use herald::Herald;
 use outgoing::Kind;
 use places::Places;
+use reply::To;
 use request::{Fault, Request};
 use signed::Signed;
 
@@ -133,13 +134,14 @@ impl Transfers {
         keys: &[TsigKey],
         message: Vec<u8>,
         request: &Request,
+        sender: To<'_>,
         replies: &mut dyn Replies,
     ) -> io::Result<Option<Proven>> {
         let tsig = match record::read(&message) {
             Ok(Some(tsig)) => tsig,
             Ok(None) => return Ok(Some(Proven { message, key: None, signer: None })),
             Err(record::Malformed) => {
-                replies.send(&reply::of(&message, request, Rcode::FormErr)).await?;
+                replies.send(&sender.reply(&message, request, Rcode::FormErr, None)).await?;
                 return Ok(None);
             }
         };
@@ -156,9 +158,9 @@ impl Transfers {
         count(&self.counters.tsig_refused);
         stripped[..2].copy_from_slice(&id);
         let reply = match fault {
-            tsig::Fault::Malformed => reply::of(&stripped, request, Rcode::FormErr),
+            tsig::Fault::Malformed => sender.reply(&stripped, request, Rcode::FormErr, None),
             tsig::Fault::Unproven(error) => {
-                let mut reply = reply::of(&stripped, request, Rcode::NotAuth);
+                let mut reply = sender.reply(&stripped, request, Rcode::NotAuth, None);
                 let len = reply.len();
                 reply.resize(len + reply::ROOM, 0);
                 let len = tsig::refuse(&mut reply, len, &tsig::Named::of(&tsig), error).unwrap_or(len);
@@ -166,7 +168,7 @@ impl Transfers {
                 reply
             }
             tsig::Fault::Proven(error) => {
-                let mut reply = reply::of(&stripped, request, Rcode::NotAuth);
+                let mut reply = sender.reply(&stripped, request, Rcode::NotAuth, None);
                 if let Some(key) = tsig::key_of(keys, &tsig) {
                     Signer::of_reply(key, tsig.mac).sign_error(&mut reply, &tsig, error, unix_now());
                 }
@@ -200,7 +202,7 @@ impl Transfers {
         let most = if peer.carrier.is_datagram() { request.datagram_room() } else { buffer.len() };
         if len + room > most {
             buffer[..message.len()].copy_from_slice(message);
-            let len = reply::write(&mut buffer, request, Rcode::NoError)?;
+            let len = To { snapshot, peer }.write(&mut buffer, request, Rcode::NoError, None)?;
             buffer[2] |= (flag::TC >> 8) as u8;
             buffer.truncate(len);
         } else {
@@ -221,8 +223,6 @@ impl Transfers {
         let key = proven.key.as_ref();
         let edition = self.current(&snapshot, request).await;
         let is_zone = request.is_zone(&snapshot);
-        // It may take long, and the snapshot need not.
-        drop(snapshot);
         let address = unwrap_address(peer.address.ip());
         let refusal = match &edition {
             None if key.is_some() && !is_zone => Some(Rcode::NotAuth),
@@ -232,8 +232,13 @@ impl Transfers {
         let place = self.places.take(address);
         let (Some(edition), Some(_), None) = (&edition, &place, refusal) else {
             count(if refusal.is_some() { &self.counters.transfers_refused } else { &self.counters.transfers_busy });
-            return to.send(reply::of(&proven.message, request, refusal.unwrap_or(Rcode::ServFail))).await;
+            let rcode = refusal.unwrap_or(Rcode::ServFail);
+            let sender = To { snapshot: &snapshot, peer };
+            let reply = sender.reply(&proven.message, request, rcode, reply::reason(rcode, is_zone));
+            return to.send(reply).await;
         };
+        // It may take long, and the snapshot need not.
+        drop(snapshot);
         let sending = outgoing::send(edition, &proven.message, request, peer.carrier.is_datagram(), to);
         let sent = timeout(LONGEST, sending).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let apex = &edition.zone.apex;
@@ -275,28 +280,35 @@ impl Aside for Transfers {
             Err(Fault::Drop) => return None,
             Err(Fault::HeaderOnly(rcode)) => return reply::header_only(buffer, rcode),
         };
+        let sender = To { snapshot: &snapshot, peer };
         if request.is_signed {
-            let tsig = record::read(&buffer[..len]).ok()??;
+            let Ok(tsig) = record::read(&buffer[..len]) else {
+                return sender.write(buffer, &request, Rcode::FormErr, None);
+            };
+            let tsig = tsig?;
             if tsig::key_of(&snapshot.inputs.model.server.keys, &tsig).is_some() {
                 return None;
             }
             count(&self.counters.tsig_refused);
             let named = tsig::Named::of(&tsig);
-            let len = reply::write(buffer, &request, Rcode::NotAuth)?;
-            return tsig::refuse(buffer, len, &named, record::error::BADKEY);
+            let end = sender.write(buffer, &request, Rcode::NotAuth, None)?;
+            // Names may have been compressed, and nobody is sent more for them than came.
+            let most = len.max(end).min(request.datagram_room());
+            return Some(tsig::refuse(&mut buffer[..most], end, &named, record::error::BADKEY).unwrap_or(end));
         }
+        let address = unwrap_address(peer.address.ip());
         let rcode = match request.opcode {
             opcode::NOTIFY | opcode::UPDATE if request.fault().is_some() => request.fault()?,
-            opcode::NOTIFY if request.is_zone(&snapshot) => return None,
-            opcode::NOTIFY => Rcode::NotAuth,
-            opcode::UPDATE => stranger(&request, &snapshot),
-            _ if request.is_whole_by(peer) || !self.allows(&request, unwrap_address(peer.address.ip()), None) => {
+            opcode::NOTIFY if request.is_zone(&snapshot) && self.control.is_primary(address) => return None,
+            opcode::NOTIFY | opcode::UPDATE => stranger(&request, &snapshot),
+            _ if request.is_whole_by(peer) || !self.allows(&request, address, None) => {
                 count(&self.counters.transfers_refused);
                 return answer::alone(&snapshot, buffer, len, peer, 0);
             }
             _ => return None,
         };
-        reply::write(buffer, &request, rcode)
+        let error = reply::reason(rcode, request.is_zone(&snapshot));
+        sender.write(buffer, &request, rcode, error)
     }
 
     async fn answer(&self, message: Vec<u8>, peer: Peer, replies: &mut dyn Replies) -> io::Result<()> {
@@ -307,7 +319,8 @@ impl Aside for Transfers {
             Err(Fault::HeaderOnly(rcode)) => return replies.send(&reply::header(&message, rcode)).await,
         };
         let keys = &snapshot.inputs.model.server.keys;
-        let Some(mut proven) = self.proven(keys, message, &request, replies).await? else { return Ok(()) };
+        let sender = To { snapshot: &snapshot, peer };
+        let Some(mut proven) = self.proven(keys, message, &request, sender, replies).await? else { return Ok(()) };
         let mut to = Signed::new(replies, proven.signer.take());
         let rcode = match request.opcode {
             _ if request.fault().is_some() => request.fault().unwrap_or(Rcode::FormErr),
@@ -327,7 +340,12 @@ impl Aside for Transfers {
             _ if request.is_whole_by(peer) => Rcode::NotImp,
             _ => return self.transfer(snapshot, &proven, &request, peer, &mut to).await,
         };
-        to.send(reply::of(&proven.message, &request, rcode)).await
+        let reply = {
+            let snapshot = self.snapshot.load();
+            let error = reply::reason(rcode, request.is_zone(&snapshot));
+            To { snapshot: &snapshot, peer }.reply(&proven.message, &request, rcode, error)
+        };
+        to.send(reply).await
     }
 }
 

@@ -1,39 +1,56 @@
 //! Replies without records: the header, the question, and an OPT where the message has one.
 
 use super::request::Request;
-use crate::wire::edns::OUR_PAYLOAD;
+use crate::answer::{ExtendedError, Peer, told};
+use crate::snapshot::Snapshot;
 use crate::wire::message::{HEADER, Rcode, flag};
-
-/// An OPT without options, but for its payload size, the high bits of the code, and DO.
-const OPT: [u8; 11] = [0, 0, 41, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// Octets that any reply without records fits in, and a TSIG record without a signature.
 pub(super) const ROOM: usize = 1024;
 
-/// Writes a reply over the message that begins `buffer`; `None` where it does not fit.
-pub(super) fn write(buffer: &mut [u8], request: &Request, rcode: Rcode) -> Option<usize> {
-    let end = request.query.question_end();
-    let mut len = end;
-    if let Some(edns) = &request.query.edns {
-        let place = buffer.get_mut(end..end + OPT.len())?;
-        place.copy_from_slice(&OPT);
-        place[3..5].copy_from_slice(&OUR_PAYLOAD.to_be_bytes());
-        place[5] = (rcode as u16 >> 4) as u8;
-        place[7] = if edns.dnssec_ok { 0x80 } else { 0 };
-        len += OPT.len();
-    }
-    begin(buffer, rcode)?[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, u8::from(len > end)]);
-    Some(len)
+/// Who is answered, and as of when.
+#[derive(Clone, Copy)]
+pub(super) struct To<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) peer: Peer,
 }
 
-/// A reply of its own to a message.
-pub(super) fn of(message: &[u8], request: &Request, rcode: Rcode) -> Vec<u8> {
-    let mut reply = message.to_vec();
-    reply.resize(reply.len().max(ROOM), 0);
-    // There is room for all of it.
-    let len = write(&mut reply, request, rcode).unwrap_or(0);
-    reply.truncate(len);
-    reply
+impl To<'_> {
+    /// Writes a reply over the message that begins `buffer`; `None` where it does not fit.
+    pub(super) fn write(
+        self,
+        buffer: &mut [u8],
+        request: &Request,
+        rcode: Rcode,
+        error: Option<ExtendedError>,
+    ) -> Option<usize> {
+        told(self.snapshot, &request.query, buffer, &self.peer, rcode, error)
+    }
+
+    /// A reply of its own to a message.
+    pub(super) fn reply(
+        self,
+        message: &[u8],
+        request: &Request,
+        rcode: Rcode,
+        error: Option<ExtendedError>,
+    ) -> Vec<u8> {
+        let mut reply = message.to_vec();
+        reply.resize(reply.len().max(ROOM), 0);
+        // There is room for all of it.
+        let len = self.write(&mut reply, request, rcode, error).unwrap_or(0);
+        reply.truncate(len);
+        reply
+    }
+}
+
+/// What goes with a refusal (RFC 8914): the zone is not ours, or not for this sender.
+pub(super) fn reason(rcode: Rcode, is_zone: bool) -> Option<ExtendedError> {
+    match rcode {
+        Rcode::Refused if is_zone => Some(ExtendedError::Prohibited),
+        Rcode::Refused | Rcode::NotAuth => Some(ExtendedError::NotAuthoritative),
+        _ => None,
+    }
 }
 
 /// Writes the reply to what is no message.

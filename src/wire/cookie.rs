@@ -36,7 +36,7 @@ pub struct Secrets(Vec<Secret>);
 pub struct Cookie {
     /// The client's own.
     pub client: [u8; CLIENT],
-    /// One that may be ours; others of a permitted length are none.
+    /// What the client takes for ours; zeros, which are nobody's, for one of another length.
     server: Option<[u8; SERVER]>,
 }
 
@@ -51,7 +51,13 @@ impl Cookie {
     pub fn parse(data: &[u8]) -> Option<Self> {
         let (client, server) = data.split_first_chunk()?;
         let is_whole = server.is_empty() || ANY_SERVER.contains(&server.len());
-        is_whole.then(|| Self { client: *client, server: server.try_into().ok() })
+        let server = (!server.is_empty()).then(|| server.try_into().unwrap_or_default());
+        is_whole.then_some(Self { client: *client, server })
+    }
+
+    /// Whether there is a server cookie in it, valid or not.
+    pub fn has_server(&self) -> bool {
+        self.server.is_some()
     }
 }
 

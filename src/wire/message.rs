@@ -213,6 +213,9 @@ impl Query {
         let message = &buffer[..len];
         let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         if count(4) == 0 {
+            // Nothing of what was read before: it is another client's.
+            self.name.read(&[0], 0, 1);
+            (self.qtype, self.qclass) = (RecordType(0), 0);
             let records = self.read_records(buffer, len, HEADER, [count(6), count(8), count(10)]);
             let has_cookie = records.is_some() && self.edns.as_ref().is_some_and(|edns| edns.cookie.is_some());
             return if has_cookie { Reading::CookieOnly } else { Reading::HeaderOnly(Rcode::FormErr) };

@@ -237,11 +237,27 @@ impl Fixture {
     /// The reply to a query whose sender asks too fast, if it is asked about, read by both parsers.
     #[track_caller]
     pub fn ask_over(&self, ask: &Ask) -> Reply {
-        let (query, mut buffer) = (ask.bytes(), vec![0; 4096]);
-        buffer[..query.len()].copy_from_slice(&query);
+        Reply::read(&self.in_place(&mut Query::default(), &ask.bytes(), ask, true))
+    }
+
+    /// The same to these octets.
+    pub fn raw_over(&self, query: &[u8]) -> Reply {
+        Reply::read(&self.in_place(&mut Query::default(), query, &Ask::a("ignored."), true))
+    }
+
+    /// The replies to one message after the other, as a thread answers them that reads all into one place.
+    pub fn raw_in_turn(&self, queries: &[&[u8]]) -> Vec<Vec<u8>> {
         let mut read = Query::default();
-        let len = answer_in_place(&self.snapshot, &mut read, &mut buffer, query.len(), &ask.peer(), ask.draw, || true);
-        Reply::read(&buffer[..len.expect("a reply")])
+        queries.iter().map(|query| self.in_place(&mut read, query, &Ask::a("ignored."), false)).collect()
+    }
+
+    fn in_place(&self, read: &mut Query, query: &[u8], ask: &Ask, is_over: bool) -> Vec<u8> {
+        let mut buffer = vec![0; 4096];
+        buffer[..query.len()].copy_from_slice(query);
+        let peer = ask.peer();
+        let len = answer_in_place(&self.snapshot, read, &mut buffer, query.len(), &peer, ask.draw, || is_over);
+        buffer.truncate(len.expect("a reply"));
+        buffer
     }
 
     /// The reply to these octets, read by both parsers.

@@ -1,6 +1,8 @@
 //! Items 19 and 28: cookies, and what who asks too fast is answered.
 
 use super::{MAIL, message, opt, plain, question};
+use rhumb::wire::RecordType;
+
 use crate::harness::{Ask, Fixture, Reply, Setup};
 
 const COOKIE: u16 = 10;
@@ -89,8 +91,38 @@ fn p19_a_query_without_a_question_gets_a_cookie_and_needs_one() {
 }
 
 #[test]
+fn p19_without_a_question_a_server_cookie_that_is_not_good_is_told_of() {
+    let fixture = plain();
+    let asked = |cookie: &[u8]| {
+        let option = [&[0, 10, 0, cookie.len() as u8], cookie].concat();
+        fixture.send(&message(0, [0, 0, 0, 1], &opt(0, &option)))
+    };
+    // RFC 7873 section 5.4; lengths that are not ours too.
+    for server in [8, 16, 32] {
+        let reply = asked(&[&CLIENT[..], &vec![7; server]].concat());
+        assert_eq!((reply.rcode, reply.question.len()), (BADCOOKIE, 0), "{server}");
+        assert_eq!(cookie(&reply).expect("a cookie").len(), 24);
+    }
+}
+
+#[test]
+fn p19_a_query_without_a_question_is_told_nothing_of_what_another_client_asked() {
+    let fixture = plain();
+    // With ZONEVERSION and EXPIRE, which are of the zone that is asked for.
+    let options = [&[0, 10, 0, 8][..], &CLIENT, &[0, 19, 0, 0, 0, 9, 0, 0]].concat();
+    let bare = message(0, [0, 0, 0, 1], &opt(0, &options));
+    let others = Ask::of("example.com.", RecordType::SOA).bytes();
+    let replies = fixture.raw_in_turn(&[&others, &bare]);
+    assert_eq!(replies[1], fixture.raw_in_turn(&[&bare])[0]);
+    assert_eq!(Reply::read(&replies[1]).edns.expect("OPT").options.len(), 1, "the cookie");
+}
+
+#[test]
 fn p19_cookies_can_be_off() {
     let off = Setup::new(super::RECORDS, super::ROUTES).server("[cookies]\nenabled = false\n").build();
+    let option = [&[0, 10, 0, 8], &CLIENT[..]].concat();
+    let bare = off.send(&message(0, [0, 0, 0, 1], &opt(0, &option)));
+    assert_eq!((bare.rcode, bare.bytes.len()), (FORMERR, 12), "a message without a question");
     let reply = off.ask(&mail().option(COOKIE, &CLIENT));
     assert_eq!((reply.rcode, reply.answer.len(), cookie(&reply)), (0, 1, None));
 }
@@ -124,4 +156,29 @@ fn p19_under_pressure_who_has_a_client_cookie_only_is_told_the_servers_and_nothi
 fn p28_malformed_queries_are_not_answered_with_more_than_they_are() {
     let malformed = message(0, [1, 0, 0, 2], &[question(&MAIL), opt(0, &[]), opt(0, &[])].concat());
     assert!(plain().send(&malformed).bytes.len() <= malformed.len());
+}
+
+#[test]
+fn p28_over_the_limit_and_malformed_nothing_comes_along_but_the_cookie() {
+    const NSID: u16 = 3;
+    const EXPIRE: u16 = 9;
+    const ZONEVERSION: u16 = 19;
+    let named =
+        Setup::new(super::RECORDS, super::ROUTES).server(&format!("identity = \"{}\"\n", "n".repeat(100))).build();
+    let greedy =
+        Ask::of("example.com.", RecordType::SOA).option(NSID, &[]).option(EXPIRE, &[]).option(ZONEVERSION, &[]);
+    let reply = named.ask_over(&greedy);
+    assert!(reply.tc && reply.bytes.len() <= greedy.bytes().len(), "{reply:#?}");
+    let reply = named.ask_over(&greedy.clone().option(COOKIE, &CLIENT));
+    assert_eq!((reply.rcode, reply.edns.as_ref().expect("OPT").options.len()), (BADCOOKIE, 1));
+    // One record more is announced than there is.
+    let mut malformed = greedy.bytes();
+    malformed[11] += 1;
+    let reply = named.send(&malformed);
+    assert_eq!((reply.rcode, reply.edns.as_ref().expect("OPT").options.len()), (FORMERR, 0));
+    assert!(reply.bytes.len() <= malformed.len());
+    for asked in [malformed, message(0, [0, 0, 0, 1], &opt(0, &[&[0, 10, 0, 8], &CLIENT[..]].concat()))] {
+        let reply = named.raw_over(&asked);
+        assert!([0, BADCOOKIE].contains(&reply.rcode) && (reply.tc || reply.rcode == BADCOOKIE), "{reply:#?}");
+    }
 }

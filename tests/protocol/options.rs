@@ -97,6 +97,14 @@ fn p20_the_zones_version_comes_with_every_answer_from_it() {
         assert_eq!(version(name), Some(expected.clone()), "{name}");
     }
     assert_eq!(version("www.example.org."), None);
+    // DS at the apex of a zone within is answered by the zone around it, with that one's version.
+    let within = "zone = \"sub.versioned.test\"\n[soa]\nserial = 7\n[records]\n\"@\" = { NS = \"ns.example.net.\" }\n";
+    let around =
+        "zone = \"versioned.test\"\n[soa]\nserial = 2026112601\n[records]\n\"@\" = { NS = \"ns.example.net.\" }\n";
+    let nested = Setup::new(RECORDS, ROUTES).file("around.toml", around).file("within.toml", within).build();
+    let of = |rtype| option(&nested.ask(&Ask::of("sub.versioned.test.", rtype).option(ZONEVERSION, &[])), ZONEVERSION);
+    assert_eq!(of(RecordType::DS), Some(expected.clone()));
+    assert_eq!(of(RecordType::A), Some(vec![3, 0, 0, 0, 0, 7]));
     let filled = fixture.ask(&Ask::a("mail.versioned.test.").option(ZONEVERSION, &expected));
     assert_eq!(filled.rcode, FORMERR);
 }

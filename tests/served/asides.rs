@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use super::{Client, SOON, Site};
-use crate::harness::{Ask, zone};
+use crate::harness::{Ask, Reply, zone};
 
 const FORMERR: u8 = 1;
 const NOTIMP: u8 = 4;
@@ -46,7 +46,8 @@ fn on_a_stream(server: SocketAddr, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     messages.iter().map(|_| read()).collect()
 }
 
-/// The reply is the query's header and question with this code, and an OPT where the query has one.
+/// The reply is the query's header and question with this code, and where the query has an OPT another one, with an
+/// extended error where something is refused: that it is prohibited, or that we are not authoritative.
 #[track_caller]
 fn says(query: &[u8], reply: &[u8], rcode: u8, question: usize, has_opt: bool) {
     assert_eq!((reply[0], reply[1]), (query[0], query[1]));
@@ -54,7 +55,13 @@ fn says(query: &[u8], reply: &[u8], rcode: u8, question: usize, has_opt: bool) {
     assert_eq!(reply[3], rcode);
     assert_eq!(reply[4..12], [0, u8::from(question > 0), 0, 0, 0, 0, 0, u8::from(has_opt)]);
     assert_eq!(reply[12..12 + question], query[12..12 + question]);
-    assert_eq!(reply.len(), 12 + question + if has_opt { 11 } else { 0 });
+    let error: &[u8] = match rcode {
+        REFUSED => &[0, 15, 0, 2, 0, 18],
+        NOTAUTH => &[0, 15, 0, 2, 0, 20],
+        _ => &[],
+    };
+    assert_eq!(reply.len(), 12 + question + if has_opt { 11 + error.len() } else { 0 });
+    assert!(!has_opt || reply.ends_with(error));
 }
 
 #[test]
@@ -87,4 +94,53 @@ fn p24_what_nobody_has_allowed_is_refused_on_datagrams_and_streams() {
     }
     assert_eq!(server.ask(&Ask::a("host.example.com.")).only(), "192.0.2.7");
     assert_eq!(server.status()["counters"]["aside"], 2 * cases.len());
+}
+
+#[test]
+fn p18_p20_what_is_refused_has_all_that_its_opt_asks_for() {
+    let server = Site::with_zone("identity = \"fra1\"\n", &zone("host = { A = \"192.0.2.7\" }", "")).start();
+    let ecs: &[u8] = &[0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2];
+    let options = [ecs, &[0, 3, 0, 0, 0, 10, 0, 8], b"rhumbler"].concat();
+    let opt = [&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, options.len() as u8][..], &options].concat();
+    for (opcode, rtype) in [(NOTIFY, SOA), (UPDATE, SOA), (0, AXFR)] {
+        let message = message(opcode, &["example", "com"], rtype, &opt);
+        let mut replies = on_a_stream(server.dns, std::slice::from_ref(&message));
+        if opcode != 0 {
+            replies.push(Client::of(server.dns).exchange(&message).unwrap());
+        }
+        for reply in replies {
+            assert_eq!(reply[3], REFUSED, "{opcode}");
+            let options = Reply::read(&reply).edns.expect("OPT").options;
+            let data = |code: u16| options.iter().find(|(other, _)| *other == code).map(|(_, data)| &data[..]);
+            assert_eq!(data(8), Some(&ecs[4..]), "the client subnet, with the scope 0");
+            assert_eq!(data(3), Some(&b"fra1"[..]));
+            assert_eq!(data(15), Some(&[0, 18][..]));
+            assert_eq!(data(10).map(|data| (&data[..8], data.len())), Some((&b"rhumbler"[..], 24)));
+        }
+    }
+}
+
+#[test]
+fn p29_strangers_take_nobodys_place_and_are_sent_no_more_than_they_send() {
+    let server = Site::with_zone("", &zone("host = { A = \"192.0.2.7\" }", "")).start();
+    let client = Client::of(server.dns);
+    let long = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)];
+    let long: Vec<&str> = long.iter().map(String::as_str).collect();
+    // A signature with a key that nobody has, whose names are the question's by two octets each; and one whose TTL is 1.
+    let tail = [0; 16];
+    let signed = |ttl: u8| {
+        let head = [0xc0, 12, 0, 250, 0, 255, 0, 0, 0, ttl, 0, 18, 0xc0, 12];
+        message(0, &long, 1, &[&head[..], &tail].concat())
+    };
+    for (message, rcode) in [
+        (signed(0), NOTAUTH),
+        (signed(1), FORMERR),
+        (message(NOTIFY, &["example", "com"], SOA, &[]), REFUSED),
+        (message(UPDATE, &["example", "com"], SOA, &[]), REFUSED),
+    ] {
+        let reply = client.exchange(&message).unwrap();
+        assert_eq!(reply[3] & 15, rcode);
+        assert!(reply.len() <= message.len(), "{} for {}", reply.len(), message.len());
+    }
+    assert_eq!(server.status()["counters"]["aside_replies"], 0, "all of it on the threads that read datagrams");
 }

@@ -5,9 +5,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
+use rhumb::wire::RecordType;
+
 use super::secure::{Http3, Quic, address, believing, certificate, framed, runtime};
 use super::stalled::{counted, first_datagram, query, stream_from};
-use super::{SOON, Server, Site, encrypted, over_tcp};
+use super::{SOON, Server, Site, encrypted, eventually, over_tcp};
 use crate::harness::{Ask, Reply, zone};
 
 /// The cookie option's code.
@@ -70,6 +72,36 @@ fn p28_over_the_limit_replies_are_truncated_and_whoever_is_exempt_is_answered() 
     for _ in 0..20 {
         assert_eq!(over_tcp(server.dns, &Ask::a("host.example.com.")).only(), "192.0.2.7");
     }
+}
+
+#[test]
+fn p28_what_is_no_plain_query_is_limited_as_well() {
+    const NOTIFY: u8 = 4;
+    const MANY: u64 = 100;
+    let server = server(STRICT);
+    // To transfers the reply is a truncated one; a NOTIFY is dropped, since a reply to it could be taken for its receipt.
+    let transfers = Sender::at("127.1.0.9", server.dns);
+    let ask = Ask::of("example.com.", RecordType::AXFR);
+    let truncated = (0..MANY).filter(|_| transfers.ask(&ask).tc).count();
+    assert!(truncated > 50, "{truncated} of {MANY}");
+    let before = metric(&server, "rhumb_rate_limited_total");
+    assert_eq!(before, truncated as u64);
+    let strangers = Sender::at("127.1.0.10", server.dns);
+    let mut notify = Ask::of("example.com.", RecordType::SOA).bytes();
+    notify[2] = NOTIFY << 3;
+    let mut replies = 0;
+    for _ in 0..MANY {
+        // One after the other, so that none is lost on the way.
+        let seen = metric(&server, "rhumb_udp_queries_total");
+        strangers.0.send(&notify).unwrap();
+        eventually(SOON, "it is read", || (metric(&server, "rhumb_udp_queries_total") > seen).then_some(()));
+    }
+    strangers.0.set_nonblocking(true).unwrap();
+    while strangers.0.recv(&mut [0; 512]).is_ok() {
+        replies += 1;
+    }
+    assert_eq!(metric(&server, "rhumb_rate_limited_total") - before, MANY - replies);
+    assert!((1..50).contains(&replies), "{replies} of {MANY}");
 }
 
 #[test]
