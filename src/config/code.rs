@@ -56,6 +56,7 @@ codes! {
     DNAME_TWICE = "dname-twice": "Several DNAMEs at one name.";
     DNAME_BESIDE_NS = "dname-beside-ns": "A DNAME at a delegation.";
     WILDCARD_NS = "wildcard-ns": "A delegation at a wildcard.";
+    BIG_RRSET = "big-rrset": "Records of one name and type that fit in no message.";
     STEERED_TWICE = "steered-twice": "A type stands both in a name's records and in its route.";
     ZERO_TTL = "zero-ttl": "A TTL of zero on a steered name.";
     NO_DATA = "no-data": "A definition that holds nothing.";

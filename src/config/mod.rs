@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 pub use content::{Change, Changes, Content, Holdings, LaidSet, complete, faults};
 pub(crate) use content::{NameChanges, rebuild, same};
 pub use diagnostic::{Diagnostic, Severity};
-pub(crate) use lint::BESIDE_CNAME;
+pub(crate) use lint::{BESIDE_CNAME, RECORD, ROOM};
 pub use loader::Loader;
 pub use model::Model;
 pub use progress::Progress;

@@ -18,6 +18,8 @@ const HEAD: usize = 16;
 pub(super) const WILDCARD: usize = 8;
 /// Octets of an RRset's entry.
 const ENTRY: usize = 10;
+/// The longest message.
+const MESSAGE: usize = 65_535;
 /// No such number.
 const NONE: u32 = u32::MAX;
 /// A flag: the only RRset is a CNAME.
@@ -82,12 +84,16 @@ impl Draft {
         self.record[HEAD..].make_ascii_lowercase();
     }
 
-    /// The next RRset.
+    /// The next RRset. Of one that no message can carry not all is kept: enough for it to fit nowhere, and few enough
+    /// records to be counted.
     pub(super) fn rrset<'d>(&mut self, rtype: RecordType, ttl: u32, data: impl Iterator<Item = &'d [u8]>) {
         let start = self.octets.len();
         let (mut count, mut stride, mut alike) = (0u16, 0, true);
         for data in data {
             let at = self.octets.len();
+            if at - start > MESSAGE {
+                break;
+            }
             self.octets.extend_from_slice(&TO_QUESTION);
             write_fixed(&mut self.octets, rtype, ttl, data);
             let len = self.octets.len() - at;
@@ -99,16 +105,17 @@ impl Draft {
         self.entry(rtype, count, stride, start);
     }
 
-    /// All records of these RRsets, each with its own owner.
+    /// All records of these RRsets, each with its own owner, as far as [`Self::rrset`] keeps them.
     pub(super) fn glue(&mut self, rrsets: &[RrsetRef<'_>]) {
         let start = self.octets.len();
         let mut count = 0;
-        for rrset in rrsets {
-            for data in rrset.rdata.iter() {
-                self.octets.extend_from_slice(rrset.owner.as_wire());
-                write_fixed(&mut self.octets, rrset.rtype, rrset.ttl, data);
-                count += 1;
+        for (rrset, data) in rrsets.iter().flat_map(|rrset| rrset.rdata.iter().map(move |data| (rrset, data))) {
+            if self.octets.len() - start > MESSAGE {
+                break;
             }
+            self.octets.extend_from_slice(rrset.owner.as_wire());
+            write_fixed(&mut self.octets, rrset.rtype, rrset.ttl, data);
+            count += 1;
         }
         self.entry(RecordType(0), count, 0, start);
     }
@@ -348,5 +355,63 @@ impl<'a> Iterator for Rrsets<'a> {
         let (octets, rest) = self.octets.split_at_checked(len)?;
         (self.entries, self.octets) = (entries, rest);
         Some(ReadyRef { rtype: RecordType(short(0)), octets, count: short(2), take: short(2), stride: short(4) })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::super::ready::Turn;
+    use super::*;
+    use crate::wire::{Name, RecordsBuilder};
+
+    fn addresses(count: u32) -> Vec<[u8; 4]> {
+        (0..count).map(u32::to_be_bytes).collect()
+    }
+
+    #[test]
+    fn p7_an_rrset_that_no_message_can_carry_fits_nowhere_and_is_never_empty() {
+        for count in [4_095, 4_096, 6_000, 65_535, 65_536, 65_537, 131_072] {
+            let data = addresses(count);
+            let mut draft = Draft::default();
+            draft.begin(Head::default(), b"\x04many\0");
+            draft.rrset(RecordType::A, 60, data.iter().map(|data| &data[..]));
+            draft.rrset(RecordType::TXT, 60, [&b"\x01x"[..]].into_iter());
+            draft.group();
+            let record = Record::at(draft.record());
+            let rrset = record.rrset(RecordType::A).unwrap();
+            assert_ne!(rrset.taken(), 0, "{count}");
+            let fits = (count == 4_095).then_some(4_095 * 16);
+            for part in [0, 1 << 31, u32::MAX] {
+                let written = rrset.write(0xc00c, Turn { part, is_fixed: false }, &mut [0; MESSAGE]);
+                assert_eq!(written, fits, "{count}");
+            }
+            assert_eq!(record.rrset(RecordType::TXT).unwrap().first_data(), b"\x01x", "{count}");
+        }
+    }
+
+    #[test]
+    fn p7_glue_that_no_message_can_carry_fits_nowhere_and_is_never_empty() {
+        let host = Name::absolute("ns.sub.example").unwrap();
+        let server = [host.as_wire()];
+        for count in [2, 65_536] {
+            let records = RecordsBuilder::new().with(&host, RecordType::A, 60, &addresses(count)).finish();
+            let rrsets: Vec<RrsetRef<'_>> = records.iter().collect();
+            let mut draft = Draft::default();
+            draft.begin(Head { is_cut: true, ..Head::default() }, b"\x03sub\x07example\0");
+            draft.group();
+            draft.rrset(RecordType::NS, 60, server.into_iter());
+            draft.glue(&rrsets);
+            draft.companions(|_| ());
+            draft.group();
+            let cut = Record::at(draft.record()).cut().unwrap();
+            assert_eq!(cut.ns.first_data(), host.as_wire());
+            let is_whole = (usize::from(cut.in_domain.count), cut.in_domain.octets.len() > MESSAGE);
+            if count == 2 {
+                assert_eq!(is_whole, (2, false));
+            } else {
+                assert!(is_whole.0 > 0 && is_whole.1, "{is_whole:?}");
+            }
+        }
     }
 }

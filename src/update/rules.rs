@@ -3,13 +3,11 @@
 use super::message::{CLASS_ANY, CLASS_NONE, Row, Update};
 use super::view::View;
 use crate::config::model::{Grant, Origin, Soa, precedes};
-use crate::config::{BESIDE_CNAME, Change, same};
+use crate::config::{BESIDE_CNAME, Change, RECORD, ROOM, same};
 use crate::wire::message::{CLASS_IN, Rcode};
 use crate::wire::rdata::is_sound;
 use crate::wire::{Name, NameRef, RecordType};
 
-/// A longer RRset fits no answer, in octets of data.
-const MOST_DATA: usize = 60_000;
 /// The first octets of WKS data, an address and a protocol, which another record of the same has in its place.
 const WKS_KEY: usize = 5;
 
@@ -215,6 +213,7 @@ fn add(view: &View, row: &Row, taken: &mut Vec<Change>) -> Result<(), Rcode> {
     if sets.iter().any(|set| is_in_the_way(set.rtype)) || (is_apex && rtype == RecordType::CNAME) {
         return Ok(());
     }
+    let mut octets = RECORD + row.rdata.len();
     if let Some(set) = sets.iter().find(|set| set.rtype == rtype) {
         let is_there = set.data.iter().any(|data| same(rtype, data, &row.rdata));
         if is_there && set.ttl == row.ttl {
@@ -227,10 +226,10 @@ fn add(view: &View, row: &Row, taken: &mut Vec<Change>) -> Result<(), Rcode> {
         };
         let others = set.data.iter().filter(|data| gives_way(data) && !same(rtype, data, &row.rdata));
         taken.extend(others.map(|data| remove(view, &row.owner, rtype, data)));
-        let octets: usize = set.data.iter().map(|data| data.len()).sum();
-        if octets + row.rdata.len() > MOST_DATA {
-            return Err(Rcode::Refused);
-        }
+        octets += set.data.iter().map(|data| RECORD + data.len()).sum::<usize>();
+    }
+    if octets > ROOM {
+        return Err(Rcode::Refused);
     }
     taken.push(Change::Add { owner: row.owner.clone(), rtype, ttl: row.ttl, rdata: row.rdata.clone() });
     Ok(())

@@ -62,11 +62,15 @@ impl Held<'_> {
         if findings.count() == 0 {
             let mark = findings.mark();
             judge(findings, &zone, site, routes);
-            // What is unwise in records that others wrote is theirs to hear, but not what hides a route.
+            // What is unwise in records that others wrote is theirs to hear, but not what hides a route or fits in no
+            // answer.
             let of_route = |found: &Diagnostic| {
                 found.code == code::HIDDEN_DATA && routes.iter().any(|route| found.span == Some(route.span()))
             };
-            findings.retain_since(mark, |found| found.severity == Severity::Error || of_route(found));
+            let is_told = |found: &Diagnostic| {
+                found.severity == Severity::Error || found.code == code::BIG_RRSET || of_route(found)
+            };
+            findings.retain_since(mark, is_told);
             let (content, files) = (Arc::clone(content), Arc::clone(&ground.zone.records));
             let (records, found) = (Arc::clone(&zone.records), findings.since(mark));
             self.laid.insert(zone.apex.clone(), Laid { content, files, answered, sites, records, found });

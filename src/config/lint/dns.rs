@@ -1,10 +1,11 @@
 //! Plain DNS: CNAMEs, delegations, glue, and what points where (protocol 14). About linear: what few names have is
 //! looked for once, and the rest of the work is theirs alone.
 
+use super::room::{ROOM, taken};
 use crate::config::code;
 use crate::config::findings::{Findings, Site};
 use crate::config::pack::{Placed, ZoneData};
-use crate::wire::{NameRef, RecordType};
+use crate::wire::{NameRef, RecordType, RrsetRef};
 
 /// Records that stand beside a CNAME in signed zones (RFC 4034 sections 3, 4).
 pub(crate) const BESIDE_CNAME: [RecordType; 2] = [RecordType::RRSIG, RecordType::NSEC];
@@ -23,6 +24,8 @@ const ADDRESS: u8 = 1 << 4;
 const CUT: u8 = 1 << 5;
 /// It is a name server's name, whose addresses may stand below a cut.
 const SERVER: u8 = 1 << 6;
+/// It has an RRset that fits in no message.
+const BIG: u8 = 1 << 7;
 
 pub(super) fn lint(findings: &mut Findings, zone: &ZoneData) {
     let mut judge = Judge::of(zone);
@@ -46,6 +49,9 @@ pub(super) fn lint(findings: &mut Findings, zone: &ZoneData) {
     }
     for number in judge.numbers(DNAME) {
         judge.dname(findings, number, apex);
+    }
+    for number in judge.numbers(BIG) {
+        judge.big(findings, number);
     }
     judge.find_cuts(apex);
     for number in judge.numbers(POINTER) {
@@ -89,20 +95,23 @@ struct Judge<'z> {
 
 impl<'z> Judge<'z> {
     fn of(zone: &'z ZoneData) -> Self {
-        let fact = |rtype| match rtype {
-            RecordType::CNAME => CNAME,
-            RecordType::NS => NS | POINTER,
-            RecordType::DNAME => DNAME,
-            RecordType::MX | RecordType::SRV => POINTER,
-            RecordType::A | RecordType::AAAA => ADDRESS,
-            _ => 0,
+        let facts_of = |rrset: RrsetRef<'_>| {
+            let of_type = match rrset.rtype {
+                RecordType::CNAME => CNAME,
+                RecordType::NS => NS | POINTER,
+                RecordType::DNAME => DNAME,
+                RecordType::MX | RecordType::SRV => POINTER,
+                RecordType::A | RecordType::AAAA => ADDRESS,
+                _ => 0,
+            };
+            if taken(rrset) > ROOM { of_type | BIG } else { of_type }
         };
         let mut facts = Vec::with_capacity(zone.records.owner_count());
         let mut rrsets = zone.records.iter();
         while let Some((is_first, rrset)) = rrsets.step() {
             match facts.last_mut() {
-                Some(last) if !is_first => *last |= fact(rrset.rtype),
-                _ => facts.push(fact(rrset.rtype)),
+                Some(last) if !is_first => *last |= facts_of(rrset),
+                _ => facts.push(facts_of(rrset)),
             }
         }
         Self { zone, facts, has_cuts: false }
@@ -182,6 +191,24 @@ impl<'z> Judge<'z> {
                 .warning(site, code::DNAME_LOOP, format!("the DNAME of `{owner}` leads to names below itself"))
                 .label("they never end")
                 .help("name a target elsewhere");
+        }
+    }
+
+    /// All that clients would ever get is a truncated answer. It is refused, but no reason to lose a zone that others have
+    /// a say in.
+    fn big(&self, findings: &mut Findings, number: usize) {
+        let zone = self.zone;
+        for placed in zone.rrsets(number).filter(|placed| taken(placed.rrset) > ROOM) {
+            let (site, RrsetRef { owner, rtype, .. }) = (zone.set_site(placed), placed.rrset);
+            let message = format!("the {rtype} records of `{owner}` fit in no message");
+            let found = if zone.foreign {
+                findings.warning(site, code::BIG_RRSET, message)
+            } else {
+                findings.error(site, code::BIG_RRSET, message)
+            };
+            found
+                .label(format!("{} octets of records, and a message has room for {ROOM}", taken(placed.rrset)))
+                .help("no client could get them; give it fewer or shorter records");
         }
     }
 

@@ -6,6 +6,7 @@
 mod aliases;
 mod dns;
 mod health;
+mod room;
 mod steered;
 mod tree;
 mod types;
@@ -15,6 +16,7 @@ use crate::config::model::Model;
 use crate::config::pack::ZoneData;
 use crate::config::resolve::{Sites, SteeredZone};
 pub(crate) use dns::BESIDE_CNAME;
+pub(crate) use room::{RECORD, ROOM};
 use tree::Trees;
 
 /// Judges the plain DNS of one zone, which depends on nothing outside its files.

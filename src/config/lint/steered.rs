@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::room::{RECORD, ROOM};
 use super::tree::Trees;
 use crate::config::code;
 use crate::config::findings::Findings;
@@ -15,8 +16,6 @@ const SAFE_SIZE: usize = 1232;
 const FIXED: usize = 12 + 4;
 /// An OPT record with a client subnet option of IPv6.
 const OPT: usize = 11 + 4 + 4 + 16;
-/// Owner as a pointer, type, class, TTL and length of a record.
-const RECORD: usize = 12;
 /// Below this percentage a weighted member is meant to be small (W9).
 const SMALL_PERCENT: u64 = 10;
 
@@ -172,7 +171,7 @@ fn probes_below(trees: &Trees<'_>, root: RouteId) -> Vec<ProbeId> {
     all
 }
 
-/// M4.
+/// M4, and what no message carries at all.
 fn big_answer(findings: &mut Findings, trees: &Trees<'_>, steered: &SteeredData<'_>) {
     let owner = &steered.spec.owner;
     let frame = FIXED + owner.as_wire().len() + OPT;
@@ -213,7 +212,12 @@ fn big_answer(findings: &mut Findings, trees: &Trees<'_>, steered: &SteeredData<
         }
     }
     let total = frame + worst.0;
-    if total > SAFE_SIZE {
+    if worst.0 > ROOM {
+        findings
+            .error(steered.site, code::BIG_RRSET, format!("an answer of `{owner}` fits in no message"))
+            .label(format!("`{}` can answer {} octets, and a message has room for {ROOM}", worst.1, worst.0))
+            .help("no client could get it; give it fewer or shorter records");
+    } else if total > SAFE_SIZE {
         findings
             .warning(steered.site, code::BIG_ANSWER, format!("an answer of `{owner}` cannot fit {SAFE_SIZE} octets"))
             .label(format!("`{}` can answer {total} octets", worst.1))

@@ -39,6 +39,8 @@ pub(crate) struct ZoneData {
     pub(crate) tainted: HashSet<Name>,
     /// Whether a fault hides records.
     pub(crate) partial: bool,
+    /// Whether others have a say in what it holds: a primary, or updates.
+    pub(crate) foreign: bool,
 }
 
 /// An RRset and how many records of the zone stand before it.
@@ -49,7 +51,7 @@ pub(crate) struct Placed<'z> {
 }
 
 impl ZoneData {
-    /// Of a zone that was put together, all of which is told to stand at one place.
+    /// Of a zone that was put together with what others say of it, all of which is told to stand at one place.
     pub(crate) fn of_one_place(apex: &Name, records: Arc<Records>, steered: Vec<SteeredSpec>, site: Site) -> Self {
         Self {
             apex: apex.clone(),
@@ -61,6 +63,7 @@ impl ZoneData {
             steered,
             tainted: HashSet::new(),
             partial: false,
+            foreign: true,
         }
     }
 

@@ -31,7 +31,18 @@ pub(crate) fn together(
     let Laid { steered, tainted, .. } = laid;
     let steered_names = steered.iter().map(|steered| steered.owner.clone()).collect();
     let records = Arc::new(records);
-    ZoneData { apex: apex.clone(), site, records, index, spots, steered, steered_names, tainted, partial }
+    ZoneData {
+        apex: apex.clone(),
+        site,
+        records,
+        index,
+        spots,
+        steered,
+        steered_names,
+        tainted,
+        partial,
+        foreign: false,
+    }
 }
 
 /// What is gathered of names beside their records.

@@ -110,3 +110,27 @@ fn p26_a_secondary_zone_is_there_with_its_content_and_a_route_that_nobody_can_re
     let expired = place.load().model.unwrap();
     assert_eq!((expired.zones.len(), &expired.expired), (0, &expired.unloaded));
 }
+
+#[test]
+fn p14_a_zone_that_others_wrote_is_there_with_records_that_fit_in_no_message() {
+    let Content::Transferred { soa, expiry, .. } = transferred(false) else { unreachable!() };
+    let ns = name("ns.example.net");
+    let addresses: Vec<[u8; 4]> = (0..6_000u32).map(u32::to_be_bytes).collect();
+    let records = RecordsBuilder::new().with(&name("example.com"), RecordType::NS, 60, &[ns.as_wire()]).with(
+        &name("many.example.com"),
+        RecordType::A,
+        60,
+        &addresses,
+    );
+    let mut place = Place::new(SECONDARY);
+    place.holds(Content::Transferred { soa, records: records.finish().into(), expiry });
+    // What is said is said again, although nothing is worked out again.
+    for _ in 0..2 {
+        let loaded = place.load();
+        assert_eq!(codes(&loaded), [code::BIG_RRSET]);
+        assert_eq!(loaded.diagnostics[0].severity, Severity::Warning);
+        let zone = &loaded.model.unwrap().zones[0];
+        assert_eq!(zone.records.len(), 2);
+        assert_eq!(faults(zone), [""; 0], "a transfer is taken");
+    }
+}

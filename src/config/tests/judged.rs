@@ -131,3 +131,41 @@ fn gl5_sets_of_one_member_may_overlap() {
     ));
     assert_eq!(said, [""; 0]);
 }
+
+#[test]
+fn p14_records_are_refused_from_the_octet_on_that_no_message_has_room_for() {
+    // Beside them stand a header, a question with the longest name, and OPT; each has 12 octets before its data.
+    let room = 65_535 - 12 - (255 + 4) - 11;
+    let record = |len: usize| format!("'\\# {len} {}'", "00".repeat(len));
+    for (records, is_refused) in [
+        (record(room - 12), false),
+        (record(room - 11), true),
+        (format!("[{}, {}]", record(1), record(room - 25)), false),
+        (format!("[{}, {}]", record(2), record(room - 25)), true),
+    ] {
+        let plain = format!("many = {{ TYPE65280 = {records} }}");
+        let endpoint = format!("[endpoints.e]\nTYPE65280 = {records}\n");
+        let steered = format!("many = {{ route = \"r\" }}\n{endpoint}{}", route("r", "simple", "to = \"e\""));
+        for held in [plain, steered] {
+            let zone = format!("zone = \"example.com\"\n[records]\n\"@\" = {{ NS = \"ns.example.net.\" }}\n{held}\n");
+            let (_directory, loaded) = load_files(&[("zones/example.com.toml", &zone)]);
+            let told = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+            let told: Vec<_> = told.map(|found| found.code).collect();
+            assert_eq!(told, vec![code::BIG_RRSET; usize::from(is_refused)]);
+        }
+    }
+}
+
+#[test]
+fn p14_a_multivalue_route_answers_some_of_what_no_message_has_room_for() {
+    let endpoint = |name: &str, octet: u8| {
+        let text = |at: usize| format!("'\\# 9000 {}'", format!("{octet:02x}{at:02x}").repeat(4_500));
+        format!("[endpoints.{name}]\nTYPE65280 = [{}]\n", (0..6).map(text).collect::<Vec<_>>().join(", "))
+    };
+    let said = |most: usize| {
+        let rest = format!("to = [\"a\", \"b\"]\nmax_answers = {most}");
+        codes(&(endpoint("a", 1) + &endpoint("b", 2) + &route("web", "multivalue", &rest)))
+    };
+    assert!(!said(7).contains(&code::BIG_RRSET));
+    assert!(said(8).contains(&code::BIG_RRSET));
+}
