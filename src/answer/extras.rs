@@ -123,12 +123,12 @@ fn soa(snapshot: &Snapshot, query: &Query) -> Option<Soa> {
         return None;
     }
     let (node, above) = snapshot.plan.table.closest(&query.name)?;
-    if node.is_unloaded() {
-        return None;
-    }
     // DS is the parent's to answer.
     let asks_parent = above == 0 && query.qtype == RecordType::DS;
     let node = node.parent_side().filter(|_| asks_parent).unwrap_or(node);
+    if node.is_unloaded() {
+        return None;
+    }
     let negative = node.negative();
     let end: &[u8; SOA_END] = negative.soa.first_data().last_chunk()?;
     let number = |at: usize| u32::from_be_bytes([end[at], end[at + 1], end[at + 2], end[at + 3]]);

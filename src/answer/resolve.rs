@@ -100,14 +100,14 @@ impl<'a> Resolution<'a> {
         let Some((mut node, above)) = plan.table.closest(name) else {
             return if links == 0 { Ok(Next::End(Ending::NotOurs)) } else { done(Rcode::NoError) };
         };
-        if node.is_unloaded() {
-            let ending = if node.is_expired() { Ending::Expired } else { Ending::NotLoaded };
-            return if links == 0 { Ok(Next::End(ending)) } else { done(Rcode::NoError) };
-        }
         let exact = above == 0;
         let asks_parent = exact && self.qtype == RecordType::DS;
         if let Some(parent_side) = node.parent_side().filter(|_| asks_parent) {
             node = parent_side;
+        }
+        if node.is_unloaded() {
+            let ending = if node.is_expired() { Ending::Expired } else { Ending::NotLoaded };
+            return if links == 0 { Ok(Next::End(ending)) } else { done(Rcode::NoError) };
         }
         if let Some(cut) = node.cut().filter(|_| !asks_parent) {
             // Behind a chain as well: its records are ours, what it leads to is the delegated zone's (RFC 1034 section 4.3.2).

@@ -2,15 +2,17 @@
 //! that both share, and only the slots are copied.
 //!
 //! Numbers in records stay: a zone keeps its number as long as it is there, and none that becomes free is used again in
-//! the same step, so that equal numbers mean the same zone before and after.
+//! the same step, so that equal numbers mean the same zone before and after. A zone that could not be loaded has one
+//! too, and keeps it when it is mended.
 
 use std::collections::HashSet;
+use std::ptr;
 use std::sync::Arc;
 
 use super::arena::{Chunk, Run, Writer, chunk_of, line_in, whole_chunks};
-use super::layout::{Laid, Task, lay_out};
+use super::layout::{Laid, LaidZone, Task, lay_out};
 use super::nesting::Nesting;
-use super::record::{Draft, Head, Record, WILDCARD};
+use super::record::{Draft, Head, WILDCARD};
 use super::table::{NameTable, ZoneEnds};
 use crate::config::model::{Model, Soa, Zone};
 use crate::wire::{Lowered, Name};
@@ -29,11 +31,9 @@ const SLACK: usize = 1 << 10;
 pub(super) struct Directory {
     /// By number; `None` is free.
     zones: Vec<Option<Arc<Built>>>,
-    /// Numbers of the model's zones, in its order.
+    /// Numbers of the model's zones, in its order, and then of those that could not be loaded.
     order: Vec<u32>,
     nesting: Arc<Nesting>,
-    /// Where the apexes of zones that could not be loaded lie.
-    unloaded: Vec<Run>,
     /// Lines in use, by chunk; a chunk without any is gone and its number free.
     live: Vec<u32>,
 }
@@ -73,12 +73,11 @@ pub(super) fn build(
     before: Option<Before<'_>>,
 ) -> (NameTable, Directory) {
     let before = before.filter(|before| before.table.seed() == seed);
-    let order = before.map_or_else(|| (0..model.zones.len() as u32).collect(), |before| before.numbers(model));
+    let apexes: Vec<&Name> = model.zones.iter().map(|zone| &zone.apex).chain(unloaded(model)).collect();
+    let order = before.map_or_else(|| (0..apexes.len() as u32).collect(), |before| before.numbers(&apexes));
     let nesting = match before {
-        Some(before) if before.directory.order == order && before.model.unloaded == model.unloaded => {
-            Arc::clone(&before.directory.nesting)
-        }
-        _ => Arc::new(Nesting::of(model, &order)),
+        Some(before) if before.directory.order == order => Arc::clone(&before.directory.nesting),
+        _ => Arc::new(Nesting::of(&apexes, &order)),
     };
     let mut next = Next::new(before, order.iter().map(|&number| number as usize + 1).max().unwrap_or(0));
     let mut changed = Vec::new();
@@ -86,7 +85,8 @@ pub(super) fn build(
     for ((zone, &number), steers) in model.zones.iter().zip(&order).zip(steers) {
         let known = before.and_then(|before| {
             let built = before.directory.zones.get(number as usize)?.as_ref()?;
-            let old = &before.model.zones[*positions.get(number as usize)? as usize];
+            // There is none where the zone could not be loaded.
+            let old = before.model.zones.get(*positions.get(number as usize)? as usize)?;
             let same_nest = Arc::ptr_eq(&before.directory.nesting, &nesting)
                 || before.directory.nesting.within(number) == nesting.within(number);
             (same_nest && built.steers == steers && is_same(old, zone)).then_some(built)
@@ -96,10 +96,24 @@ pub(super) fn build(
             None => changed.push(Changed { zone, number, steers }),
         }
     }
-    next.lay_out(changed, model, &order, &nesting, seed, before);
-    next.unload(model, seed);
+    next.lay_out(changed, &apexes, &order, &nesting, seed, before);
+    let loaded = model.zones.len();
+    next.unload(&apexes[loaded..], &order[loaded..], &model.expired, &nesting, seed);
     next.tie_parents(before.map(|before| &*before.directory.nesting), &nesting);
     next.finish(order, nesting, seed)
+}
+
+/// Apexes of zones that could not be loaded, each once, but for those of which another file makes a zone.
+fn unloaded(model: &Model) -> Vec<&Name> {
+    let mut met = HashSet::new();
+    let mut apexes: Vec<&Name> = model.unloaded.iter().filter(|apex| met.insert(apex.view())).collect();
+    if !met.is_empty() {
+        for zone in &model.zones {
+            met.remove(&zone.apex.view());
+        }
+        apexes.retain(|apex| met.contains(&apex.view()));
+    }
+    apexes
 }
 
 impl Directory {
@@ -114,7 +128,7 @@ impl Directory {
 }
 
 impl Before<'_> {
-    /// By number of the zone, its position in the model.
+    /// By number of the zone, its position in the model; of one that could not be loaded, behind all that could.
     fn positions(self) -> Vec<u32> {
         let mut positions = vec![0; self.directory.zones.len()];
         for (at, &number) in self.directory.order.iter().enumerate() {
@@ -123,8 +137,8 @@ impl Before<'_> {
         positions
     }
 
-    /// Numbers of a model's zones: those that they have, or free ones.
-    fn numbers(self, model: &Model) -> Vec<u32> {
+    /// Numbers of the zones with these apexes: those that they have, or free ones.
+    fn numbers(self, apexes: &[&Name]) -> Vec<u32> {
         let (order, positions) = (&self.directory.order, self.positions());
         let mut is_taken = vec![false; self.directory.zones.len()];
         let mut free = (0..).filter(|&number: &u32| {
@@ -132,12 +146,12 @@ impl Before<'_> {
             known.is_none_or(Option::is_none)
         });
         let mut cursor = 0;
-        let numbers = model.zones.iter().map(|zone| {
-            // Both models are in the order of their files.
-            let expected = self.model.zones.get(cursor).filter(|old| Arc::ptr_eq(old, zone) || old.apex == zone.apex);
+        let numbers = apexes.iter().map(|&apex| {
+            // Both models are in the order of their files. Most zones are the very same ones as before.
+            let expected = self.model.zones.get(cursor).filter(|old| ptr::eq(&old.apex, apex) || old.apex == *apex);
             let known = match expected {
                 Some(_) => Some(order[cursor]),
-                None => self.table.zone_of(&zone.apex),
+                None => self.table.zone_of(apex),
             };
             match known.filter(|&number| !is_taken[number as usize]) {
                 Some(number) => {
@@ -172,11 +186,7 @@ struct Next {
     live: Vec<u32>,
     zones: Vec<Option<Arc<Built>>>,
     ends: Vec<ZoneEnds>,
-    unloaded: Vec<Run>,
     slots: Index,
-    len: usize,
-    /// Labels of the deepest apex of a zone that could not be loaded.
-    deepest: usize,
 }
 
 impl Next {
@@ -188,35 +198,33 @@ impl Next {
             live: before.map_or_else(Vec::new, |before| before.directory.live.clone()),
             zones: vec![None; ends.len()],
             ends,
-            unloaded: Vec::new(),
             slots: before.map_or_else(|| Index::with_capacity(0), |before| before.table.index()),
-            len: 0,
-            deepest: 0,
         }
     }
 
-    /// Lays out the zones that changed and puts all names into slots.
+    /// Lays out the zones that changed and puts their names into slots; `apexes` are those of `order`.
     fn lay_out(
         &mut self,
         changed: Vec<Changed<'_>>,
-        model: &Model,
+        apexes: &[&Name],
         order: &[u32],
         nesting: &Nesting,
         seed: u64,
         before: Option<Before<'_>>,
     ) {
         let dead = before.map(|before| self.bury(before)).unwrap_or_default();
-        let mut apexes: Vec<Option<&Name>> = vec![None; self.zones.len()];
+        let mut by_number: Vec<Option<&Name>> = vec![None; self.zones.len()];
         if nesting.iter().next().is_some() {
-            for (zone, &number) in model.zones.iter().zip(order) {
-                apexes[number as usize] = Some(&zone.apex);
+            for (&apex, &number) in apexes.iter().zip(order) {
+                by_number[number as usize] = Some(apex);
             }
         }
         let inside: Vec<Vec<&Name>> = changed
             .iter()
             .map(|change| {
                 let nest = nesting.within(change.number);
-                nest.map_or_else(Vec::new, |nest| nest.zones.iter().filter_map(|&zone| apexes[zone as usize]).collect())
+                let apex = |&zone: &u32| by_number[zone as usize];
+                nest.map_or_else(Vec::new, |nest| nest.zones.iter().filter_map(apex).collect())
             })
             .collect();
         let tasks: Vec<Task<'_>> = changed
@@ -237,22 +245,26 @@ impl Next {
         }
         for (Changed { zone, number, steers }, mut laid) in changed.into_iter().zip(zones) {
             laid.move_lines(&moved);
-            let inner = nesting.within(number).map_or(&[][..], |nest| &nest.zones);
-            let handed = laid.handed.iter().filter_map(|&(at, line)| Some((*inner.get(at as usize)?, line)));
-            let built = Built { handed: handed.collect(), runs: laid.runs.into(), names: laid.names, steers };
-            self.zones[number as usize] = Some(Arc::new(built));
-            self.ends[number as usize] = ZoneEnds {
-                apex_len: zone.apex.as_wire().len() as u8,
-                deepest: laid.deepest,
-                line: laid.ends,
-                parent_side: None,
-            };
+            self.place(&zone.apex, number, laid, nesting, steers);
         }
 
-        self.len = self.zones.iter().flatten().map(|built| built.names).sum();
         self.slots.retain(|line| !dead.has(line));
         self.slots.extend(placed.iter().map(|&(hash, line)| (hash, moved(line))));
         self.slots.shrink();
+    }
+
+    /// Notes where a zone lies.
+    fn place(&mut self, apex: &Name, number: u32, laid: LaidZone, nesting: &Nesting, steers: Box<[u32]>) {
+        let inner = nesting.within(number).map_or(&[][..], |nest| &nest.zones);
+        let handed = laid.handed.iter().filter_map(|&(at, line)| Some((*inner.get(at as usize)?, line)));
+        let built = Built { handed: handed.collect(), runs: laid.runs.into(), names: laid.names, steers };
+        self.zones[number as usize] = Some(Arc::new(built));
+        self.ends[number as usize] = ZoneEnds {
+            apex_len: apex.as_wire().len() as u8,
+            deepest: laid.deepest,
+            line: laid.ends,
+            parent_side: None,
+        };
     }
 
     /// Gives up what belongs to zones that are no longer there, or are so in another form.
@@ -260,7 +272,7 @@ impl Next {
         let directory = before.directory;
         let mut dead = Dead { chunks: vec![Death::None; self.chunks.len()], runs: Vec::new() };
         let gone = directory.zones.iter().zip(&self.zones).filter(|(_, kept)| kept.is_none());
-        let runs = gone.filter_map(|(old, _)| old.as_ref()).flat_map(|built| &built.runs).chain(&directory.unloaded);
+        let runs = gone.filter_map(|(old, _)| old.as_ref()).flat_map(|built| &built.runs);
         for run in runs {
             let chunk = chunk_of(run.start);
             self.live[chunk] -= run.len() as u32;
@@ -295,31 +307,34 @@ impl Next {
         move |line| line_in(numbers[chunk_of(line)], line)
     }
 
-    /// Adds the apexes of zones that could not be loaded, where nothing else stands.
-    fn unload(&mut self, model: &Model, seed: u64) {
+    /// Lays out the zones that could not be loaded. Of each there is the apex, which says so of all that is asked at or
+    /// below it (protocol 5), and of what it would say at the apexes of zones within it.
+    fn unload(&mut self, apexes: &[&Name], numbers: &[u32], expired: &[Name], nesting: &Nesting, seed: u64) {
         let mut writer = Writer::default();
         let mut draft = Draft::default();
-        let mark = writer.mark();
-        let mut met = HashSet::new();
-        let mut placed = Vec::new();
-        for apex in &model.unloaded {
-            let is_expired = model.expired.contains(apex);
+        let mut laid = Vec::with_capacity(apexes.len());
+        for (&apex, &number) in apexes.iter().zip(numbers) {
             let name = Lowered::new(apex.as_wire(), seed);
-            let hash = tag(name.hash());
-            let is_it = |line: u32| Record::at(self.chunks[chunk_of(line)].at(line)).name() == name.whole();
-            if self.slots.find(hash, is_it).is_none() && met.insert(apex.view()) {
-                draft.begin(Head { is_unloaded: true, is_expired, ..Head::default() }, name.whole());
-                draft.group();
-                placed.push((hash, writer.push(draft.record())));
-                self.deepest = self.deepest.max(name.labels());
-            }
+            let is_expired = expired.contains(apex);
+            let mark = writer.mark();
+            draft.begin(Head { zone: number, is_unloaded: true, is_expired, ..Head::default() }, name.whole());
+            draft.group();
+            let line = writer.push(draft.record());
+            let inner = nesting.within(number).map_or(0, |nest| nest.zones.len() as u32);
+            let zone = LaidZone {
+                ends: line,
+                runs: writer.runs_since(mark).collect(),
+                handed: (0..inner).map(|at| (at, line)).collect(),
+                names: 1,
+                deepest: name.labels() as u8,
+            };
+            laid.push((tag(name.hash()), zone));
         }
-        let runs: Vec<Run> = writer.runs_since(mark).collect();
         let moved = self.adopt(writer.finish());
-        self.unloaded = runs.into_iter().map(|run| moved(run.start)..moved(run.start) + run.len() as u32).collect();
-        self.len += placed.len();
-        for (hash, line) in placed {
-            self.slots.insert(hash, moved(line));
+        for ((&apex, &number), (hash, mut zone)) in apexes.iter().zip(numbers).zip(laid) {
+            zone.move_lines(&moved);
+            self.slots.insert(hash, zone.ends);
+            self.place(apex, number, zone, nesting, Box::default());
         }
     }
 
@@ -343,10 +358,11 @@ impl Next {
             self.live.pop();
             self.chunks.pop();
         }
+        let len = self.zones.iter().flatten().map(|built| built.names).sum();
         let used = self.zones.iter().zip(&self.ends).filter(|(zone, _)| zone.is_some());
-        let deepest = used.map(|(_, ends)| ends.deepest.into()).fold(self.deepest, usize::max);
-        let table = NameTable::new(self.slots, seed, self.chunks.into(), self.ends.into(), self.len, deepest);
-        (table, Directory { zones: self.zones, order, nesting, unloaded: self.unloaded, live: self.live })
+        let deepest = used.map(|(_, ends)| ends.deepest.into()).fold(0, usize::max);
+        let table = NameTable::new(self.slots, seed, self.chunks.into(), self.ends.into(), len, deepest);
+        (table, Directory { zones: self.zones, order, nesting, live: self.live })
     }
 }
 

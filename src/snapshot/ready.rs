@@ -156,9 +156,9 @@ impl<'a> ReadyRef<'a> {
         }
     }
 
-    /// The data of the first record: a CNAME's target.
+    /// The data of the first record: a CNAME's target. Nothing where there is no record.
     pub fn first_data(&self) -> &'a [u8] {
-        &self.octets[FIXED..record_len(self.octets)]
+        if self.octets.is_empty() { &[] } else { &self.octets[FIXED..record_len(self.octets)] }
     }
 
     /// Seconds, of every record.

@@ -79,11 +79,11 @@ impl NameTable {
         Index::from_slots(self.slots.clone(), self.len)
     }
 
-    /// The number of the zone that has this apex.
+    /// The number of the zone that has this apex, loaded or not.
     pub(super) fn zone_of(&self, apex: &Name) -> Option<u32> {
         let name = Lowered::new(apex.as_wire(), self.seed);
         let record = self.exact(&name)?.record;
-        record.is_apex().then(|| record.zone())
+        (record.is_apex() || record.is_unloaded()).then(|| record.zone())
     }
 
     #[inline]
@@ -179,7 +179,7 @@ impl<'a> Node<'a> {
         &self.table.zones[self.record.zone() as usize]
     }
 
-    /// The negative answers of its zone.
+    /// The negative answers of its zone; without records where that could not be loaded.
     #[inline]
     pub fn negative(&self) -> Negative<'a> {
         let ends = self.ends();
@@ -237,9 +237,10 @@ impl<'a> Node<'a> {
         if self.record.is_redirect() { self.rrset(RecordType::DNAME) } else { None }
     }
 
-    /// The parent zone's view of an apex that is ours too: DS is asked there (RFC 4035 section 3.1.4.1).
+    /// The parent zone's view of an apex that is ours too: DS is asked there (RFC 4035 section 3.1.4.1). Where the parent
+    /// could not be loaded, that is what says so.
     pub fn parent_side(&self) -> Option<Node<'a>> {
-        if !self.record.is_apex() {
+        if !self.record.is_apex() && !self.record.is_unloaded() {
             return None;
         }
         self.ends().parent_side.map(|line| self.table.node(line))

@@ -1,11 +1,12 @@
 //! Items 1 to 6: headers, questions, classes and types.
 
-use rhumb::wire::RecordType;
+use rhumb::wire::{Name, RecordType};
 
 use super::{MAIL, message, opt, plain, question};
 use crate::harness::{Ask, Draws, Fixture, Reply, Setup};
 
 const FORMERR: u16 = 1;
+const SERVFAIL: u16 = 2;
 const NOTIMP: u16 = 4;
 const REFUSED: u16 = 5;
 
@@ -186,20 +187,109 @@ fn p5_outside_every_zone_is_refused_without_aa_or_referral() {
     }
 }
 
+/// These zones, and others of ours that could not be loaded.
+fn lacking(setup: &Setup, unloaded: &[&str]) -> Fixture {
+    let mut inputs = setup.inputs();
+    let mut model = (*inputs.model).clone();
+    model.unloaded = unloaded.iter().map(|apex| Name::absolute(apex).unwrap()).collect();
+    inputs.model = model.into();
+    Fixture::compiled(inputs)
+}
+
+#[track_caller]
+fn assert_not_loaded(fixture: &Fixture, ask: Ask) {
+    let reply = fixture.ask(&ask.edns());
+    assert_eq!((reply.rcode, reply.aa, reply.extended_error()), (SERVFAIL, false, Some(14)), "{reply:#?}");
+    assert!(reply.answer.is_empty() && reply.authority.is_empty() && reply.additional.is_empty(), "{reply:#?}");
+}
+
 #[test]
 fn p5_a_zone_that_is_known_but_not_loaded_is_servfail() {
-    let mut inputs = Setup::new("www = { A = \"192.0.2.1\" }", "").inputs();
-    let mut model = (*inputs.model).clone();
-    model.unloaded = vec![rhumb::wire::Name::absolute("broken.test").unwrap()];
-    inputs.model = model.into();
-    let fixture = Fixture::compiled(inputs);
+    let fixture = lacking(&Setup::new("www = { A = \"192.0.2.1\" }", ""), &["broken.test"]);
     for name in ["broken.test.", "www.broken.test."] {
-        let reply = fixture.ask(&Ask::a(name).edns());
-        assert_eq!((reply.rcode, reply.aa, reply.extended_error()), (2, false, Some(14)), "{name}");
-        assert!(reply.answer.is_empty() && reply.authority.is_empty());
+        assert_not_loaded(&fixture, Ask::a(name));
     }
     assert_eq!(fixture.ask(&Ask::a("www.example.com.")).only(), "192.0.2.1");
     assert_eq!(fixture.ask(&Ask::a("test.").edns()).rcode, REFUSED);
+}
+
+/// What a zone says at and below the apexes of zones within it, and what leads there.
+const AROUND: &str = r#"
+"_x.below" = { TXT = "of the parent" }
+data = { A = "192.0.2.1", MX = "10 ns1.cut" }
+"www.data" = { A = "192.0.2.2" }
+cut = { NS = "ns1.cut", DS = "12345 13 2 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" }
+"ns1.cut" = { A = "192.0.2.3" }
+"*.wild" = { A = "192.0.2.4" }
+"away" = { DNAME = "data" }
+to-data = { CNAME = "www.data" }
+mail = { MX = ["10 data", "20 ns1.cut"] }
+"#;
+
+/// Apexes within it where it has data, names below, a delegation, a wildcard or a DNAME above, and nothing.
+const LACKING: [&str; 6] = [
+    "data.example.com",
+    "below.example.com",
+    "cut.example.com",
+    "sub.wild.example.com",
+    "sub.away.example.com",
+    "void.example.com",
+];
+
+#[test]
+fn p5_no_zone_around_answers_for_a_zone_that_is_not_loaded() {
+    let fixture = lacking(&Setup::new(AROUND, ""), &LACKING);
+    let types = [RecordType::A, RecordType::NS, RecordType::SOA, RecordType::TXT, RecordType::MX, RecordType::ANY];
+    for apex in LACKING {
+        for below in ["", "www.", "_x.", "ns1.", "a.b."] {
+            for rtype in types {
+                assert_not_loaded(&fixture, Ask::of(&format!("{below}{apex}."), rtype));
+            }
+        }
+        assert_not_loaded(&fixture, Ask::of(&format!("www.{apex}."), RecordType::DS));
+    }
+    assert_eq!(fixture.ask(&Ask::a("any.wild.example.com.")).only(), "192.0.2.4");
+    fixture.ask(&Ask::a("none.example.com.")).assert_nxdomain();
+}
+
+#[test]
+fn p5_ds_of_a_zone_that_is_not_loaded_is_the_parents_to_answer() {
+    let fixture = lacking(&Setup::new(AROUND, ""), &LACKING);
+    let reply = fixture.ask(&Ask::of("cut.example.com.", RecordType::DS));
+    assert_eq!((reply.rcode, reply.aa, reply.answer.len()), (0, true, 1), "{reply:#?}");
+    assert_eq!(reply.answer[0].rtype, RecordType::DS);
+    for apex in ["data.example.com.", "below.example.com.", "void.example.com."] {
+        let reply = fixture.ask(&Ask::of(apex, RecordType::DS));
+        assert_eq!(reply.assert_nodata().owner, Name::absolute("example.com.").unwrap(), "{apex}");
+    }
+}
+
+#[test]
+fn p5_what_leads_into_a_zone_that_is_not_loaded_ends_there_and_brings_nothing_along() {
+    let fixture = lacking(&Setup::new(AROUND, ""), &LACKING);
+    for (name, links) in [("to-data.example.com.", 1), ("www.away.example.com.", 2)] {
+        let reply = fixture.ask(&Ask::a(name));
+        assert_eq!((reply.rcode, reply.aa, reply.answer.len()), (0, true, links), "{reply:#?}");
+        assert!(reply.addresses().is_empty() && reply.authority.is_empty(), "{reply:#?}");
+    }
+    let reply = fixture.ask(&Ask::of("mail.example.com.", RecordType::MX));
+    assert_eq!((reply.answer.len(), reply.additional.len()), (2, 0), "{reply:#?}");
+}
+
+#[test]
+fn p5_a_zone_within_one_that_is_not_loaded_answers_for_itself() {
+    let inner = "zone = \"g.x.data.example.com\"\n[records]\n\"@\" = { NS = \"ns.example.net.\", A = \"192.0.2.6\" }\n";
+    let fixture = lacking(&Setup::new(AROUND, "").file("inner.toml", inner), &LACKING);
+    assert_eq!(fixture.ask(&Ask::a("g.x.data.example.com.")).only(), "192.0.2.6");
+    let reply = fixture.ask(&Ask::a("none.g.x.data.example.com."));
+    assert_eq!(reply.assert_nxdomain().owner, Name::absolute("g.x.data.example.com.").unwrap());
+    for name in ["x.data.example.com.", "y.x.data.example.com."] {
+        assert_not_loaded(&fixture, Ask::a(name));
+    }
+    // Its parent would have to say, also of its version (RFC 9660).
+    let ds = Ask::of("g.x.data.example.com.", RecordType::DS);
+    assert_not_loaded(&fixture, ds.clone());
+    assert_not_loaded(&fixture, ds.option(19, &[]));
 }
 
 #[test]

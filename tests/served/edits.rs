@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use rhumb::wire::RecordType;
+
 use super::{Client, SOON, Server, Site, bound, eventually};
 use crate::harness::{Ask, zone};
 
@@ -81,6 +83,48 @@ fn a_faulty_edit_changes_nothing_and_is_reported_with_file_and_line_until_it_is_
     site.replace("example.com.toml", &split(50, 50));
     shows(&server, 0.5, SHOWS);
     assert_eq!(server.status()["last_load"]["ok"], true);
+}
+
+#[test]
+fn p5_a_faulty_zone_within_one_that_is_served_is_servfail_until_it_is_mended() {
+    const NOT_READY: Option<u16> = Some(14);
+    let around = "\"_x.below\" = { TXT = \"x\" }\ndata = { A = \"192.0.2.3\" }\n\
+                  cut = { NS = \"ns1.cut\" }\n\"ns1.cut\" = { A = \"192.0.2.4\" }";
+    let site = Site::with_zone("reload = \"zone\"", &zone(around, ""));
+    let mended = |apex: &str| {
+        format!(
+            "zone = \"{apex}\"\nttl = \"5m\"\n[records]\n\
+             \"@\" = {{ NS = \"ns1.example.net.\", A = \"{A}\" }}\nwww = {{ A = \"{B}\" }}\n"
+        )
+    };
+    let apexes = ["below", "data", "cut", "void", "in.cut"].map(|label| format!("{label}.example.com"));
+    let (inner, faulty) = apexes.split_last().unwrap();
+    for apex in faulty {
+        site.write(&format!("{apex}.toml"), &mended(apex).replace("5m", "soon"));
+    }
+    site.write("inner.toml", &mended(inner));
+    let server = site.start();
+    for apex in faulty {
+        for below in ["", "www.", "_x.", "ns1."] {
+            let reply = server.ask(&Ask::a(&format!("{below}{apex}.")).edns());
+            assert_eq!((reply.rcode, reply.aa, reply.extended_error()), (2, false, NOT_READY), "{below}{apex}");
+            assert!(reply.answer.is_empty() && reply.authority.is_empty(), "{reply:#?}");
+        }
+        let ds = server.ask(&Ask::of(&format!("{apex}."), RecordType::DS));
+        assert_eq!(ds.assert_nodata().owner.to_string(), "example.com.", "the parent's to answer");
+    }
+    assert_eq!(server.ask(&Ask::a(&format!("www.{inner}."))).only(), B, "it answers for itself");
+    for apex in faulty {
+        site.replace(&format!("{apex}.toml"), &mended(apex));
+    }
+    for apex in faulty {
+        eventually(SOON, &format!("{apex} answers"), || {
+            let reply = server.ask(&Ask::a(&format!("www.{apex}.")));
+            (reply.rcode == 0).then(|| assert_eq!((reply.aa, reply.only()), (true, B.to_owned()), "{apex}"))
+        });
+        assert_eq!(server.ask(&Ask::a(&format!("{apex}."))).only(), A);
+        server.ask(&Ask::a(&format!("_x.{apex}."))).assert_nxdomain();
+    }
 }
 
 /// A line of `/proc/PID/status` in kibibytes.

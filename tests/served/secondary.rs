@@ -205,6 +205,28 @@ fn p20_p26_a_secondary_tells_what_is_left_of_its_time_and_takes_no_more_than_its
     assert!(left(&second) > before - 600);
 }
 
+#[test]
+fn p5_a_zone_that_was_not_transferred_yet_or_has_expired_is_not_answered_from_the_zone_around_it() {
+    let around = "sub = { NS = \"host.sub\" }\n\"host.sub\" = { A = \"192.0.2.9\" }\n\"x.sub\" = { A = \"192.0.2.9\" }";
+    let primary = Dripping::start(Ipv4Addr::new(127, 77, 3, 4), true);
+    let site = Site::with_zone("", &crate::harness::zone(around, ""));
+    site.write("sub.example.com.toml", &primary.zone("sub.example.com"));
+    let server = site.start();
+    let assert_servfail = |error: u16| {
+        for name in ["sub.example.com", "host.sub.example.com", "x.sub.example.com"] {
+            let reply = server.ask(&Ask::a(name).edns());
+            assert_eq!((reply.rcode, reply.aa, reply.extended_error()), (SERVFAIL, false, Some(error)), "{name}");
+            assert!(reply.answer.is_empty() && reply.authority.is_empty() && reply.additional.is_empty());
+        }
+    };
+    assert_servfail(14);
+    primary.flow();
+    have(&server, &["sub.example.com".to_owned()], "192.0.2.1");
+    primary.drip();
+    eventually(SOON, "it has expired", || a(&server, "host.sub.example.com").is_none().then_some(()));
+    assert_servfail(24);
+}
+
 /// Zones that are asked for at one address at a time.
 const TURNS: usize = 8;
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use super::super::table::Node;
 use super::*;
 use crate::config::model::Transfer;
 use crate::wire::{RecordType, RecordsBuilder};
@@ -35,6 +36,16 @@ fn model(zones: impl IntoIterator<Item = Arc<Zone>>) -> Model {
     Model { zones: zones.into_iter().collect(), ..Model::default() }
 }
 
+/// The same beside zones that could not be loaded.
+fn lacking(zones: impl IntoIterator<Item = Arc<Zone>>, unloaded: &[&str]) -> Model {
+    Model { unloaded: unloaded.iter().map(|apex| name(apex)).collect(), ..model(zones) }
+}
+
+/// A zone without names beside its apex.
+fn bare(apex: &str) -> Arc<Zone> {
+    Arc::new(Zone { apex: name(apex), ..Zone::clone(&zone(0, 0, 0)) })
+}
+
 struct Made {
     model: Model,
     table: NameTable,
@@ -60,6 +71,18 @@ impl Made {
         let lowered = Lowered::new(name(asked).as_wire(), SEED);
         let (node, above) = self.table.closest(&lowered)?;
         (above == 0).then(|| node.first_rrset().unwrap().first_data()[0])
+    }
+
+    /// Whether the closest name to the one asked is the apex of a zone that could not be loaded, and how many labels are
+    /// above it.
+    fn closest(&self, asked: &str) -> (bool, usize) {
+        let (node, above) = self.table.closest(&Lowered::new(name(asked).as_wire(), SEED)).unwrap();
+        (node.is_unloaded(), above)
+    }
+
+    /// What the zone around it says at an apex.
+    fn parent_side(&self, apex: &str) -> Option<Node<'_>> {
+        self.table.exact(&Lowered::new(name(apex).as_wire(), SEED)).unwrap().parent_side()
     }
 
     fn worn(&self) -> bool {
@@ -112,4 +135,61 @@ fn much_waste_is_noticed_and_gone_when_all_is_laid_out_anew() {
     let third = Made::of(model(all(1)), None);
     assert!(!third.worn());
     assert!(third.table.chunks.len() < second.table.chunks.len());
+}
+
+#[test]
+fn p5_nothing_of_the_zone_around_it_stands_in_a_zone_that_could_not_be_loaded() {
+    // The first has data in the zone around it, the second a name below it, the third nothing.
+    let mut around = Zone::clone(&zone(0, 3, 1));
+    let mut records = RecordsBuilder::new();
+    for owner in ["_x.below.z0.test", "n0.z0.test", "n1.z0.test", "x.n1.z0.test"] {
+        records.push(name(owner).view(), RecordType::A, 60, [&[1; 4][..]]);
+    }
+    around.records = records.finish().into();
+    let unloaded = ["n1.z0.test", "below.z0.test", "void.z0.test"];
+    let made = Made::of(lacking([Arc::new(around)], &unloaded), None);
+    for apex in unloaded {
+        for (below, labels) in [("", 0), ("x.", 1), ("_x.", 1), ("a.b.", 2)] {
+            assert_eq!(made.closest(&format!("{below}{apex}")), (true, labels), "{below}{apex}");
+        }
+        assert!(made.parent_side(apex).is_some_and(|node| !node.is_unloaded()), "{apex}");
+    }
+    assert_eq!(made.parent_side("n1.z0.test").unwrap().first_rrset().unwrap().first_data()[0], 1);
+    assert!(made.parent_side("void.z0.test").unwrap().first_rrset().is_none());
+    assert_eq!((made.octet("n0.z0.test"), made.closest("n2.z0.test")), (Some(1), (false, 1)));
+    assert_eq!(made.table.len(), 2 + unloaded.len());
+}
+
+#[test]
+fn p5_the_deepest_zone_that_is_known_has_a_name_whether_it_was_loaded_or_not() {
+    let unloaded = ["n1.z0.test", "b.n1.z0.test", "N1.z0.test", "z0.test"];
+    let made = Made::of(lacking([zone(0, 3, 1), bare("g.x.n1.z0.test")], &unloaded), None);
+    assert_eq!(made.octet("n0.z0.test"), Some(1), "what another file makes a zone of is one");
+    assert_eq!(made.closest("a.b.n1.z0.test"), (true, 1));
+    assert_eq!(made.closest("x.n1.z0.test"), (true, 1), "it is not there for the sake of the zone below it");
+    assert_eq!(made.closest("a.g.x.n1.z0.test"), (false, 1));
+    // What would be asked of a zone that could not be loaded, nobody else knows.
+    for apex in ["g.x.n1.z0.test", "b.n1.z0.test"] {
+        assert!(made.parent_side(apex).is_some_and(|node| node.is_unloaded()), "{apex}");
+    }
+    assert!(made.parent_side("n1.z0.test").is_some_and(|node| !node.is_unloaded()));
+    assert_eq!(made.table.len(), 3 + 2 + 1);
+}
+
+#[test]
+fn p5_a_zone_that_is_mended_or_lost_keeps_its_number_and_leaves_the_one_around_it_as_it_was() {
+    let around = zone(0, 3, 1);
+    let lost = || lacking([Arc::clone(&around)], &["n1.z0.test"]);
+    let first = Made::of(lost(), None);
+    let mended = Made::of(model([Arc::clone(&around), bare("n1.z0.test")]), Some(&first));
+    let again = Made::of(lost(), Some(&mended));
+    let forgotten = Made::of(model([around]), Some(&again));
+    assert_eq!([&first, &mended, &again].map(|made| made.closest("x.n1.z0.test")), [(true, 1), (false, 1), (true, 1)]);
+    for made in [&first, &mended, &again] {
+        assert_eq!(made.place("n1.z0.test").0, first.place("n1.z0.test").0);
+        assert!(made.place("z0.test").1.is_shared_with(first.place("z0.test").1));
+        assert_eq!(made.parent_side("n1.z0.test").unwrap().first_rrset().unwrap().first_data()[0], 1);
+        assert_eq!(made.table.len(), 4);
+    }
+    assert_eq!((forgotten.octet("n1.z0.test"), forgotten.table.len()), (Some(1), 4));
 }
