@@ -200,7 +200,7 @@ impl<'a> Asking<'a> {
                     return Some(len);
                 }
             }
-            Reading::Malformed | Reading::CookieOnly => {
+            Reading::Malformed | Reading::CookieOnly | Reading::NoQuestion => {
                 if !self.has_valid_cookie() && is_over() {
                     return self.answer_over(reading, buffer);
                 }
@@ -225,19 +225,19 @@ impl<'a> Asking<'a> {
         // What does not exist is asked for more often than any of them, so nothing is done about options that are not there.
         let asks = self.query.edns.as_ref().is_some_and(|edns| !edns.asked.is_nothing());
         let extras = asks.then(|| match reading {
-            Reading::Malformed => Extras::cookie_alone(self.snapshot, self.query, self.peer),
+            Reading::Malformed | Reading::NoQuestion => Extras::cookie_alone(self.snapshot, self.query, self.peer),
             _ => Extras::of(self.snapshot, self.query, self.peer),
         });
-        if reading == Reading::CookieOnly && !extras.is_some_and(|extras| extras.has_cookie()) {
-            // To who speaks no cookies it is a message without a question.
-            return header_only(buffer, Rcode::FormErr);
-        }
         let mut reply = Reply::begin(self.query, self.peer.carrier.is_datagram(), extras.as_ref(), buffer)?;
         let rcode = match reading {
             Reading::Malformed => Rcode::FormErr,
+            Reading::NoQuestion => {
+                reply.without_question();
+                Rcode::FormErr
+            }
             Reading::CookieOnly => {
                 reply.without_question();
-                if self.has_invalid_cookie() { Rcode::BadCookie } else { Rcode::NoError }
+                self.of_cookie(extras.is_some_and(|extras| extras.has_cookie()))
             }
             _ if self.query.edns.as_ref().is_some_and(|edns| edns.version > 0) => Rcode::BadVers,
             _ => self.resolve(&mut reply),
@@ -276,7 +276,7 @@ impl<'a> Asking<'a> {
     fn answer_over(self, reading: Reading, buffer: &mut [u8]) -> Option<usize> {
         let extras = Extras::cookie_alone(self.snapshot, self.query, self.peer);
         let mut reply = Reply::begin(self.query, true, Some(&extras), buffer)?;
-        if reading == Reading::CookieOnly {
+        if matches!(reading, Reading::CookieOnly | Reading::NoQuestion) {
             reply.without_question();
         }
         if extras.has_cookie() {
@@ -293,10 +293,15 @@ impl<'a> Asking<'a> {
         cookie.is_some_and(is_valid)
     }
 
-    /// Whether a server cookie came that is not ours, or not any more (RFC 7873 section 5.4).
-    fn has_invalid_cookie(self) -> bool {
+    /// What is said to who sends a cookie and no question (RFC 7873 section 5.4): that its server cookie is not ours, or
+    /// not any more. To a server that speaks no cookies it is a message without a question.
+    fn of_cookie(self, is_spoken: bool) -> Rcode {
         let cookie = self.query.edns.as_ref().and_then(|edns| edns.cookie.as_ref());
-        cookie.is_some_and(|cookie| cookie.has_server()) && !self.has_valid_cookie()
+        match cookie.is_some_and(|cookie| cookie.has_server()) {
+            _ if !is_spoken => Rcode::FormErr,
+            true if !self.has_valid_cookie() => Rcode::BadCookie,
+            _ => Rcode::NoError,
+        }
     }
 
     #[inline(always)]

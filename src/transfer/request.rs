@@ -42,7 +42,7 @@ impl Request {
             }
             Reading::HeaderOnly(rcode) => Err(Fault::HeaderOnly(rcode)),
             // It names no zone.
-            Reading::CookieOnly => Err(Fault::HeaderOnly(Rcode::FormErr)),
+            Reading::CookieOnly | Reading::NoQuestion => Err(Fault::HeaderOnly(Rcode::FormErr)),
             Reading::Drop => Err(Fault::Drop),
         }
     }

@@ -100,6 +100,8 @@ pub enum Reading {
     Malformed,
     /// No question, only a cookie for us (RFC 7873 section 5.4).
     CookieOnly,
+    /// No question or several, and an OPT: FORMERR goes back with an OPT alone (protocol 3, 17).
+    NoQuestion,
     /// To be answered.
     Query,
     /// No plain query: NOTIFY, UPDATE, or signed with TSIG. Which query it is was not read to the end.
@@ -212,16 +214,18 @@ impl Query {
     fn read_parts(&mut self, buffer: &[u8], len: usize, header: &[u8; HEADER]) -> Reading {
         let message = &buffer[..len];
         let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        if count(4) == 0 {
+        if count(4) != 1 {
             // Nothing of what was read before: it is another client's.
             self.name.read(&[0], 0, 1);
             (self.qtype, self.qclass) = (RecordType(0), 0);
-            let records = self.read_records(buffer, len, HEADER, [count(6), count(8), count(10)]);
-            let has_cookie = records.is_some() && self.edns.as_ref().is_some_and(|edns| edns.cookie.is_some());
-            return if has_cookie { Reading::CookieOnly } else { Reading::HeaderOnly(Rcode::FormErr) };
-        }
-        if count(4) != 1 {
-            return Reading::HeaderOnly(Rcode::FormErr);
+            let Some(at) = skip_questions(message, count(4)) else { return Reading::HeaderOnly(Rcode::FormErr) };
+            let records = self.read_records(buffer, len, at, [count(6), count(8), count(10)]);
+            let is_alone = count(4) == 0 && records.is_some();
+            return match &self.edns {
+                Some(edns) if is_alone && edns.cookie.is_some() => Reading::CookieOnly,
+                Some(_) => Reading::NoQuestion,
+                None => Reading::HeaderOnly(Rcode::FormErr),
+            };
         }
         let Some(name_len) = self.name.read(buffer, HEADER, len) else {
             return Reading::HeaderOnly(Rcode::FormErr);
@@ -301,7 +305,9 @@ pub fn is_aside(message: &[u8]) -> bool {
     match query.read(message, message.len(), 0) {
         Reading::Aside => true,
         Reading::Query => query.asks_for_transfer(),
-        Reading::Drop | Reading::HeaderOnly(_) | Reading::Malformed | Reading::CookieOnly => false,
+        Reading::Drop | Reading::HeaderOnly(_) | Reading::Malformed | Reading::CookieOnly | Reading::NoQuestion => {
+            false
+        }
     }
 }
 
@@ -311,6 +317,12 @@ enum Section {
     Answer,
     Authority,
     Additional,
+}
+
+/// The end of so many questions.
+fn skip_questions(message: &[u8], count: u16) -> Option<usize> {
+    let end = (0..count).try_fold(HEADER, |at, _| Some(skip_name(message, at)? + 4))?;
+    (end <= message.len()).then_some(end)
 }
 
 /// The end of the possibly compressed name at `at`; pointers are not followed.

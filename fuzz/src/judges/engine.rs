@@ -36,9 +36,9 @@ pub fn engine(data: &[u8]) {
         match &expected {
             Plain::Nothing => {}
             Plain::Opcode(4 | 5) => {}
-            Plain::NoQuestion { with_cookie: true } => no_question(&reply),
+            Plain::NoQuestion { with_opt: true, with_cookie } => no_question(*with_cookie, &reply),
             Plain::Opcode(_) => header_only(&reply, NOTIMP),
-            Plain::NoQuestion { with_cookie: false } => header_only(&reply, FORMERR),
+            Plain::NoQuestion { with_opt: false, .. } => header_only(&reply, FORMERR),
             Plain::Question(asked) => question(data, asked, carrier, &reply),
         }
         Some(reply)
@@ -75,12 +75,13 @@ fn header_only(reply: &Reply, rcode: u16) {
     assert_eq!((reply.rcode, reply.aa, reply.tc), (rcode, false, false));
 }
 
-/// Protocol 3 and 19: nothing of any zone, since none was asked for.
-fn no_question(reply: &Reply) {
+/// Protocol 3, 17 and 19: nothing of any zone, since none was asked for.
+fn no_question(with_cookie: bool, reply: &Reply) {
     const EXPIRE: u16 = 9;
     const ZONEVERSION: u16 = 19;
-    assert!([NOERROR, BADCOOKIE].contains(&reply.rcode) && reply.question.is_empty(), "{reply:?}");
-    let edns = reply.edns.as_ref().expect("an OPT with the cookie");
+    let due: &[u16] = if with_cookie { &[NOERROR, BADCOOKIE] } else { &[FORMERR] };
+    assert!(due.contains(&reply.rcode) && reply.question.is_empty() && reply.bytes[6..10] == [0; 4], "{reply:?}");
+    let edns = reply.edns.as_ref().expect("OPT if OPT");
     assert!(!edns.options.iter().any(|(code, _)| [EXPIRE, ZONEVERSION].contains(code)), "{reply:?}");
 }
 

@@ -26,8 +26,9 @@ pub fn message(data: &[u8]) {
 fn agree(reading: Reading, query: &Query, expected: &Plain) {
     match expected {
         Plain::Nothing => assert_eq!(reading, Reading::Drop),
-        Plain::NoQuestion { with_cookie: false } => assert_eq!(reading, Reading::HeaderOnly(Rcode::FormErr)),
-        Plain::NoQuestion { with_cookie: true } => assert_eq!(reading, Reading::CookieOnly),
+        Plain::NoQuestion { with_opt: false, .. } => assert_eq!(reading, Reading::HeaderOnly(Rcode::FormErr)),
+        Plain::NoQuestion { with_cookie: false, .. } => assert_eq!(reading, Reading::NoQuestion),
+        Plain::NoQuestion { with_cookie: true, .. } => assert_eq!(reading, Reading::CookieOnly),
         // What is done about these depends on their content.
         Plain::Opcode(4 | 5) => assert_ne!(reading, Reading::Drop),
         Plain::Opcode(_) => assert_eq!(reading, Reading::HeaderOnly(Rcode::NotImp)),

@@ -11,7 +11,8 @@ pub enum Plain {
     Opcode(u8),
     /// No question, or more than one, or one that cannot be read; whether there is none but a cookie, as a client that
     /// wants nothing else may send it (RFC 7873 section 5.4).
-    NoQuestion { with_cookie: bool },
+    /// And whether an OPT is found.
+    NoQuestion { with_cookie: bool, with_opt: bool },
     /// A question and what stands behind it.
     Question(Box<Asked>),
 }
@@ -116,14 +117,20 @@ pub fn read(message: &[u8]) -> Plain {
         return Plain::Opcode(opcode);
     }
     let counts: Vec<u16> = header[4..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
-    if counts[0] == 0 {
+    let unreadable = Plain::NoQuestion { with_cookie: false, with_opt: false };
+    if counts[0] != 1 {
+        for _ in 0..counts[0] {
+            if rest.skip_name().and_then(|_| rest.take(4)).is_none() {
+                return unreadable;
+            }
+        }
         let Records { opt, well_formed, .. } = records(rest, &counts[1..]);
-        return Plain::NoQuestion { with_cookie: well_formed && opt.is_some_and(|opt| opt.option(10).is_some()) };
+        let has_cookie = opt.as_ref().is_some_and(|opt| opt.option(10).is_some());
+        let with_cookie = counts[0] == 0 && well_formed && has_cookie;
+        return Plain::NoQuestion { with_cookie, with_opt: opt.is_some() };
     }
     let question = |rest: &mut Octets<'_>| Some((rest.question_name()?, rest.u16()?, rest.u16()?));
-    let Some((name, qtype, qclass)) = question(&mut rest).filter(|_| counts[0] == 1) else {
-        return Plain::NoQuestion { with_cookie: false };
-    };
+    let Some((name, qtype, qclass)) = question(&mut rest) else { return unreadable };
     let end = message.len() - rest.0.len();
     let Records { opt, well_formed, signed } = records(rest, &counts[1..]);
     Plain::Question(Box::new(Asked { name, qtype, qclass, end, opt, well_formed, signed }))
