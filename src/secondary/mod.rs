@@ -9,7 +9,7 @@
 //! no primary has all of them.
 //!
 //! `incoming`, `differences` and `gathered` are pure: messages to a zone's content; `timers` says when, `pace` how
-//! slowly; `client` asks, when `turns` lets it; `store` keeps; `follower` does it for all zones.
+//! slowly; `client` asks, when `turns` lets it; `store` keeps; `zone` does it for one zone, `follower` for all.
 
 mod client;
 mod differences;
@@ -21,9 +21,11 @@ mod signature;
 mod store;
 mod timers;
 mod turns;
+mod zone;
 
 #[cfg(test)]
 mod tests;
 
-pub use follower::{Counts, Follower, Notified, Offer, Options, Report, Restored};
+pub use follower::{Counts, Follower, Notified, Report, Restored};
 pub use store::Store;
+pub use zone::{Offer, Options};
