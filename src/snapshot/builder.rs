@@ -310,6 +310,7 @@ impl Next {
     /// Lays out the zones that could not be loaded. Of each there is the apex, which says so of all that is asked at or
     /// below it (protocol 5), and of what it would say at the apexes of zones within it.
     fn unload(&mut self, apexes: &[&Name], numbers: &[u32], expired: &[Name], nesting: &Nesting, seed: u64) {
+        let expired: HashSet<&Name> = expired.iter().collect();
         let mut writer = Writer::default();
         let mut draft = Draft::default();
         let mut laid = Vec::with_capacity(apexes.len());
