@@ -1,6 +1,6 @@
 //! A name as it stands in a message, its compression pointers followed (RFC 1035 section 4.1.4).
 
-use super::name::{MAX_LABEL, MAX_NAME};
+use super::name::{MAX_LABEL, MAX_NAME, MAX_POINTERS};
 use super::{Name, NameRef};
 
 /// A name in wire form without pointers, kept in place.
@@ -13,10 +13,10 @@ pub struct Expanded {
 
 impl Expanded {
     /// Reads the name that begins at `at`. `None`: it runs over, is too long, or a pointer does not lead strictly
-    /// backwards, so that the work is bounded.
+    /// backwards, or there are more than [`MAX_POINTERS`], so that the work is bounded.
     pub fn read(message: &[u8], at: usize) -> Option<Self> {
         let mut name = Self { octets: [0; MAX_NAME], len: 0, end: 0 };
-        let (mut at, mut before, mut len) = (at, at, 0);
+        let (mut at, mut before, mut len, mut pointers) = (at, at, 0, 0);
         loop {
             let first = *message.get(at)?;
             match usize::from(first) {
@@ -31,7 +31,8 @@ impl Expanded {
                 }
                 0xC0..=0xFF => {
                     let target = usize::from(first & 0x3f) << 8 | usize::from(*message.get(at + 1)?);
-                    if target >= before {
+                    pointers += 1;
+                    if target >= before || pointers > MAX_POINTERS {
                         return None;
                     }
                     if name.end == 0 {
@@ -99,6 +100,19 @@ mod tests {
         assert_eq!(name(13), None, "a pointer to itself");
         assert_eq!(name(15), None, "a pointer ahead");
         assert_eq!(Expanded::read(message, 5).unwrap().lowered().as_wire(), b"\x03www\x03com\0");
+    }
+
+    #[test]
+    fn p29_chains_of_pointers_are_followed_so_far() {
+        let mut message = vec![0, 0];
+        for at in 0..200u16 {
+            message.extend((0xc000 | (2 * at)).to_be_bytes());
+        }
+        let read = |pointers: usize| Expanded::read(&message, 2 * pointers).map(|name| (name.len, name.end));
+        assert_eq!(read(MAX_POINTERS), Some((1, 2 * MAX_POINTERS + 2)));
+        assert_eq!(read(MAX_POINTERS + 1), None);
+        let expand = |pointers: usize| super::super::rdata::expand_name(&message, 2 * pointers, &mut Vec::new());
+        assert_eq!((expand(MAX_POINTERS), expand(MAX_POINTERS + 1)), (Some(2 * MAX_POINTERS + 2), None));
     }
 
     proptest! {

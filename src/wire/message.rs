@@ -327,7 +327,7 @@ fn skip_questions(message: &[u8], count: u16) -> Option<usize> {
 
 /// The end of the possibly compressed name at `at`; pointers are not followed.
 #[inline]
-fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let label = usize::from(*message.get(at)?);
         match label {

@@ -10,6 +10,9 @@ use super::NameRef;
 pub(crate) const MAX_NAME: usize = 255;
 /// The longest label.
 pub(crate) const MAX_LABEL: usize = 63;
+/// The most compression pointers that one name is read by: as many as it can have labels. A longer chain of them says
+/// nothing, and would only take time.
+pub(crate) const MAX_POINTERS: usize = 127;
 
 /// An absolute name, its case kept; comparisons ignore ASCII case (RFC 4343).
 #[derive(Clone)]

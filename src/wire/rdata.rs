@@ -6,16 +6,17 @@
 use std::borrow::Cow;
 
 use super::RecordType;
-use super::name::{MAX_LABEL, MAX_NAME};
+use super::name::{MAX_LABEL, MAX_NAME, MAX_POINTERS};
 use super::text::layout::{Field, Layout};
 use super::text::{Unwritten, render};
 
 /// Appends the name at `at` of a message to `out`, uncompressed; where it ends in the message. Pointers lead backward
-/// only (RFC 1035 section 4.1.4), so that no name is longer to read than the message.
+/// only (RFC 1035 section 4.1.4), and there are [`MAX_POINTERS`] at most, so that no name takes long to read.
 pub(crate) fn expand_name(message: &[u8], mut at: usize, out: &mut Vec<u8>) -> Option<usize> {
     let start = out.len();
     let mut end = None;
     let mut before = at;
+    let mut pointers = 0;
     loop {
         let label = usize::from(*message.get(at)?);
         match label {
@@ -33,7 +34,8 @@ pub(crate) fn expand_name(message: &[u8], mut at: usize, out: &mut Vec<u8>) -> O
             0xc0..=0xff => {
                 let target = (label & 0x3f) << 8 | usize::from(*message.get(at + 1)?);
                 end.get_or_insert(at + 2);
-                if target >= before {
+                pointers += 1;
+                if target >= before || pointers > MAX_POINTERS {
                     return None;
                 }
                 (at, before) = (target, target);

@@ -1,6 +1,6 @@
 //! The TSIG record of a message as it stands there (RFC 8945 section 4.2). What it proves is for others to say.
 
-use super::message::HEADER;
+use super::message::{HEADER, skip_name};
 use super::{Expanded, RecordType};
 
 /// Errors that a TSIG record tells (RFC 8945 section 3).
@@ -89,19 +89,20 @@ fn parse<'a>(message: &'a [u8], at: usize, key: Expanded, fixed: &[u8; FIXED]) -
     rest.is_empty().then_some(Tsig { at, key, algorithm, time, fudge, mac, original_id, error, other })
 }
 
-/// Where the last record of the additional section begins; `None` is a fault, `Some(None)` an empty section.
+/// Where the last record of the additional section begins; `None` is a fault, `Some(None)` an empty section. Names are
+/// passed over and not followed: that would take as long as whoever sends them wants.
 fn last_record(message: &[u8]) -> Option<Option<usize>> {
     let header = message.first_chunk::<HEADER>()?;
     let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     let mut at = HEADER;
     for _ in 0..count(4) {
-        at = Expanded::read(message, at)?.end() + 4;
+        at = skip_name(message, at)? + 4;
     }
     let records = u32::from(count(6)) + u32::from(count(8)) + u32::from(count(10));
     let mut last = at;
     for number in 0..records {
         last = at;
-        let fixed = Expanded::read(message, at)?.end();
+        let fixed = skip_name(message, at)?;
         let rtype = message.get(fixed..fixed + 2)?;
         if number + 1 < records && RecordType(u16::from_be_bytes([rtype[0], rtype[1]])) == RecordType::TSIG {
             return None;
