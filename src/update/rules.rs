@@ -6,6 +6,7 @@ use crate::config::model::{Grant, Origin, Soa, precedes};
 use crate::config::{BESIDE_CNAME, Change, RECORD, ROOM, same};
 use crate::wire::message::{CLASS_IN, Rcode};
 use crate::wire::rdata::is_sound;
+use crate::wire::text::rdata_fault;
 use crate::wire::{Name, NameRef, RecordType};
 
 /// The first octets of WKS data, an address and a protocol, which another record of the same has in its place.
@@ -107,7 +108,10 @@ fn prescan(update: &Update) -> Result<(), Rcode> {
         }
         let is_any = row.rtype == RecordType::ANY;
         let is_good = match row.class {
-            CLASS_IN => !row.rtype.is_meta() && is_sound(row.rtype, &row.rdata),
+            CLASS_IN => {
+                let is_data = !row.rtype.is_meta() && is_sound(row.rtype, &row.rdata);
+                is_data && rdata_fault(row.rtype, &row.rdata).is_none()
+            }
             CLASS_ANY => row.ttl == 0 && row.rdata.is_empty() && (is_any || !row.rtype.is_meta()),
             CLASS_NONE => row.ttl == 0 && !row.rtype.is_meta() && is_sound(row.rtype, &row.rdata),
             _ => false,

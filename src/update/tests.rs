@@ -108,6 +108,8 @@ fn p27_each_fault_of_a_change_has_its_own_code_and_nothing_of_the_update_is_done
         (row("new.example.com", ANY, CLASS_NONE, 0, &[]), Rcode::FormErr),
         (row("new.example.com", A, CLASS_ANY, 0, &[7; 4]), Rcode::FormErr),
         (row("new.example.com", A, CLASS_ANY, 1, &[]), Rcode::FormErr),
+        (row("new.example.com", RecordType::DS, CLASS_IN, 60, &[0, 1, 13, 2, 7]), Rcode::FormErr),
+        (row("new.example.com", RecordType::TXT, CLASS_IN, 60, &[2, 7]), Rcode::FormErr),
         (row("new.example.com", A, CLASS_NONE, 1, &[7; 4]), Rcode::FormErr),
         (row("new.example.com", A, CLASS_IN, 60, &[]), Rcode::FormErr),
         (row("new.example.com", A, 3, 60, &[7; 4]), Rcode::FormErr),

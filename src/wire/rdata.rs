@@ -137,7 +137,9 @@ fn extent(field: Field, rest: &[u8]) -> Option<Extent> {
         }
         Field::Salt | Field::Hash | Field::Tag => Some(Extent { count: counted(0)?, is_plain: false }),
         Field::LongHex(least) => plain(rest.len()).filter(|_| rest.len() >= least),
-        Field::Tail | Field::Hex | Field::Base64 | Field::DashBase64 | Field::Nsap => plain(rest.len()),
+        Field::Tail | Field::Hex | Field::Base64 | Field::OptionalBase64 | Field::DashBase64 | Field::Nsap => {
+            plain(rest.len())
+        }
         Field::Types
         | Field::Apl
         | Field::Loc

@@ -3,9 +3,11 @@
 //! In comes one record's data as it stands in a zone's TOML or in a master file, out goes uncompressed wire form, and
 //! the other way round. Each type is one row of the table in `layout`: the fields that its data is made of and what to
 //! tell someone who wrote something else. `read` and `write` go through a row's fields; shapes that need more than one
-//! line have files of their own (`svcb`, `loc`, `apl`, `keys`, `dnssec`, `historic`).
+//! line have files of their own (`svcb`, `loc`, `apl`, `keys`, `dnssec`, `historic`). `rules` holds what the make-up does
+//! not say.
 //!
-//! Invariant: what [`format_rdata`] writes, [`parse_rdata`] reads back to the same octets.
+//! Invariant: what [`format_rdata`] writes, [`parse_rdata`] reads back to the same octets, unless [`rdata_fault`] has
+//! something to say of them.
 
 mod apl;
 mod dnssec;
@@ -15,6 +17,7 @@ pub(in crate::wire) mod layout;
 mod loc;
 mod period;
 mod read;
+mod rules;
 mod same;
 mod svcb;
 pub(crate) mod token;
@@ -29,6 +32,7 @@ use super::{Name, RecordType};
 use layout::Layout;
 pub use period::parse_period;
 pub(crate) use read::{Reader, shown};
+pub use rules::rdata_fault;
 pub(crate) use same::{is_same_data, one_form};
 use token::{Lexer, Token};
 use write::Wire;
@@ -65,7 +69,7 @@ impl std::error::Error for TextError {}
 /// Reads one record's data; relative names take the origin. The result is uncompressed wire form.
 ///
 /// Every type may be written as `\# n hex` (RFC 3597); for a type that is known here the octets must then be well
-/// formed. TXT and SPF data that does not begin with a quote is one text as it stands, backslashes and blanks included,
+/// formed. Nothing is read that [`rdata_fault`] finds a fault in. TXT and SPF data that does not begin with a quote is one text as it stands, backslashes and blanks included,
 /// cut into strings of 255 octets; data that begins with a quote is presentation form. Types that exist in messages
 /// only are refused.
 pub fn parse_rdata(rtype: RecordType, text: &str, origin: &Name) -> Result<Box<[u8]>, TextError> {
@@ -104,6 +108,9 @@ pub(crate) fn parse_tokens(rtype: RecordType, reader: &mut Reader<'_>, out: &mut
         let message =
             format!("{rtype} has no text form here: write `\\# 4 0a000001`, its length in octets and its hex");
         return Err(TextError::new(start, message));
+    }
+    if let Some(fault) = rdata_fault(rtype, out) {
+        return Err(TextError::new(start, fault));
     }
     if out.len() > MAX_RDATA {
         return Err(TextError::new(start, format!("the data is {} octets long; at most {MAX_RDATA} fit", out.len())));

@@ -10,9 +10,6 @@ use crate::config::spec::{DataSpec, OwnerSpec};
 use crate::config::walk::{self, Fields, Value};
 use crate::wire::{Name, RecordType, text};
 
-/// The longest character-string (RFC 1035 section 3.3).
-const MAX_STRING: usize = 255;
-
 pub(super) fn owners(findings: &mut Findings, fields: &Fields<'_, '_>, origin: &Name) -> Vec<OwnerSpec> {
     let mut owners = Vec::new();
     for (key, table) in fields.tables(findings, "records") {
@@ -108,20 +105,19 @@ fn rdata_of(
 ) -> Option<Written<Box<[u8]>>> {
     let written = walk::text_of(value, file)?;
     let text = written.value.trim();
-    let (v4, v6) = (text.parse::<Ipv4Addr>(), text.parse::<Ipv6Addr>());
-    let bytes: Result<Box<[u8]>, String> = match rtype {
-        RecordType::A | RecordType::AAAA => match (rtype, v4, v6) {
-            (RecordType::A, Ok(v4), _) => Ok(v4.octets().into()),
-            (RecordType::AAAA, _, Ok(v6)) => Ok(v6.octets().into()),
-            (RecordType::A, _, Ok(_)) => return wrong_family(findings, &written, "IPv6", "A", "AAAA"),
-            (RecordType::AAAA, Ok(_), _) => return wrong_family(findings, &written, "IPv4", "AAAA", "A"),
-            (RecordType::A, ..) => Err("expected an IPv4 address".to_owned()),
-            _ => Err("expected an IPv6 address".to_owned()),
-        },
-        // The value is the text itself, whatever spaces it has; master-file form begins with a quote.
-        RecordType::TXT | RecordType::SPF if !text.starts_with('"') => Ok(strings(written.value)),
-        _ => text::parse_rdata(rtype, text, origin).map_err(|error| error.message),
-    };
+    match rtype {
+        RecordType::A if text.parse::<Ipv6Addr>().is_ok() => {
+            return wrong_family(findings, &written, "IPv6", "A", "AAAA");
+        }
+        RecordType::AAAA if text.parse::<Ipv4Addr>().is_ok() => {
+            return wrong_family(findings, &written, "IPv4", "AAAA", "A");
+        }
+        _ => {}
+    }
+    // A text without quotes is taken as it stands, blanks around it included.
+    let is_bare = matches!(rtype, RecordType::TXT | RecordType::SPF) && !text.starts_with('"');
+    let whole = if is_bare { written.value } else { text };
+    let bytes = text::parse_rdata(rtype, whole, origin).map_err(|error| error.message);
     match bytes {
         Ok(bytes) => Some(Written::new(bytes, written.site)),
         Err(message) => {
@@ -143,17 +139,4 @@ fn wrong_family<T>(
         .label("wrong family")
         .help(format!("write it as `{right}`"));
     None
-}
-
-/// A text as character-strings of at most 255 octets each.
-fn strings(text: &str) -> Box<[u8]> {
-    let mut wire = Vec::with_capacity(text.len() + 1 + text.len() / MAX_STRING);
-    for chunk in text.as_bytes().chunks(MAX_STRING) {
-        wire.push(chunk.len() as u8);
-        wire.extend_from_slice(chunk);
-    }
-    if wire.is_empty() {
-        wire.push(0);
-    }
-    wire.into()
 }

@@ -11,10 +11,8 @@ const IPV6: u16 = 2;
 /// Marks a network as excluded, in the octet of the length.
 const NEGATED: u8 = 0x80;
 
-/// Reads items like `!1:192.0.2.0/24`, one or more.
+/// Reads items like `!1:192.0.2.0/24`, none or more (RFC 3123 section 5).
 pub(super) fn read(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
-    let first = reader.token()?;
-    item(reader, first, out)?;
     while reader.peek().is_some() {
         let token = reader.token()?;
         item(reader, token, out)?;

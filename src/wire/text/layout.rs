@@ -34,6 +34,8 @@ pub(in crate::wire) enum Field {
     /// As `Hex`, with no fewer octets.
     LongHex(usize),
     Base64,
+    /// As `Base64`, or nothing at all.
+    OptionalBase64,
     /// As `Base64`, with `-` for none.
     DashBase64,
     /// Octets of a given number, two hex digits each, joined by `-` (RFC 7043).
@@ -143,7 +145,7 @@ const CERTIFICATE: Field = Word16(&[
 const SCHEME: Field = Word8(&[("NOTIFY", 1)]);
 
 const DIGEST: &[Field] = &[U16, ALGORITHM, U8, Hex];
-const KEY: &[Field] = &[U16, U8, ALGORITHM, Base64];
+const KEY: &[Field] = &[U16, U8, ALGORITHM, OptionalBase64];
 const SIGNATURE: &[Field] = &[Type, ALGORITHM, U8, Period, Time, Time, U16, Name, Base64];
 const ASSOCIATION: &[Field] = &[U8, U8, U8, Hex];
 const SERVICE: &[Field] = &[U16, Name, Params];

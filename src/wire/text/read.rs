@@ -74,6 +74,8 @@ fn read(field: Field, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), 
             }
         }
         Field::Base64 => reader.rest_base64(out)?,
+        Field::OptionalBase64 if reader.peek().is_none() => {}
+        Field::OptionalBase64 => reader.rest_base64(out)?,
         Field::DashBase64 if reader.take_word(b"-") => {}
         Field::DashBase64 => reader.rest_base64(out)?,
         Field::Eui(octets) => reader.groups(octets, 2, '-', out)?,

@@ -30,6 +30,7 @@ fn has_caseless_names(rtype: RecordType) -> bool {
             | RecordType::NXT
             | RecordType::NAPTR
             | RecordType::KX
+            | RecordType::A6
             | RecordType::SRV
             | RecordType::DNAME
             | RecordType::RRSIG
@@ -59,6 +60,16 @@ fn lowered(layout: &Layout, data: &[u8]) -> Result<Vec<u8>, Unwritten> {
             Field::U16 | Field::Word16(_) | Field::Type => drop(wire.u16()?),
             Field::U32 | Field::Period | Field::Time => drop(wire.u32()?),
             Field::Text => drop(wire.counted()?),
+            // The length of a prefix; only the bits behind it follow (RFC 2874 section 3.1).
+            Field::Suffix => {
+                let prefix = usize::from(wire.u8()?);
+                wire.take(128usize.saturating_sub(prefix).div_ceil(8))?;
+                if !wire.is_empty() {
+                    let before = data.len() - wire.len();
+                    let name = wire.name()?;
+                    form[before..before + name.len()].make_ascii_lowercase();
+                }
+            }
             Field::Name => {
                 let before = data.len() - wire.len();
                 let name = wire.name()?;
@@ -89,6 +100,8 @@ mod tests {
         assert!(same(RecordType::MX, "10 a.", "10 A."));
         assert!(same(RecordType::SRV, "1 2 3 a.", "1 2 3 A.") && same(RecordType::PX, "1 a. b.", "1 A. B."));
         assert!(same(RecordType::NAPTR, "1 2 \"s\" \"x\" \"\" a.", "1 2 \"s\" \"x\" \"\" A."));
+        assert!(same(RecordType::A6, "64 ::1 a.", "64 ::1 A.") && same(RecordType::A6, "0 ::1", "0 ::1"));
+        assert!(!same(RecordType::A6, "64 ::41 a.", "64 ::61 a."));
         // 0x4141 and 0x6161 differ as letters do in case alone.
         assert!(!same(RecordType::MX, "16705 a.", "24929 a."));
         assert!(!same(RecordType::NAPTR, "1 2 \"s\" \"x\" \"\" a.", "1 2 \"S\" \"x\" \"\" a."));

@@ -229,6 +229,19 @@ fn check(params: &[(u16, &[u8])]) -> Result<(), String> {
     Ok(())
 }
 
+/// The value of `dohpath` among well-formed parameters.
+pub(super) fn dohpath<'a>(mut params: Wire<'a>) -> Option<&'a [u8]> {
+    while !params.is_empty() {
+        let key = params.u16().ok()?;
+        let length = params.u16().ok()?;
+        let value = params.take(usize::from(length)).ok()?;
+        if key == DOHPATH {
+            return Some(value);
+        }
+    }
+    None
+}
+
 /// Writes parameters to the end of the data.
 pub(super) fn write(wire: &mut Wire<'_>, out: &mut String) -> Result<(), Unwritten> {
     let mut params = Vec::new();

@@ -159,6 +159,7 @@ fn write(field: Field, wire: &mut Wire<'_>, out: &mut String) -> Result<(), Unwr
             out.push_str(&base16::encode_string(octets));
         }
         Field::Base64 => out.push_str(&base64::encode_string(wire.some_rest()?)),
+        Field::OptionalBase64 => out.push_str(&base64::encode_string(wire.rest())),
         Field::DashBase64 if wire.is_empty() => out.push('-'),
         Field::DashBase64 => out.push_str(&base64::encode_string(wire.rest())),
         Field::Eui(octets) => {
