@@ -653,7 +653,7 @@ pub(crate) static LIMITS: Section = Section {
         key("message", Kind::Duration, "From the first octet of a message to its last, and for a reply to be taken.")
             .default("5s"),
         key("handshake", Kind::Duration, "For a handshake from its first octet to its last.").default("5s"),
-        key("handshakes", Kind::Integer(1, 1_000_000), "Handshakes under way at once; more are refused.")
+        key("handshakes", Kind::Integer(1, 1_000_000), "Handshakes under way at once; beyond it, the oldest of the client that has most ends.")
             .default("1000"),
         key(
             "requests_per_connection",

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -18,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::connections::{Admission, Connections, Limits, Seat};
 use super::counters::{Counters, count};
 use super::draw::SharedDraw;
+use super::handshakes::{Handshake, Handshakes};
 use super::https;
 use super::proxy::{self, Trusted};
 use super::service::Service;
@@ -36,8 +36,9 @@ pub(super) struct Door<S> {
     pub(super) service: Arc<S>,
     pub(super) counters: Arc<Counters>,
     pub(super) connections: Arc<Connections>,
-    /// A permit for each handshake that may be under way, and for each proxy that has not yet said whom it speaks for.
-    handshakes: Arc<Semaphore>,
+    handshakes: Arc<Handshakes>,
+    /// Streams of proxies that have not yet said whom they speak for: strangers have no part in these.
+    introductions: Arc<Handshakes>,
     proxies: Trusted,
     /// The path at which HTTPS is asked.
     pub(super) path: Arc<str>,
@@ -67,10 +68,22 @@ impl<S: Service> Door<S> {
         path: &str,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let handshakes = Arc::new(Semaphore::new(limits.handshakes.min(Semaphore::MAX_PERMITS)));
+        let [handshakes, introductions] = [(); 2].map(|()| Handshakes::new(limits.handshakes));
         let (connections, draw) = (Connections::new(limits, stop.clone()), SharedDraw::new());
         let (path, cut, tasks) = (path.into(), CancellationToken::new(), TaskTracker::new());
-        Arc::new(Self { service, counters, connections, handshakes, proxies, path, draw, stop, cut, tasks })
+        Arc::new(Self {
+            service,
+            counters,
+            connections,
+            handshakes,
+            introductions,
+            proxies,
+            path,
+            draw,
+            stop,
+            cut,
+            tasks,
+        })
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -93,18 +106,22 @@ impl<S: Service> Door<S> {
         }
     }
 
-    /// The right to shake hands, if not too many do.
-    pub(super) fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        let permit = Arc::clone(&self.handshakes).try_acquire_owned().ok();
-        if permit.is_none() {
-            count(&self.counters.handshakes_refused);
+    /// Takes a handshake up; where there are too many, another ends.
+    pub(super) fn begin_handshake(&self, client: IpAddr) -> Handshake {
+        self.begin(&self.handshakes, client)
+    }
+
+    fn begin(&self, all: &Arc<Handshakes>, client: IpAddr) -> Handshake {
+        let (handshake, was_full) = all.begin(client);
+        if was_full {
+            count(&self.counters.handshakes_evicted);
         }
-        permit
+        handshake
     }
 
     /// Whether more than half of the handshakes that may be under way are.
     pub(super) fn is_busy(&self) -> bool {
-        self.handshakes.available_permits() * 2 < self.limits().handshakes
+        self.handshakes.is_busy()
     }
 
     /// Waits for the stop, lets connections end what they are at, though not for long, and then ends them.
@@ -118,9 +135,11 @@ impl<S: Service> Door<S> {
     /// From its first octet to its last, a stream of a proxy or of a client itself.
     async fn receive(self: Arc<Self>, mut stream: TcpStream, from: IpAddr, speech: Speech) {
         let client = if self.proxies.contains(from) {
-            let Some(permit) = self.permit() else { return };
-            let header = timeout(self.limits().handshake, proxy::read_from(&mut stream)).await;
-            drop(permit);
+            let introduction = self.begin(&self.introductions, from);
+            let header = tokio::select! {
+                header = timeout(self.limits().handshake, proxy::read_from(&mut stream)) => header,
+                () = introduction.ended.cancelled() => return,
+            };
             match header {
                 Ok(Ok(header)) => header.client.unwrap_or(from),
                 Ok(Err(_)) | Err(_) => {
@@ -149,7 +168,7 @@ impl<S: Service> Door<S> {
     }
 
     async fn talk_tls(self: Arc<Self>, stream: TcpStream, client: IpAddr, seat: Seat, acceptor: TlsAcceptor) {
-        let Some(mut stream) = Box::pin(self.shake_hands(&acceptor, stream, &seat)).await else { return };
+        let Some(mut stream) = Box::pin(self.shake_hands(&acceptor, stream, client, &seat)).await else { return };
         count(&self.counters.tls_connections);
         let peer = Peer::new(client, Carrier::Encrypted);
         let _ = self.converse(&mut stream, peer, &seat).await;
@@ -157,7 +176,7 @@ impl<S: Service> Door<S> {
     }
 
     async fn talk_https(self: Arc<Self>, stream: TcpStream, client: IpAddr, seat: Seat, acceptor: TlsAcceptor) {
-        let Some(stream) = Box::pin(self.shake_hands(&acceptor, stream, &seat)).await else { return };
+        let Some(stream) = Box::pin(self.shake_hands(&acceptor, stream, client, &seat)).await else { return };
         count(&self.counters.https_connections);
         https::serve(self, stream, client, seat).await;
     }
@@ -182,13 +201,15 @@ impl<S: Service> Door<S> {
         &self,
         acceptor: &TlsAcceptor,
         stream: TcpStream,
+        client: IpAddr,
         seat: &Seat,
     ) -> Option<TlsStream<TcpStream>> {
-        let _permit = self.permit()?;
+        let handshake = self.begin_handshake(client);
         let done = tokio::select! {
             done = timeout(self.limits().handshake, acceptor.accept(stream)) => done,
             // It has asked nothing yet, and others need its place.
             () = seat.close.cancelled() => return None,
+            () = handshake.ended.cancelled() => return None,
         };
         match done {
             Ok(Ok(stream)) => Some(stream),

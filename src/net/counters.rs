@@ -84,8 +84,8 @@ counters! {
     http3_refused,
     /// Handshakes that failed or were not done in time.
     handshakes_failed,
-    /// Handshakes that were not begun since too many were under way.
-    handshakes_refused,
+    /// Handshakes, and streams of proxies before their headers, that ended since too many were under way.
+    handshakes_evicted,
     /// Datagrams and streams from proxies without a well-formed header.
     proxy_faults,
     /// Replies that were truncated, or asked for a cookie, since their senders asked too fast.

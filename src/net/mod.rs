@@ -27,6 +27,7 @@ mod descriptors;
 mod draw;
 mod drops;
 mod follow;
+mod handshakes;
 mod hickory;
 mod holder;
 mod http3;

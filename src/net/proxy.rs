@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::batch::{BATCH, Batch};
 use super::counters::{Counters, count};
-use crate::answer::{Address, unwrap_address};
+use crate::answer::Address;
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// Signature, version and command, family and protocol, length of the rest.
@@ -41,7 +41,7 @@ impl Trusted {
 
     /// Whether this sender speaks for others.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
-        let address = unwrap_address(address);
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 }

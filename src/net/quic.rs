@@ -99,10 +99,6 @@ pub(super) async fn listen<S: Service>(endpoint: Endpoint, speech: Speech, door:
             let _ = incoming.retry();
             continue;
         }
-        let Some(permit) = door.permit() else {
-            incoming.refuse();
-            continue;
-        };
         // Others take a seat once their handshake has proved as much: anybody can write an address on an Initial.
         let seat = if is_proven { door.admit(client) } else { None };
         if is_proven && seat.is_none() {
@@ -112,9 +108,7 @@ pub(super) async fn listen<S: Service>(endpoint: Endpoint, speech: Speech, door:
         let door = Arc::clone(&door);
         let cut = door.cut.clone();
         door.tasks.clone().spawn(async move {
-            let connection = shake_hands(&door, incoming).await;
-            drop(permit);
-            let Some(connection) = connection else { return };
+            let Some(connection) = shake_hands(&door, incoming, client).await else { return };
             let Some(seat) = seat.or_else(|| door.admit(client)) else {
                 connection.close(speech.excessive_load(), b"");
                 return;
@@ -130,9 +124,14 @@ pub(super) async fn listen<S: Service>(endpoint: Endpoint, speech: Speech, door:
     endpoint.close(NO_ERROR, b"");
 }
 
-async fn shake_hands<S: Service>(door: &Door<S>, incoming: Incoming) -> Option<Connection> {
+async fn shake_hands<S: Service>(door: &Door<S>, incoming: Incoming, client: IpAddr) -> Option<Connection> {
+    let handshake = door.begin_handshake(client);
     let done = match incoming.accept() {
-        Ok(connecting) => timeout(door.limits().handshake, connecting).await,
+        Ok(connecting) => tokio::select! {
+            done = timeout(door.limits().handshake, connecting) => done,
+            // Others need its place.
+            () = handshake.ended.cancelled() => return None,
+        },
         Err(error) => Ok(Err(error)),
     };
     match done {

@@ -125,17 +125,31 @@ fn p22_handshakes_that_stall_are_ended_in_time_and_cost_no_other() {
 }
 
 #[test]
-fn p22_no_more_handshakes_are_begun_than_may_be_under_way() {
-    let site = site("[limits]\nhandshake = \"30s\"\nhandshakes = 2\n");
+fn p22_who_stalls_handshakes_makes_room_for_others() {
+    const PROXY: &str = "127.77.1.1";
+    let site = site("[limits]\nhandshake = \"30s\"\nhandshakes = 4\n");
+    let text = fs::read_to_string(site.path().join("rhumb.toml")).unwrap();
+    let listed = text.replace("[listen]\n", "[listen]\nproxy_from = [\"127.77.1.0/24\"]\n");
+    fs::write(site.path().join("rhumb.toml"), listed).unwrap();
     let server = site.start();
-    let mut stalled = Vec::new();
-    eventually(SOON, "one more is refused", || {
-        stalled.push(TcpStream::connect(address(&server, "tls")).unwrap());
-        asks_tls(&server, &site).is_err().then_some(())
-    });
-    assert!(counted(&server, "handshakes_refused") >= 1);
-    drop(stalled);
-    eventually(SOON, "there is room again", || asks_tls(&server, &site).ok());
+    let runtime = runtime();
+    let stall = |n: usize| stream_from(["127.77.3.1", "127.77.3.2"][n % 2], address(&server, "tls"));
+    let mut stalled: Vec<TcpStream> = (0..4).map(stall).collect();
+    for n in 0..12 {
+        stalled.push(stall(n));
+        assert_eq!(asks_tls(&server, &site).unwrap()[3] & 0xf, 0, "never one that gets on");
+    }
+    eventually(SOON, "all but four have ended", || (counted(&server, "handshakes_evicted") >= 12).then_some(()));
+    assert_eq!(Https::open(&server, certificate(&site), "h2").get(&query()).status, 200);
+    let quic = Quic::open(&runtime, address(&server, "quic"), believing(certificate(&site), &[b"doq"]));
+    assert_eq!(quic.exchange(&query())[3] & 0xf, 0);
+    // Proxies are not strangers, and wait for none.
+    let mut stream = stream_from(PROXY, server.dns);
+    let framed = [&(query().len() as u16).to_be_bytes(), &query()[..]].concat();
+    stream.write_all(&[proxy_header([192, 0, 2, 7]), framed].concat()).unwrap();
+    let mut reply = [0; 14];
+    stream.read_exact(&mut reply).unwrap();
+    assert_eq!(reply[5] & 0xf, 0);
 }
 
 /// The first datagram that a client of QUIC sends, caught on its way.
