@@ -215,6 +215,10 @@ impl<'a> Resolution<'a> {
         let node = self.snapshot.plan.table.node(line);
         let follows = self.qtype != RecordType::CNAME && self.qtype != RecordType::ANY;
         if let Some(cname) = node.cname() {
+            // What stands beside it is asked for by its own type (RFC 4035 section 2.5).
+            if let Some(beside) = node.rrset(self.qtype).filter(|_| follows) {
+                return Found::Records(beside, 0);
+            }
             return if follows { Found::Alias(cname, 0) } else { Found::Records(cname, 0) };
         }
         // One RRset is enough (RFC 8482).
@@ -267,7 +271,7 @@ impl<'a> Resolution<'a> {
         reply: &mut Reply<'_>,
     ) -> Result<(), Full> {
         let cut_owner = owner + name.octets() - node.name_len();
-        reply.push(Section::Authority, cut.ns, cut_owner, Turn::NONE)?;
+        reply.push(Section::Authority, cut.ns, cut_owner, self.turn())?;
         reply.push_records(Section::Additional, &cut.in_domain)?;
         // Addresses that others can tell as well are left out rather than truncating for them.
         self.accompany(node, owner, cut.sibling, reply);

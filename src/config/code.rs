@@ -53,6 +53,7 @@ codes! {
     CNAME_BESIDE_DATA = "cname-beside-data": "A CNAME beside other data.";
     CNAME_TWICE = "cname-twice": "Two CNAMEs at one name.";
     CNAME_AT_APEX = "cname-at-apex": "A CNAME at the apex of a zone.";
+    SOA_TWICE = "soa-twice": "Two SOA records that differ.";
     DNAME_TWICE = "dname-twice": "Several DNAMEs at one name.";
     DNAME_BESIDE_NS = "dname-beside-ns": "A DNAME at a delegation.";
     WILDCARD_NS = "wildcard-ns": "A delegation at a wildcard.";
@@ -98,6 +99,7 @@ codes! {
     DNAME_LOOP = "dname-loop": "A DNAME that leads to names below itself.";
     WILDCARD_DNAME = "wildcard-dname": "A DNAME at a wildcard.";
     HIDDEN_DATA = "hidden-data": "Data below a zone cut or a DNAME, which is never answered.";
+    DS_AT_APEX = "ds-at-apex": "A DS record at the apex, which belongs into the zone above.";
     MIXED_TTL = "mixed-ttl": "Records of one owner and type with different TTLs.";
     BAD_SECRET = "bad-secret": "A TSIG key whose secret is missing, unreadable, no base64 or too short.";
     UNKNOWN_TSIG_KEY = "unknown-tsig-key": "No TSIG key of this name.";

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::wire::text::one_form;
 use crate::wire::{Entry, NameRef, RecordType, Records, RecordsBuilder};
 
 /// Records as they came.
@@ -50,7 +51,9 @@ impl Gathered {
                 let ttl = set.iter().map(|row| row.ttl).min().unwrap_or_default();
                 let mut data: Vec<&[u8]> = Vec::with_capacity(set.len());
                 let mut known = std::collections::HashSet::new();
-                data.extend(set.iter().map(|row| self.data(row)).filter(|data| known.insert(*data)));
+                data.extend(
+                    set.iter().map(|row| self.data(row)).filter(|data| known.insert(one_form(set[0].rtype, data))),
+                );
                 builder.push(self.owner(&set[0]), set[0].rtype, ttl, data.iter().copied());
             }
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::arena::{Chunk, Run, Writer, chunk_of, line_in};
 use super::companions;
 use super::record::{Draft, Head};
+use crate::config::BESIDE_CNAME;
 use crate::config::model::Zone;
 use crate::geo::parallel;
 use crate::wire::{RecordType, RrsetRef};
@@ -222,7 +223,7 @@ impl<'m> Worker<'m> {
         self.rrsets.sort_by_key(|rrset| rrset.rtype);
         let mut accompanied = Vec::new();
         if self.rrsets.iter().any(|rrset| rrset.rtype == RecordType::CNAME) {
-            self.rrsets.retain(|rrset| rrset.rtype == RecordType::CNAME);
+            self.rrsets.retain(|rrset| rrset.rtype == RecordType::CNAME || BESIDE_CNAME.contains(&rrset.rtype));
         } else {
             // Most names have none of these, and then nothing is allocated.
             let hosts = self.rrsets.iter().map(|rrset| names.hosts(standing, rrset)).enumerate();

@@ -3,7 +3,7 @@
 use rhumb::wire::{Name, RecordType};
 
 use super::plain;
-use crate::harness::{Ask, Setup, assert_loads, assert_warning, load, zone};
+use crate::harness::{Ask, Reply, Setup, assert_loads, assert_warning, load, zone};
 
 fn name(text: &str) -> Name {
     Name::absolute(text).unwrap()
@@ -65,6 +65,27 @@ fn p10_a_cname_is_followed_inside_the_zone() {
     assert!(reply.aa && reply.rcode == 0);
     let reply = fixture.ask(&Ask::of("first.example.com.", cname));
     assert_eq!((reply.answer.len(), reply.answer[0].name()), (1, name("to-mail.example.com.")));
+}
+
+#[test]
+fn p10_what_may_stand_beside_a_cname_is_asked_for_by_its_type() {
+    let fixture = Setup::new(
+        "signed = { CNAME = \"mail\", KEY = \"512 3 13 aGVsbG8=\", NSEC = \"mail CNAME RRSIG NSEC KEY\", \
+         RRSIG = \"CNAME 13 3 60 20300101000000 20291201000000 2371 example.com. aGVsbG8=\" }\n\
+         mail = { A = \"192.0.2.5\" }",
+        "",
+    )
+    .build();
+    for rtype in [RecordType::KEY, RecordType::NSEC, RecordType::RRSIG] {
+        let reply = fixture.ask(&Ask::of("signed.example.com.", rtype));
+        assert_eq!((reply.answer.len(), reply.answer[0].rtype, reply.authority.len()), (1, rtype, 0), "{rtype}");
+    }
+    let types = |reply: &Reply| reply.answer.iter().map(|record| record.rtype).collect::<Vec<_>>();
+    let reply = fixture.ask(&Ask::a("signed.example.com."));
+    assert_eq!(types(&reply), [RecordType::CNAME, RecordType::A]);
+    for rtype in [RecordType::CNAME, RecordType::ANY] {
+        assert_eq!(types(&fixture.ask(&Ask::of("signed.example.com.", rtype))), [RecordType::CNAME], "{rtype}");
+    }
 }
 
 #[test]

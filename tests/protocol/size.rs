@@ -68,6 +68,21 @@ fn p16_the_order_of_an_rrset_rotates() {
 }
 
 #[test]
+fn p16_the_servers_of_a_delegation_rotate_too() {
+    let records = "lab = { NS = [\"a.example.net.\", \"bb.example.net.\", \"ccc.example.net.\"] }";
+    let first = |fixture: &Fixture| {
+        let mut draws = Draws::new(16);
+        let ask = |bits| fixture.ask(&Ask::a("www.lab.example.com.").draw(bits));
+        let replies = (0..100).map(|_| ask(draws.bits()));
+        let firsts = replies.map(|reply| (reply.authority.len(), reply.authority[0].name().to_string()));
+        firsts.collect::<BTreeSet<_>>()
+    };
+    let all = first(&Setup::new(records, "").build());
+    assert!(all.len() == 3 && all.iter().all(|(count, _)| *count == 3), "{all:?}");
+    assert_eq!(first(&Setup::new(records, "").server("rotate = false").build()).len(), 1);
+}
+
+#[test]
 fn p16_a_fixed_order_can_be_asked_for() {
     let fixture = Setup::new(super::RECORDS, super::ROUTES).server("rotate = false").build();
     let mut draws = Draws::new(16);

@@ -7,8 +7,8 @@ use crate::config::findings::{Findings, Site};
 use crate::config::pack::{Placed, ZoneData};
 use crate::wire::{NameRef, RecordType, RrsetRef};
 
-/// Records that stand beside a CNAME in signed zones (RFC 4034 sections 3, 4).
-pub(crate) const BESIDE_CNAME: [RecordType; 2] = [RecordType::RRSIG, RecordType::NSEC];
+/// Records that may stand beside a CNAME: those that sign it, and the key of whoever may change it (RFC 4035 section 2.5).
+pub(crate) const BESIDE_CNAME: [RecordType; 3] = [RecordType::RRSIG, RecordType::NSEC, RecordType::KEY];
 /// What belongs to the parent at a delegation.
 const AT_CUT: [RecordType; 4] = [RecordType::NS, RecordType::DS, RecordType::RRSIG, RecordType::NSEC];
 /// Types that point at hosts.
@@ -49,6 +49,12 @@ pub(super) fn lint(findings: &mut Findings, zone: &ZoneData) {
     }
     for number in judge.numbers(DNAME) {
         judge.dname(findings, number, apex);
+    }
+    if let Some(ds) = apex.and_then(|apex| zone.rrset(apex, RecordType::DS)) {
+        findings
+            .warning(zone.set_site(ds), code::DS_AT_APEX, format!("a DS record at the apex `{}`", zone.apex))
+            .label("belongs into the zone above (RFC 4035 section 2.4)")
+            .help("resolvers ask the zone above for it; leave it out");
     }
     for number in judge.numbers(BIG) {
         judge.big(findings, number);

@@ -113,7 +113,9 @@ impl Group {
             }
             Ttl::Given(here) if here != before => {
                 set.ttl = before.min(here);
-                Some(Mixed { before, here })
+                // Each signature has the TTL of what it signs (RFC 4034 section 3), and so there is nothing to mend.
+                let is_signature = matches!(rtype, RecordType::RRSIG | RecordType::SIG);
+                (!is_signature).then_some(Mixed { before, here })
             }
             _ => None,
         };

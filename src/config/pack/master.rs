@@ -9,6 +9,7 @@ use crate::config::files::Text;
 use crate::config::findings::{Findings, Site};
 use crate::config::progress::Progress;
 use crate::wire::master::{MasterRecordRef, scan_parts};
+use crate::wire::text::is_same_data;
 use crate::wire::{Name, NameRef, RecordType, Records, RecordsIndex};
 
 /// Smaller parts than this are not worth a thread, in octets.
@@ -80,7 +81,17 @@ pub(crate) fn read(
     let mut stray_soa = Vec::new();
     for event in events {
         match event {
-            Event::Soa { owner, data, ttl, .. } if owner == *apex => soa = Some((data, ttl)),
+            Event::Soa { owner, data, ttl, spot } if owner == *apex => match &soa {
+                None => soa = Some((data, ttl, spot)),
+                Some((first, _, before)) if !is_same_data(RecordType::SOA, first, &data) => {
+                    findings
+                        .error(spots.site(spot), code::SOA_TWICE, format!("`{apex}` has two SOA records"))
+                        .label("a zone has one (RFC 1035 section 5.2)")
+                        .related(spots.site(*before), "the other is here")
+                        .help("leave one of them");
+                }
+                Some(_) => {}
+            },
             Event::Soa { owner, spot, .. } => stray_soa.push((owner, spots.site(spot))),
             Event::Outside { owner, spot } => {
                 findings
@@ -89,6 +100,7 @@ pub(crate) fn read(
             }
         }
     }
+    let soa = soa.map(|(data, ttl, _)| (data, ttl));
     Master { records, index, spots, soa, stray_soa, partial: findings.count() > before }
 }
 
