@@ -61,6 +61,11 @@ impl<'a> Extras<'a> {
         Self { cookie, ..Self::default() }
     }
 
+    /// Those of a transfer's messages.
+    pub(super) fn of_transfer(self) -> Self {
+        Self { version: None, is_padded: false, ..self }
+    }
+
     /// Whether there is one for the client.
     pub(super) fn has_cookie(&self) -> bool {
         self.cookie.is_some()

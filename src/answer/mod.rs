@@ -174,6 +174,18 @@ pub fn told(
     Some(reply.finish(rcode))
 }
 
+/// The OPT of each message of a transfer that `message` asks for, its question and EDNS in `query`: all that is asked for
+/// there but padding, of which streams full of records need none, and the zone's version, which the records tell. `None`
+/// where there is none.
+pub fn opt_of_transfer(snapshot: &Snapshot, query: &Query, message: &[u8], peer: &Peer) -> Option<Vec<u8>> {
+    query.edns.as_ref()?;
+    let extras = Extras::of(snapshot, query, peer).of_transfer();
+    let mut buffer = message.to_vec();
+    buffer.resize(usize::from(u16::MAX), 0);
+    let len = Reply::begin(query, false, Some(&extras), &mut buffer)?.finish(Rcode::NoError);
+    Some(buffer.get(query.question_end()..len)?.to_vec())
+}
+
 /// A message that was read, and all that its reply depends on.
 #[derive(Clone, Copy)]
 struct Asking<'a> {
@@ -324,8 +336,13 @@ impl<'a> Asking<'a> {
                 Some(chaos::answer(&self.snapshot.inputs.model.server, self.query, reply))
             }
             _ if self.query.qclass != CLASS_IN => Some(Rcode::Refused),
-            RecordType::AXFR | RecordType::IXFR if self.peer.carrier.is_datagram() => Some(Rcode::NotImp),
-            RecordType::AXFR | RecordType::IXFR => Some(Rcode::Refused),
+            RecordType::AXFR if self.peer.carrier.is_datagram() => Some(Rcode::NotImp),
+            RecordType::AXFR | RecordType::IXFR => {
+                let here = self.snapshot.plan.table.exact(&self.query.name);
+                let is_ours = here.is_some_and(|node| node.is_apex() || node.is_unloaded());
+                reply.extended_error(if is_ours { ExtendedError::Prohibited } else { ExtendedError::NotAuthoritative });
+                Some(Rcode::Refused)
+            }
             _ => None,
         }
     }

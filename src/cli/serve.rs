@@ -24,8 +24,9 @@ use crate::net::{self, Bound, Engine, Serving};
 use crate::threads;
 use crate::transfer::Transfers;
 
-/// Notices and the fault that they end in; `warn` alone for the libraries.
-const LOG: &str = "warn,rhumb=info";
+/// Notices and the fault that they end in; `warn` alone for the libraries, and of HTTP/2 errors alone: it warns of each
+/// connection that a client floods, which is counted here.
+const LOG: &str = "warn,h2=error,rhumb=info";
 /// Who changed what is written down, whatever the log is told to leave out.
 const AUDIT: &str = "audit=info";
 /// A network of a well-populated database entry, for the line that a newcomer tries.

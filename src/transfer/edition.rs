@@ -4,6 +4,7 @@
 //! the next and end in it; they are fewer, and together smaller, than what makes copying the whole zone the better way.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -70,6 +71,8 @@ pub(super) struct Book {
     editions: ArcSwap<Editions>,
     /// The generation that they were made of, and its model. Held while others are made.
     made_of: Mutex<Option<(u64, Arc<Model>)>>,
+    /// The generation that they are of, and one; 0 before there are any.
+    is_of: AtomicU64,
 }
 
 impl Book {
@@ -83,6 +86,11 @@ impl Book {
         self.editions.load_full()
     }
 
+    /// Whether they are of this snapshot, or of a newer one.
+    pub(super) fn is_of(&self, snapshot: &Snapshot) -> bool {
+        self.is_of.load(Ordering::Acquire) > snapshot.generation
+    }
+
     /// Makes those that a snapshot has new, of zones that anybody may copy or is told of. Takes as long as comparing those
     /// that changed, on a thread that goes second: not for threads that answer.
     pub(super) fn catch_up(&self, snapshot: &Snapshot) {
@@ -94,11 +102,13 @@ impl Book {
             }
             if Arc::ptr_eq(known, model) {
                 *generation = snapshot.generation;
+                self.is_of.store(snapshot.generation + 1, Ordering::Release);
                 return;
             }
         }
         self.editions.store(Arc::new(threads::in_background(|| self.made(snapshot))));
         *made_of = Some((snapshot.generation, Arc::clone(model)));
+        self.is_of.store(snapshot.generation + 1, Ordering::Release);
     }
 
     fn made(&self, snapshot: &Snapshot) -> Editions {

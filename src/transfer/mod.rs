@@ -26,7 +26,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::answer::{self, Peer, Query, answer_in_place, unwrap_address};
+use crate::answer::{self, Peer, Query, answer_in_place};
 use crate::config::model::TsigKey;
 use crate::control::{Control, Notified, SecondaryStatus};
 use crate::net::{Aside, Replies, SharedDraw};
@@ -54,6 +54,8 @@ pub struct Transfers {
     snapshot: Arc<ArcSwap<Snapshot>>,
     control: Control,
     book: Arc<Book>,
+    /// Held while the book catches up for those who ask.
+    catching_up: tokio::sync::Mutex<()>,
     places: Places,
     counters: Arc<Counters>,
     herald: Arc<Herald>,
@@ -75,7 +77,8 @@ impl Transfers {
         let snapshot = control.snapshot();
         let (book, counters) = <(Arc<Book>, Arc<Counters>)>::default();
         let herald = Arc::new(Herald::new(Arc::clone(&book), Arc::clone(&counters)));
-        Self { snapshot, control, book, places: Places::default(), counters, herald, draw: SharedDraw::new() }
+        let (catching_up, places, draw) = (tokio::sync::Mutex::default(), Places::default(), SharedDraw::new());
+        Self { snapshot, control, book, catching_up, places, counters, herald, draw }
     }
 
     /// Follows each new configuration, and tells the secondaries of zones that change; runs until `generations` end.
@@ -99,7 +102,7 @@ impl Transfers {
     /// NOTIFY (RFC 1996): of secondary zones their primaries have news.
     fn notified(&self, request: &Request, peer: Peer, key: Option<&Name>) -> Rcode {
         let Ok(apex) = NameRef::from_wire(request.query.name.whole()) else { return Rcode::FormErr };
-        match self.control.notified(apex, unwrap_address(peer.address.ip()), key) {
+        match self.control.notified(apex, peer.address.ip().to_canonical(), key) {
             Notified::Taken => Rcode::NoError,
             Notified::Refused | Notified::Unknown => stranger(request, &self.snapshot.load()),
         }
@@ -120,11 +123,17 @@ impl Transfers {
         self.book.find(&request.query.name).is_some_and(|edition| allows(&edition, address, key))
     }
 
-    /// The edition of the zone that is asked for, as of the snapshot or newer.
+    /// The edition of the zone that is asked for, as of the snapshot or newer. However many ask, one thread makes it, and
+    /// none where it is there.
     async fn current(&self, snapshot: &Arc<Snapshot>, request: &Request) -> Option<Arc<Edition>> {
-        let (book, snapshot) = (Arc::clone(&self.book), Arc::clone(snapshot));
-        // A panic there leaves the editions as they were.
-        let _ = tokio::task::spawn_blocking(move || book.catch_up(&snapshot)).await;
+        if !self.book.is_of(snapshot) {
+            let _alone = self.catching_up.lock().await;
+            if !self.book.is_of(snapshot) {
+                let (book, snapshot) = (Arc::clone(&self.book), Arc::clone(snapshot));
+                // A panic there leaves the editions as they were.
+                let _ = tokio::task::spawn_blocking(move || book.catch_up(&snapshot)).await;
+            }
+        }
         self.book.find(&request.query.name)
     }
 
@@ -221,25 +230,27 @@ impl Transfers {
         to: &mut Signed<'_>,
     ) -> io::Result<()> {
         let key = proven.key.as_ref();
-        let edition = self.current(&snapshot, request).await;
+        let address = peer.address.ip().to_canonical();
         let is_zone = request.is_zone(&snapshot);
-        let address = unwrap_address(peer.address.ip());
-        let refusal = match &edition {
-            None if key.is_some() && !is_zone => Some(Rcode::NotAuth),
-            Some(edition) if allows(edition, address, key) => None,
-            _ => Some(Rcode::Refused),
-        };
-        let place = self.places.take(address);
-        let (Some(edition), Some(_), None) = (&edition, &place, refusal) else {
-            count(if refusal.is_some() { &self.counters.transfers_refused } else { &self.counters.transfers_busy });
-            let rcode = refusal.unwrap_or(Rcode::ServFail);
+        // Who may not copy it takes no place from those who may.
+        let edition = self.current(&snapshot, request).await.filter(|edition| allows(edition, address, key));
+        let place = edition.as_ref().and_then(|_| self.places.take(address));
+        let (Some(edition), Some(_place)) = (&edition, &place) else {
+            let rcode = match &edition {
+                Some(_) => Rcode::ServFail,
+                None if key.is_some() && !is_zone => Rcode::NotAuth,
+                None => Rcode::Refused,
+            };
+            let is_busy = edition.is_some();
+            count(if is_busy { &self.counters.transfers_busy } else { &self.counters.transfers_refused });
             let sender = To { snapshot: &snapshot, peer };
             let reply = sender.reply(&proven.message, request, rcode, reply::reason(rcode, is_zone));
             return to.send(reply).await;
         };
+        let opt = answer::opt_of_transfer(&snapshot, &request.query, &proven.message, &peer);
         // It may take long, and the snapshot need not.
         drop(snapshot);
-        let sending = outgoing::send(edition, &proven.message, request, peer.carrier.is_datagram(), to);
+        let sending = outgoing::send(edition, &proven.message, request, opt, peer.carrier.is_datagram(), to);
         let sent = timeout(LONGEST, sending).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let apex = &edition.zone.apex;
         match sent {
@@ -296,7 +307,7 @@ impl Aside for Transfers {
             let most = len.max(end).min(request.datagram_room());
             return Some(tsig::refuse(&mut buffer[..most], end, &named, record::error::BADKEY).unwrap_or(end));
         }
-        let address = unwrap_address(peer.address.ip());
+        let address = peer.address.ip().to_canonical();
         let rcode = match request.opcode {
             opcode::NOTIFY | opcode::UPDATE if request.fault().is_some() => request.fault()?,
             opcode::NOTIFY if request.is_zone(&snapshot) && self.control.is_primary(address) => return None,

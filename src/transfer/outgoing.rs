@@ -8,8 +8,12 @@ use super::pack::{Packer, TooLarge};
 use super::request::Request;
 use super::unix_now;
 use crate::config::model::{Soa, precedes};
+use crate::wire::edns::{Asked, option};
 use crate::wire::message::HEADER;
 use crate::wire::{Expanded, RecordType, Records};
+
+/// Octets of an OPT before its options.
+const OPT_HEAD: usize = 11;
 
 /// What a client that asks for a zone gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,18 +27,23 @@ pub(super) enum Kind {
 }
 
 /// Sends the edition, or what leads to it from the client's serial. `query` is the request's message without its
-/// signature.
+/// signature; `opt` goes with each message.
 pub(super) async fn send(
     edition: &Edition,
     query: &[u8],
     request: &Request,
+    mut opt: Option<Vec<u8>>,
     is_datagram: bool,
     to: &mut Signed<'_>,
 ) -> io::Result<Kind> {
     let most = if is_datagram { request.datagram_room() } else { usize::from(u16::MAX) };
     let soa = &edition.zone.soa;
     let expire = edition.zone.expiry.as_ref().map_or(soa.expire, |expiry| expiry.left(unix_now()));
-    let mut out = Messages { packer: Packer::new(query, request, expire, most, to.room()), to, edition };
+    if let Some(opt) = opt.as_mut().filter(|_| request.query.edns.as_ref().is_some_and(|e| e.asked.has(Asked::EXPIRE)))
+    {
+        add_expire(opt, expire);
+    }
+    let mut out = Messages { packer: Packer::new(query, request, opt, most, to.room()), to, edition };
     let serial = (request.query.qtype == RecordType::IXFR).then(|| client_serial(query, request)).flatten();
     let Some(serial) = serial.filter(|_| request.query.qtype == RecordType::IXFR) else {
         if is_datagram {
@@ -60,6 +69,15 @@ pub(super) async fn send(
     }
     out.soa(soa).await?;
     out.finish(Kind::Changes).await
+}
+
+/// Adds how long the zone is good for, in seconds (RFC 7314 section 3).
+fn add_expire(opt: &mut Vec<u8>, seconds: u32) {
+    opt.extend(option::EXPIRE.to_be_bytes());
+    opt.extend([0, 4]);
+    opt.extend(seconds.to_be_bytes());
+    let length = (opt.len() - OPT_HEAD) as u16;
+    opt[OPT_HEAD - 2..OPT_HEAD].copy_from_slice(&length.to_be_bytes());
 }
 
 /// The serial of the SOA in an IXFR's authority section.

@@ -82,7 +82,8 @@ fn p24_what_nobody_has_allowed_is_refused_on_datagrams_and_streams() {
         (message(0, &ours, AXFR, &[]), NOTIMP, REFUSED, false),
         (message(0, &ours, AXFR, opt), NOTIMP, REFUSED, true),
         (message(0, &["example", "net"], AXFR, &[]), NOTIMP, REFUSED, false),
-        (message(0, &ours, IXFR, &[]), NOTIMP, REFUSED, false),
+        (message(0, &ours, IXFR, &[]), REFUSED, REFUSED, false),
+        (message(0, &ours, IXFR, opt), REFUSED, REFUSED, true),
     ];
     let messages: Vec<Vec<u8>> = cases.iter().map(|(message, ..)| message.clone()).collect();
     let streamed = on_a_stream(server.dns, &messages);
@@ -117,6 +118,35 @@ fn p18_p20_what_is_refused_has_all_that_its_opt_asks_for() {
             assert_eq!(data(15), Some(&[0, 18][..]));
             assert_eq!(data(10).map(|data| (&data[..8], data.len())), Some((&b"rhumbler"[..], 24)));
         }
+    }
+}
+
+#[test]
+fn p18_p20_what_is_copied_comes_with_all_that_its_opt_asks_for() {
+    let zone = zone("host = { A = \"192.0.2.7\" }", "[transfer]\nto = [\"127.0.0.1\"]\n");
+    let server = Site::with_zone("identity = \"fra1\"\n", &zone).start();
+    let ecs: &[u8] = &[0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2];
+    // NSID, EXPIRE, keepalive, a cookie.
+    let options = [ecs, &[0, 3, 0, 0, 0, 9, 0, 0, 0, 11, 0, 0, 0, 10, 0, 8], b"rhumbler"].concat();
+    let opt = [&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, options.len() as u8][..], &options].concat();
+    let whole = message(0, &["example", "com"], AXFR, &opt);
+    let mut serial = message(0, &["example", "com"], IXFR, &opt);
+    serial[9] = 1;
+    let soa = [&[0xc0, 12, 0, SOA, 0, 1, 0, 0, 0, 0, 0, 22, 0, 0][..], &[0xff; 4], &[0; 16]].concat();
+    let end = serial.len() - opt.len();
+    serial.splice(end..end, soa);
+    let streamed = on_a_stream(server.dns, &[whole]).remove(0);
+    let in_a_datagram = Client::of(server.dns).exchange(&serial).unwrap();
+    for (reply, has_keepalive) in [(streamed, true), (in_a_datagram, false)] {
+        let reply = Reply::read(&reply);
+        assert!(reply.rcode == 0 && !reply.answer.is_empty());
+        let options = reply.edns.expect("OPT").options;
+        let data = |code: u16| options.iter().find(|(other, _)| *other == code).map(|(_, data)| &data[..]);
+        assert_eq!(data(8), Some(&ecs[4..]), "the client subnet, with the scope 0");
+        assert_eq!(data(3), Some(&b"fra1"[..]));
+        assert_eq!(data(9).map(<[u8]>::len), Some(4));
+        assert_eq!(data(11).is_some(), has_keepalive);
+        assert_eq!(data(10).map(|data| (&data[..8], data.len())), Some((&b"rhumbler"[..], 24)));
     }
 }
 

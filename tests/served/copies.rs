@@ -360,3 +360,40 @@ fn p24_slow_secondaries_cost_no_other_and_are_given_up() {
     }
     assert!(octets < MANY * 200);
 }
+
+/// A client at another address that asks for the zone again and again and reads nothing, until the server waits for it.
+fn deaf(client: [u8; 4], server: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.set_send_buffer_size(4096).unwrap();
+    socket.bind(&SocketAddr::from((client, 0)).into()).unwrap();
+    socket.connect(&server.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut asks = question(AXFR, None);
+    asks[11] = 1;
+    // NSID, which makes replies long.
+    asks.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 3, 0, 0]);
+    let framed = [&(asks.len() as u16).to_be_bytes(), &asks[..]].concat().repeat(50);
+    while stream.write_all(&framed).is_ok() {}
+    stream
+}
+
+#[test]
+fn p24_strangers_who_are_refused_keep_no_place_from_those_who_are_not() {
+    let server = format!("identity = \"{}\"\n[limits]\nmessage = \"1m\"\n", "x".repeat(128));
+    let zone = zone("host = { A = \"192.0.2.7\" }", &TO_US.replace("127.0.0.0/8", "127.0.0.1"));
+    let site = Site::with_zone(&server, &zone);
+    let server = site.start();
+    let clients = (0..40u8).map(|n| [127, 77, 5, 1 + n / 8]);
+    let strangers: Vec<_> = std::thread::scope(|scope| {
+        let asking: Vec<_> = clients.map(|client| scope.spawn(move || deaf(client, server.dns))).collect();
+        asking.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(counter(&server, "transfers_refused") > 40);
+    for _ in 0..8 {
+        assert!(records(server.dns, AXFR, None).len() > 2);
+    }
+    assert_eq!(counter(&server, "transfers_busy"), 0);
+    drop(strangers);
+}
