@@ -21,6 +21,8 @@ use tokio::time::timeout;
 use crate::wire::edns::OUR_PAYLOAD;
 use crate::wire::{Name, RecordType};
 
+/// Where name servers listen.
+const PORT: u16 = 53;
 /// Exchanges under way at once: a check is no load test.
 const AT_ONCE: usize = 16;
 /// Exchanges of one check. A tree of names that never ends is somebody's trap.
@@ -127,18 +129,22 @@ impl From<io::Error> for Silence {
 pub(super) struct Asker {
     seats: Semaphore,
     asked: Arc<AtomicUsize>,
+    /// The port of every server that is named by another.
+    pub(super) port: u16,
+    /// How long each datagram is waited for.
+    pub(super) attempt: Duration,
 }
 
 impl Asker {
     /// Counts the exchanges in `asked`.
     pub(super) fn new(asked: Arc<AtomicUsize>) -> Self {
-        Self { seats: Semaphore::new(AT_ONCE), asked }
+        Self { seats: Semaphore::new(AT_ONCE), asked, port: PORT, attempt: ATTEMPT }
     }
 
     /// Over UDP, and over TCP when that reply was truncated.
     pub(super) async fn ask(&self, to: SocketAddr, question: &Question) -> Result<Reply, Silence> {
         let reply = self.udp(to, question, Form::Edns).await?;
-        if reply.truncated { self.tcp(to, question).await } else { Ok(reply) }
+        if reply.truncated { self.tcp(to, question, Form::Edns).await } else { Ok(reply) }
     }
 
     /// Over UDP.
@@ -146,7 +152,7 @@ impl Asker {
         let _seat = self.seat().await?;
         let mut last = Silence::Late;
         for _ in 0..ATTEMPTS {
-            match timeout(ATTEMPT, datagram(to, question, form)).await {
+            match timeout(self.attempt, datagram(to, question, form)).await {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(Silence::NoRoute)) => return Err(Silence::NoRoute),
                 Ok(Err(silence)) => last = silence,
@@ -157,9 +163,9 @@ impl Asker {
     }
 
     /// Over TCP, on a connection of its own.
-    pub(super) async fn tcp(&self, to: SocketAddr, question: &Question) -> Result<Reply, Silence> {
+    pub(super) async fn tcp(&self, to: SocketAddr, question: &Question, form: Form) -> Result<Reply, Silence> {
         let _seat = self.seat().await?;
-        timeout(STREAM, stream(to, question)).await.unwrap_or(Err(Silence::Late))
+        timeout(STREAM, stream(to, question, form)).await.unwrap_or(Err(Silence::Late))
     }
 
     async fn seat(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Silence> {
@@ -189,8 +195,8 @@ async fn datagram(to: SocketAddr, question: &Question, form: Form) -> Result<Rep
     }
 }
 
-async fn stream(to: SocketAddr, question: &Question) -> Result<Reply, Silence> {
-    let (id, query) = message(question, Form::Edns)?;
+async fn stream(to: SocketAddr, question: &Question, form: Form) -> Result<Reply, Silence> {
+    let (id, query) = message(question, form)?;
     let begun = Instant::now();
     let mut stream = TcpStream::connect(to).await?;
     let mut framed = u16::try_from(query.len()).unwrap_or(u16::MAX).to_be_bytes().to_vec();
@@ -297,7 +303,7 @@ mod tests {
         let asker = Asker::new(Arc::default());
         let silence = asker.udp(closed, &question(), Form::Plain).await.unwrap_err();
         assert_eq!(silence.to_string(), "port 53 is closed");
-        assert!(asker.tcp(closed, &question()).await.is_err());
+        assert!(asker.tcp(closed, &question(), Form::Plain).await.is_err());
     }
 
     #[tokio::test]

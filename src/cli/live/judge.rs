@@ -236,6 +236,10 @@ fn server(facts: &Facts, probed: &Probed, findings: &mut Vec<Finding>) {
                 add(findings, Severity::Error, "no-tcp", at.clone(), what, help);
             }
             if !spoken.serves() {
+                // What it would say over TCP is not known, and that there is no TCP has been told.
+                if spoken.truncated && tcp.is_err() {
+                    return;
+                }
                 let what = format!("{name} does not serve {zone}: {}", lameness(spoken));
                 let help = format!("let it load {zone}, or take it out of the NS records and the delegation");
                 return add(findings, Severity::Error, "lame", at, what, help);
@@ -256,6 +260,7 @@ fn server(facts: &Facts, probed: &Probed, findings: &mut Vec<Finding>) {
 
 fn lameness(spoken: &Spoken) -> String {
     match spoken.rcode {
+        0 if spoken.truncated => "its answer is truncated, over TCP too".to_owned(),
         0 if !spoken.authoritative => "its answer is not authoritative".to_owned(),
         0 => "it has no SOA record for it".to_owned(),
         2 => "SERVFAIL".to_owned(),

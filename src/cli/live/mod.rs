@@ -98,3 +98,6 @@ fn address(rtype: RecordType, data: &[u8]) -> Option<IpAddr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,7 @@ fn row(probed: &Probed) -> Vec<(Tone, String)> {
             });
             cells.push(match spoken.serial {
                 Some(serial) if spoken.serves() => (Tone::Plain, format!("serial {serial}")),
+                _ if spoken.truncated => (Tone::Bad, "truncated".to_owned()),
                 _ => (Tone::Bad, "does not serve the zone".to_owned()),
             });
             cells.push((Tone::Faint, if spoken.subnet { "client subnet".to_owned() } else { String::new() }));

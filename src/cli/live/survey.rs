@@ -11,12 +11,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::exchange::{Asker, Data, Form, Question, Reply, Silence};
+use super::exchange::{Asker, Data, Form, Question, Silence};
 use super::walk::{Delegation, Host, Step, Walker, addresses_in, step};
 use crate::wire::{Name, RecordType};
 
-/// The port of every server of a zone.
-const PORT: u16 = 53;
 /// Response codes of servers that do not understand EDNS.
 const FORMERR: u16 = 1;
 const NOTIMP: u16 = 4;
@@ -45,16 +43,19 @@ pub(super) enum Said {
     Silent(Silence),
 }
 
-/// What a server says of the zone over UDP.
+/// What a server says of the zone over UDP, and over TCP where it says so (TC).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Spoken {
     pub(super) rcode: u16,
     pub(super) authoritative: bool,
+    /// Whether the answer is cut short, and no other was had over TCP.
+    pub(super) truncated: bool,
     pub(super) serial: Option<u32>,
     /// Whether a client subnet was echoed.
     pub(super) subnet: bool,
     /// Whether it answers when it is asked with EDNS.
     pub(super) edns: bool,
+    /// From the query over UDP to its reply.
     pub(super) took: Duration,
 }
 
@@ -181,7 +182,7 @@ async fn look_up(facts: &mut Facts, names: &BTreeSet<Name>, asker: &Arc<Asker>, 
         .probed
         .iter()
         .filter(|probed| probed.serves())
-        .map(|probed| SocketAddr::new(probed.address, PORT))
+        .map(|probed| SocketAddr::new(probed.address, asker.port))
         .collect();
     for name in names {
         if facts.known.get(name).is_some_and(|known| !known.is_empty()) {
@@ -220,10 +221,10 @@ async fn probe(facts: &mut Facts, names: &BTreeSet<Name>, asker: &Arc<Asker>) {
 }
 
 async fn probe_one(zone: Name, name: Name, address: IpAddr, asker: Arc<Asker>) -> Probed {
-    let to = SocketAddr::new(address, PORT);
+    let to = SocketAddr::new(address, asker.port);
     let question = |rtype| Question { name: zone.clone(), rtype };
     let (soa, ns) = (question(RecordType::SOA), question(RecordType::NS));
-    let (udp, tcp) = tokio::join!(over_udp(&asker, to, &soa), asker.tcp(to, &soa));
+    let (udp, tcp) = tokio::join!(over_udp(&asker, to, &soa), asker.tcp(to, &soa, Form::Edns));
     let mut servers = BTreeSet::new();
     if udp.as_ref().is_ok_and(Spoken::serves)
         && let Ok(reply) = asker.ask(to, &ns).await
@@ -238,25 +239,31 @@ async fn probe_one(zone: Name, name: Name, address: IpAddr, asker: Arc<Asker>) -
 
 /// With a client subnet, and plainly if that gets nothing: servers of before EDNS, and walls before servers.
 async fn over_udp(asker: &Asker, to: SocketAddr, soa: &Question) -> Result<Spoken, Silence> {
-    let spoken = |reply: &Reply, edns| Spoken {
+    let with = in_form(asker, to, soa, Form::Subnet).await;
+    match &with {
+        Ok(spoken) if ![FORMERR, NOTIMP].contains(&spoken.rcode) => return with,
+        Err(Silence::NoRoute) => return with,
+        _ => {}
+    }
+    in_form(asker, to, soa, Form::Plain).await
+}
+
+/// In one form. A truncated reply may be an empty one, from servers that want clients to come over TCP: all of them, or
+/// those that ask too often.
+async fn in_form(asker: &Asker, to: SocketAddr, soa: &Question, form: Form) -> Result<Spoken, Silence> {
+    let datagram = asker.udp(to, soa, form).await?;
+    let stream = if datagram.truncated { asker.tcp(to, soa, form).await.ok() } else { None };
+    let reply = stream.as_ref().unwrap_or(&datagram);
+    Ok(Spoken {
         rcode: reply.rcode,
         authoritative: reply.authoritative,
+        truncated: reply.truncated,
         serial: reply.answer.iter().find_map(|record| match record.data {
             Data::Serial(serial) if record.owner == soa.name => Some(serial),
             _ => None,
         }),
         subnet: reply.subnet,
-        edns,
-        took: reply.took,
-    };
-    let with = asker.udp(to, soa, Form::Subnet).await;
-    match &with {
-        Ok(reply) if ![FORMERR, NOTIMP].contains(&reply.rcode) => return Ok(spoken(reply, true)),
-        Err(Silence::NoRoute) => return Err(Silence::NoRoute),
-        _ => {}
-    }
-    match asker.udp(to, soa, Form::Plain).await {
-        Ok(reply) => Ok(spoken(&reply, false)),
-        Err(silence) => Err(silence),
-    }
+        edns: form != Form::Plain,
+        took: datagram.took,
+    })
 }

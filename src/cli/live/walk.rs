@@ -15,8 +15,6 @@ use crate::wire::{Name, RecordType};
 const DEPTH: usize = 4;
 /// Of one zone's servers, how many are looked up and asked on the way.
 const SERVERS: usize = 13;
-/// The port of every server that is named by another.
-const PORT: u16 = 53;
 /// Response codes.
 const NOERROR: u16 = 0;
 const NXDOMAIN: u16 = 3;
@@ -147,8 +145,10 @@ impl Walker {
 
     /// Where a delegation leads: by its glue, and without any by looking names up.
     pub(super) async fn hosts(&self, delegation: &Delegation, depth: usize) -> Vec<Host> {
-        let host =
-            |name: &Name, address: &IpAddr| Host { name: Some(name.clone()), address: SocketAddr::new(*address, PORT) };
+        let host = |name: &Name, address: &IpAddr| Host {
+            name: Some(name.clone()),
+            address: SocketAddr::new(*address, self.asker.port),
+        };
         let glued = delegation.glue.iter().flat_map(|(name, all)| all.iter().map(move |address| host(name, address)));
         let mut hosts: Vec<Host> = glued.collect();
         if let Some(depth) = depth.checked_sub(1)

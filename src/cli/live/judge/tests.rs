@@ -15,8 +15,15 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn probed(server: &str, address: &str) -> Probed {
-    let spoken =
-        Spoken { rcode: 0, authoritative: true, serial: Some(7), subnet: true, edns: true, took: Duration::ZERO };
+    let spoken = Spoken {
+        rcode: 0,
+        authoritative: true,
+        truncated: false,
+        serial: Some(7),
+        subnet: true,
+        edns: true,
+        took: Duration::ZERO,
+    };
     Probed {
         name: name(server),
         address: ip(address),
@@ -141,6 +148,20 @@ fn a_server_that_does_not_serve_the_zone_is_lame_in_whatever_way() {
     ] {
         assert_eq!(codes(|facts| change(spoken(&mut facts.probed[1]))), ["lame"]);
     }
+}
+
+#[test]
+fn nothing_is_said_of_a_truncated_answer_where_there_is_no_tcp() {
+    let truncated = |facts: &mut Facts| {
+        let spoken = spoken(&mut facts.probed[1]);
+        (spoken.truncated, spoken.serial) = (true, None);
+    };
+    assert_eq!(codes(truncated), ["lame"], "over TCP it was no other");
+    let without_tcp = codes(|facts| {
+        truncated(facts);
+        facts.probed[1].tcp = Err(Silence::Late);
+    });
+    assert_eq!(without_tcp, ["no-tcp"]);
 }
 
 #[test]

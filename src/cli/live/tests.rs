@@ -1,0 +1,74 @@
+//! Whole checks of a world of servers that misbehave.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod world;
+
+use super::judge::Finding;
+use super::survey::Configured;
+use crate::wire::Name;
+use world::{FIRST, ROOT, SECOND, Script, World, script};
+
+/// A zone that steers, as its servers have it.
+fn steering() -> Option<Configured> {
+    let servers = ["ns1.a", "ns2.a"].map(|name| Name::absolute(name).unwrap()).into();
+    Some(Configured { servers, steers: true, ..Configured::default() })
+}
+
+fn refers() -> Script {
+    script(|asked| Some(asked.referral()))
+}
+
+fn serves() -> Script {
+    script(|asked| Some(asked.answer()))
+}
+
+/// A zone whose first server does as it is told, and whose second one is in good order.
+async fn world(first: Script) -> World {
+    World::new(&[(ROOT, refers()), (FIRST, first), (SECOND, serves())]).await
+}
+
+/// The findings about it.
+async fn of_first(first: Script) -> Vec<Finding> {
+    world(first).await.findings(steering()).await
+}
+
+fn codes(findings: &[Finding]) -> Vec<&str> {
+    findings.iter().map(|finding| finding.code).collect()
+}
+
+/// Asserts that there is one finding, and where it is and what it says.
+#[track_caller]
+fn assert_one(findings: &[Finding], code: &str, at: &str, words: &str) {
+    assert_eq!(codes(findings), [code], "{findings:?}");
+    assert!(findings[0].at[0].contains(at) && findings[0].what.contains(words), "{findings:?}");
+}
+
+#[tokio::test]
+async fn servers_in_good_order_have_no_findings() {
+    assert_eq!(of_first(serves()).await, []);
+}
+
+#[tokio::test]
+async fn what_is_truncated_over_udp_is_asked_over_tcp() {
+    let truncating = script(|asked| {
+        let mut reply = asked.answer();
+        if !asked.over_tcp {
+            reply.metadata.truncation = true;
+            reply.answers.clear();
+        }
+        Some(reply)
+    });
+    assert_eq!(of_first(truncating).await, []);
+}
+
+#[tokio::test]
+async fn a_server_that_truncates_and_is_silent_over_tcp_has_no_tcp_and_is_not_lame() {
+    let truncating = script(|asked| {
+        let mut reply = asked.answer();
+        reply.metadata.truncation = true;
+        reply.answers.clear();
+        (!asked.over_tcp).then_some(reply)
+    });
+    assert_one(&of_first(truncating).await, "no-tcp", FIRST, "not over TCP");
+}
