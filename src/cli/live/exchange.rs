@@ -142,9 +142,9 @@ impl Asker {
     }
 
     /// Over UDP, and over TCP when that reply was truncated.
-    pub(super) async fn ask(&self, to: SocketAddr, question: &Question) -> Result<Reply, Silence> {
-        let reply = self.udp(to, question, Form::Edns).await?;
-        if reply.truncated { self.tcp(to, question, Form::Edns).await } else { Ok(reply) }
+    pub(super) async fn ask(&self, to: SocketAddr, question: &Question, form: Form) -> Result<Reply, Silence> {
+        let reply = self.udp(to, question, form).await?;
+        if reply.truncated { self.tcp(to, question, form).await } else { Ok(reply) }
     }
 
     /// Over UDP.

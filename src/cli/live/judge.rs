@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::exchange::Silence;
+use super::exchange::{Form, Silence};
 use super::survey::{Addresses, Facts, Probed, Said, Spoken};
 use super::walk::{Delegation, Host};
 use crate::wire::Name;
@@ -244,17 +244,36 @@ fn server(facts: &Facts, probed: &Probed, findings: &mut Vec<Finding>) {
                 let help = format!("let it load {zone}, or take it out of the NS records and the delegation");
                 return add(findings, Severity::Error, "lame", at, what, help);
             }
-            if !spoken.edns {
-                let what = format!("{name} does not answer queries with EDNS");
-                let help = "replace the server, or let its firewall pass EDNS through";
-                add(findings, Severity::Warning, "no-edns", at, what, help);
-            } else if !spoken.subnet && facts.configured.as_ref().is_none_or(|configured| configured.steers) {
-                let what =
-                    format!("{name} does not echo the client subnet, so its clients are placed by their resolver");
-                let help = "let every server of a zone that steers understand client subnets (RFC 7871)";
-                add(findings, Severity::Warning, "no-subnet", at, what, help);
-            }
+            extensions(facts, name, spoken, at, findings);
         }
+    }
+}
+
+/// What a server that serves the zone understands of EDNS.
+fn extensions(facts: &Facts, name: &Name, spoken: &Spoken, at: Vec<String>, findings: &mut Vec<Finding>) {
+    match spoken.form {
+        Form::Plain => {
+            let what = format!("{name} does not answer queries with EDNS");
+            let help = "replace the server, or let its firewall pass EDNS through";
+            add(findings, Severity::Warning, "no-edns", at, what, help);
+        }
+        // Whether or not the zone steers: a resolver that sends client subnets sends them to every server.
+        Form::Edns => {
+            let how = match spoken.with_subnet {
+                Ok(0) => "truncates its answers to queries with a client subnet".to_owned(),
+                Ok(rcode) => format!("refuses queries with a client subnet ({})", response_code(rcode)),
+                Err(_) => "does not answer queries with a client subnet".to_owned(),
+            };
+            let what = format!("{name} {how}, though it answers those without");
+            let help = "let it ignore the option or understand it (RFC 7871): some resolvers send it to every server";
+            add(findings, Severity::Warning, "no-subnet", at, what, help);
+        }
+        Form::Subnet if !spoken.subnet && facts.configured.as_ref().is_none_or(|configured| configured.steers) => {
+            let what = format!("{name} does not echo the client subnet, so its clients are placed by their resolver");
+            let help = "let every server of a zone that steers understand client subnets (RFC 7871)";
+            add(findings, Severity::Warning, "no-subnet", at, what, help);
+        }
+        Form::Subnet => {}
     }
 }
 
@@ -263,8 +282,16 @@ fn lameness(spoken: &Spoken) -> String {
         0 if spoken.truncated => "its answer is truncated, over TCP too".to_owned(),
         0 if !spoken.authoritative => "its answer is not authoritative".to_owned(),
         0 => "it has no SOA record for it".to_owned(),
+        other => response_code(other),
+    }
+}
+
+fn response_code(rcode: u16) -> String {
+    match rcode {
+        1 => "FORMERR".to_owned(),
         2 => "SERVFAIL".to_owned(),
         3 => "NXDOMAIN".to_owned(),
+        4 => "NOTIMP".to_owned(),
         5 => "REFUSED".to_owned(),
         9 => "NOTAUTH".to_owned(),
         other => format!("response code {other}"),

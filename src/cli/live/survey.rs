@@ -12,12 +12,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::exchange::{Asker, Data, Form, Question, Silence};
-use super::walk::{Delegation, Host, Step, Walker, addresses_in, step};
+use super::walk::{Delegation, Host, NOERROR, Step, Walker, addresses_in, step};
 use crate::wire::{Name, RecordType};
-
-/// Response codes of servers that do not understand EDNS.
-const FORMERR: u16 = 1;
-const NOTIMP: u16 = 4;
 
 /// Addresses by the names of servers.
 pub(super) type Addresses = BTreeMap<Name, BTreeSet<IpAddr>>;
@@ -53,16 +49,28 @@ pub(super) struct Spoken {
     pub(super) serial: Option<u32>,
     /// Whether a client subnet was echoed.
     pub(super) subnet: bool,
-    /// Whether it answers when it is asked with EDNS.
-    pub(super) edns: bool,
+    /// What came of the query with a client subnet, which was the first: the response code.
+    pub(super) with_subnet: Result<u16, Silence>,
+    /// How it was asked in the end: with all of EDNS that it answers.
+    pub(super) form: Form,
     /// From the query over UDP to its reply.
     pub(super) took: Duration,
 }
 
 impl Spoken {
+    /// Whether the question was understood, whatever the answer is.
+    fn is_answer(&self) -> bool {
+        self.rcode == NOERROR && !self.truncated
+    }
+
+    /// How to ask it other questions.
+    fn form(&self) -> Form {
+        if self.form == Form::Plain { Form::Plain } else { Form::Edns }
+    }
+
     /// Whether it serves the zone.
     pub(super) fn serves(&self) -> bool {
-        self.rcode == 0 && self.authoritative && self.serial.is_some()
+        self.rcode == NOERROR && self.authoritative && self.serial.is_some()
     }
 }
 
@@ -160,7 +168,7 @@ async fn ask_parents(zone: &Name, parent: &Name, hosts: Vec<Host>, asker: &Arc<A
         let (asker, parent) = (Arc::clone(asker), parent.clone());
         let question = Question { name: zone.clone(), rtype: RecordType::NS };
         asked.spawn(async move {
-            let said = match asker.ask(host.address, &question).await {
+            let said = match asker.ask(host.address, &question, Form::Edns).await {
                 Err(silence) => Said::Silent(silence),
                 Ok(reply) => match step(&reply, &question, &parent) {
                     Step::Referral(owner, delegation) if owner == question.name => Said::Delegation(delegation),
@@ -178,11 +186,11 @@ async fn ask_parents(zone: &Name, parent: &Name, hosts: Vec<Host>, asker: &Arc<A
 
 /// Finds the addresses of servers that are not known yet.
 async fn look_up(facts: &mut Facts, names: &BTreeSet<Name>, asker: &Arc<Asker>, walker: &Walker) {
-    let within: Vec<SocketAddr> = facts
+    let within: Vec<(SocketAddr, Form)> = facts
         .probed
         .iter()
         .filter(|probed| probed.serves())
-        .map(|probed| SocketAddr::new(probed.address, asker.port))
+        .filter_map(|probed| Some((SocketAddr::new(probed.address, asker.port), probed.udp.as_ref().ok()?.form())))
         .collect();
     for name in names {
         if facts.known.get(name).is_some_and(|known| !known.is_empty()) {
@@ -191,9 +199,9 @@ async fn look_up(facts: &mut Facts, names: &BTreeSet<Name>, asker: &Arc<Asker>, 
         let mut found = BTreeSet::new();
         if !name.is_within(&facts.zone) {
             found = walker.look_up(name).await;
-        } else if let Some(&server) = within.first() {
+        } else if let Some(&(server, form)) = within.first() {
             for rtype in [RecordType::A, RecordType::AAAA] {
-                if let Ok(reply) = asker.ask(server, &Question { name: name.clone(), rtype }).await {
+                if let Ok(reply) = asker.ask(server, &Question { name: name.clone(), rtype }, form).await {
                     found.extend(addresses_in(&reply, name));
                 }
             }
@@ -226,8 +234,9 @@ async fn probe_one(zone: Name, name: Name, address: IpAddr, asker: Arc<Asker>) -
     let (soa, ns) = (question(RecordType::SOA), question(RecordType::NS));
     let (udp, tcp) = tokio::join!(over_udp(&asker, to, &soa), asker.tcp(to, &soa, Form::Edns));
     let mut servers = BTreeSet::new();
-    if udp.as_ref().is_ok_and(Spoken::serves)
-        && let Ok(reply) = asker.ask(to, &ns).await
+    if let Ok(spoken) = &udp
+        && spoken.serves()
+        && let Ok(reply) = asker.ask(to, &ns, spoken.form()).await
     {
         servers.extend(reply.answer.iter().filter_map(|record| match &record.data {
             Data::Server(server) if record.owner == zone => Some(server.clone()),
@@ -237,15 +246,20 @@ async fn probe_one(zone: Name, name: Name, address: IpAddr, asker: Arc<Asker>) -
     Probed { name, address, udp, tcp: tcp.map(|reply| reply.took), servers }
 }
 
-/// With a client subnet, and plainly if that gets nothing: servers of before EDNS, and walls before servers.
+/// With a client subnet first. Where that gets no answer, with EDNS alone and without it: both at once, so that a silent
+/// server is waited for twice and not three times.
 async fn over_udp(asker: &Asker, to: SocketAddr, soa: &Question) -> Result<Spoken, Silence> {
-    let with = in_form(asker, to, soa, Form::Subnet).await;
-    match &with {
-        Ok(spoken) if ![FORMERR, NOTIMP].contains(&spoken.rcode) => return with,
-        Err(Silence::NoRoute) => return with,
+    let subnet = in_form(asker, to, soa, Form::Subnet).await;
+    match &subnet {
+        Ok(spoken) if spoken.is_answer() => return subnet,
+        Err(Silence::NoRoute) => return subnet,
         _ => {}
     }
-    in_form(asker, to, soa, Form::Plain).await
+    let (edns, plain) = tokio::join!(in_form(asker, to, soa, Form::Edns), in_form(asker, to, soa, Form::Plain));
+    let with_subnet = subnet.as_ref().map(|spoken| spoken.rcode).map_err(Clone::clone);
+    let answer = [&edns, &plain].into_iter().flatten().find(|spoken| spoken.is_answer()).cloned();
+    let said = answer.map_or_else(|| plain.or(edns).or(subnet), Ok);
+    said.map(|spoken| Spoken { with_subnet, ..spoken })
 }
 
 /// In one form. A truncated reply may be an empty one, from servers that want clients to come over TCP: all of them, or
@@ -263,7 +277,8 @@ async fn in_form(asker: &Asker, to: SocketAddr, soa: &Question, form: Form) -> R
             _ => None,
         }),
         subnet: reply.subnet,
-        edns: form != Form::Plain,
+        with_subnet: Ok(reply.rcode),
+        form,
         took: datagram.took,
     })
 }

@@ -4,6 +4,9 @@
 
 mod world;
 
+use hickory_proto::op::ResponseCode;
+
+use super::exchange::Form;
 use super::judge::Finding;
 use super::survey::Configured;
 use crate::wire::Name;
@@ -71,4 +74,49 @@ async fn a_server_that_truncates_and_is_silent_over_tcp_has_no_tcp_and_is_not_la
         (!asked.over_tcp).then_some(reply)
     });
     assert_one(&of_first(truncating).await, "no-tcp", FIRST, "not over TCP");
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_client_subnets_alone_is_not_lame() {
+    for (rcode, word) in [
+        (ResponseCode::Refused, "REFUSED"),
+        (ResponseCode::ServFail, "SERVFAIL"),
+        (ResponseCode::NXDomain, "NXDOMAIN"),
+        (ResponseCode::FormErr, "FORMERR"),
+    ] {
+        let refusing =
+            script(move |asked| Some(if asked.form() == Form::Subnet { asked.refusal(rcode) } else { asked.answer() }));
+        assert_one(&of_first(refusing).await, "no-subnet", FIRST, word);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_drops_client_subnets_alone_speaks_edns() {
+    let dropping = script(|asked| (asked.form() != Form::Subnet).then(|| asked.answer()));
+    assert_one(&of_first(dropping).await, "no-subnet", FIRST, "does not answer queries with a client subnet");
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_or_drops_edns_answers_without_it() {
+    let refusing = script(|asked| {
+        Some(if asked.form() == Form::Plain || asked.over_tcp {
+            asked.answer()
+        } else {
+            asked.refusal(ResponseCode::FormErr)
+        })
+    });
+    assert_one(&of_first(refusing).await, "no-edns", FIRST, "EDNS");
+    let dropping = script(|asked| (asked.form() == Form::Plain || asked.over_tcp).then(|| asked.answer()));
+    assert_one(&of_first(dropping).await, "no-edns", FIRST, "EDNS");
+}
+
+#[tokio::test]
+async fn a_silent_server_is_waited_for_twice_and_not_once_for_each_form() {
+    let world = world(script(|_| None)).await;
+    assert_one(&world.findings(steering()).await, "unreachable", FIRST, "no reply in time");
+    let forms = world.datagrams_to(FIRST, 9).await;
+    assert_eq!((forms.len(), &forms[..3]), (9, &[Form::Subnet; 3][..]), "{forms:?}");
+    for pair in forms[3..].chunks(2) {
+        assert!(pair.contains(&Form::Edns) && pair.contains(&Form::Plain), "{forms:?}");
+    }
 }

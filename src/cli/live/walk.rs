@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::exchange::{Asker, Data, Question, Reply};
+use super::exchange::{Asker, Data, Form, Question, Reply};
 use crate::wire::{Name, RecordType};
 
 /// Of name servers whose names must be looked up for a name server's name, and so on.
@@ -16,7 +16,7 @@ const DEPTH: usize = 4;
 /// Of one zone's servers, how many are looked up and asked on the way.
 const SERVERS: usize = 13;
 /// Response codes.
-const NOERROR: u16 = 0;
+pub(super) const NOERROR: u16 = 0;
 const NXDOMAIN: u16 = 3;
 
 /// A server of a zone on the way.
@@ -132,7 +132,7 @@ impl Walker {
     async fn ask_any(&self, cut: &Cut, question: &Question) -> Result<(Step, Reply), String> {
         let mut said = Vec::new();
         for host in cut.hosts.iter().take(SERVERS) {
-            match self.asker.ask(host.address, question).await {
+            match self.asker.ask(host.address, question, Form::Edns).await {
                 Ok(reply) => match step(&reply, question, &cut.zone) {
                     Step::Useless => said.push(format!("{}: response code {}", host.address, reply.rcode)),
                     step => return Ok((step, reply)),

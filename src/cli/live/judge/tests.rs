@@ -21,7 +21,8 @@ fn probed(server: &str, address: &str) -> Probed {
         truncated: false,
         serial: Some(7),
         subnet: true,
-        edns: true,
+        with_subnet: Ok(0),
+        form: Form::Subnet,
         took: Duration::ZERO,
     };
     Probed {
@@ -177,7 +178,24 @@ fn a_client_subnet_is_missed_where_a_zone_steers_or_may() {
         });
         assert_eq!(found, expected);
     }
-    assert_eq!(codes(|facts| spoken(&mut facts.probed[1]).edns = false), ["no-edns"]);
+}
+
+#[test]
+fn a_server_that_answers_without_edns_or_without_client_subnets_only_is_told_of_in_any_zone() {
+    assert_eq!(codes(|facts| spoken(&mut facts.probed[1]).form = Form::Plain), ["no-edns"]);
+    for (with_subnet, words) in [
+        (Ok(5), "refuses queries with a client subnet (REFUSED)"),
+        (Ok(0), "truncates"),
+        (Err(Silence::Late), "does not answer queries with a client subnet"),
+    ] {
+        let mut facts = healthy();
+        facts.configured = None;
+        let spoken = spoken(&mut facts.probed[1]);
+        (spoken.form, spoken.subnet, spoken.with_subnet) = (Form::Edns, false, with_subnet);
+        let findings = judge(&facts);
+        assert_eq!((findings.len(), findings[0].code), (1, "no-subnet"));
+        assert!(findings[0].what.contains(words), "{findings:?}");
+    }
 }
 
 #[test]

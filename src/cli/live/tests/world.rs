@@ -2,18 +2,18 @@
 //! when it is asked to.
 
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hickory_proto::op::{Edns, Message};
+use hickory_proto::op::{Edns, Message, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::rdata::{A, AAAA, NS, SOA};
 use hickory_proto::rr::{Name as ProtoName, RData, Record, RecordType as ProtoType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use super::super::exchange::Asker;
+use super::super::exchange::{Asker, Form};
 use super::super::judge::{Finding, judge};
 use super::super::survey::{Configured, Facts, survey};
 use super::super::walk::{Host, Walker};
@@ -48,6 +48,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    pub(super) fn form(&self) -> Form {
+        match &self.query.edns {
+            None => Form::Plain,
+            Some(edns) if edns.option(EdnsCode::Subnet).is_some() => Form::Subnet,
+            Some(_) => Form::Edns,
+        }
+    }
+
     fn is(&self, owner: &str, rtype: &str) -> bool {
         let [query] = &self.query.queries[..] else { return false };
         query.name == ProtoName::from_ascii(owner).unwrap() && query.query_type == rtype.parse::<ProtoType>().unwrap()
@@ -82,6 +90,13 @@ impl Asked {
         reply.add_additionals(RECORDS[3..].iter().map(record));
         reply
     }
+
+    /// An empty reply with a response code.
+    pub(super) fn refusal(&self, rcode: ResponseCode) -> Message {
+        let mut reply = self.empty();
+        reply.metadata.response_code = rcode;
+        reply
+    }
 }
 
 /// A record from its text.
@@ -103,25 +118,46 @@ pub(super) fn script(says: impl Fn(&Asked) -> Option<Message> + Send + Sync + 's
     Arc::new(says)
 }
 
+/// To whom, in which form and whether over TCP.
+type Log = Arc<Mutex<Vec<(IpAddr, Form, bool)>>>;
+
 /// The servers, as long as the runtime lives.
 pub(super) struct World {
     asker: Arc<Asker>,
     walker: Walker,
+    log: Log,
 }
 
 impl World {
     /// One server at each address, all of them on one port.
     pub(super) async fn new(servers: &[(&str, Script)]) -> Self {
+        let log = Log::default();
         let (port, bound) = bind(servers).await;
         for ((udp, tcp), (_, script)) in bound.into_iter().zip(servers) {
-            tokio::spawn(datagrams(udp, Arc::clone(script)));
-            tokio::spawn(streams(tcp, Arc::clone(script)));
+            tokio::spawn(datagrams(udp, Arc::clone(script), Arc::clone(&log)));
+            tokio::spawn(streams(tcp, Arc::clone(script), Arc::clone(&log)));
         }
         let mut asker = Asker::new(Arc::default());
         (asker.port, asker.attempt) = (port, ATTEMPT);
         let asker = Arc::new(asker);
         let root = Host { name: None, address: SocketAddr::new(ROOT.parse().unwrap(), port) };
-        Self { walker: Walker::new(Arc::clone(&asker), vec![root]), asker }
+        Self { walker: Walker::new(Arc::clone(&asker), vec![root]), asker, log }
+    }
+
+    /// The forms of what was sent to a server over UDP, once there are so many or no more come.
+    pub(super) async fn datagrams_to(&self, server: &str, count: usize) -> Vec<Form> {
+        let server: IpAddr = server.parse().unwrap();
+        let sent = || -> Vec<Form> {
+            let log = self.log.lock().unwrap();
+            log.iter().filter(|(to, _, over_tcp)| *to == server && !over_tcp).map(|&(_, form, _)| form).collect()
+        };
+        let enough = async {
+            while sent().len() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        drop(tokio::time::timeout(ATTEMPT, enough).await);
+        sent()
     }
 
     pub(super) async fn facts(&self, configured: Option<Configured>) -> Facts {
@@ -151,33 +187,34 @@ async fn bind(servers: &[(&str, Script)]) -> (u16, Vec<(UdpSocket, TcpListener)>
     unreachable!("no port is free everywhere")
 }
 
-fn reply(query: &[u8], over_tcp: bool, script: &Script) -> Option<Vec<u8>> {
+fn reply(query: &[u8], address: SocketAddr, over_tcp: bool, script: &Script, log: &Log) -> Option<Vec<u8>> {
     let asked = Asked { query: Message::from_vec(query).ok()?, over_tcp };
+    log.lock().unwrap().push((address.ip(), asked.form(), over_tcp));
     script(&asked)?.to_vec().ok()
 }
 
-async fn datagrams(socket: UdpSocket, script: Script) -> io::Result<()> {
+async fn datagrams(socket: UdpSocket, script: Script, log: Log) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
         let (length, peer) = socket.recv_from(&mut buffer).await?;
-        if let Some(reply) = reply(&buffer[..length], false, &script) {
+        if let Some(reply) = reply(&buffer[..length], socket.local_addr()?, false, &script, &log) {
             socket.send_to(&reply, peer).await?;
         }
     }
 }
 
-async fn streams(listener: TcpListener, script: Script) -> io::Result<()> {
+async fn streams(listener: TcpListener, script: Script, log: Log) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(one(stream, Arc::clone(&script)));
+        tokio::spawn(one(stream, Arc::clone(&script), Arc::clone(&log)));
     }
 }
 
 /// One query; the connection is closed where the script says nothing.
-async fn one(mut stream: TcpStream, script: Script) -> io::Result<()> {
+async fn one(mut stream: TcpStream, script: Script, log: Log) -> io::Result<()> {
     let mut query = vec![0; stream.read_u16().await?.into()];
     stream.read_exact(&mut query).await?;
-    if let Some(reply) = reply(&query, true, &script) {
+    if let Some(reply) = reply(&query, stream.local_addr()?, true, &script, &log) {
         stream.write_u16(reply.len() as u16).await?;
         stream.write_all(&reply).await?;
     }
