@@ -120,3 +120,14 @@ async fn a_silent_server_is_waited_for_twice_and_not_once_for_each_form() {
         assert!(pair.contains(&Form::Edns) && pair.contains(&Form::Plain), "{forms:?}");
     }
 }
+
+#[tokio::test]
+async fn a_referral_may_have_the_bit_of_an_authoritative_answer() {
+    let refers = script(|asked| {
+        let mut reply = asked.referral();
+        reply.metadata.authoritative = true;
+        Some(reply)
+    });
+    let servers = [(ROOT, refers), (FIRST, serves()), (SECOND, serves())];
+    assert_eq!(World::new(&servers).await.findings(steering()).await, []);
+}

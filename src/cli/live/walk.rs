@@ -169,30 +169,39 @@ impl Walker {
 
 /// What a reply of a server of `cut` comes to.
 pub(super) fn step(reply: &Reply, question: &Question, cut: &Name) -> Step {
-    if reply.rcode == NOERROR && reply.answer.is_empty() && !reply.authoritative {
-        let named = reply.authority.iter().filter_map(|record| match &record.data {
-            Data::Server(server) => Some((&record.owner, server)),
-            _ => None,
-        });
-        let down: Vec<_> = named
-            .filter(|(owner, _)| owner.is_within(cut) && *owner != cut && question.name.is_within(owner))
-            .collect();
-        let Some(&(zone, _)) = down.first() else { return Step::Useless };
-        let servers: BTreeSet<Name> =
-            down.iter().filter(|(owner, _)| *owner == zone).map(|&(_, server)| server.clone()).collect();
-        let mut glue: BTreeMap<Name, BTreeSet<IpAddr>> = BTreeMap::new();
-        for record in &reply.additional {
-            // Of no use, or a lie: a server speaks for names in its own zone only.
-            if let Data::Address(address) = record.data
-                && servers.contains(&record.owner)
-                && record.owner.is_within(cut)
-            {
-                glue.entry(record.owner.clone()).or_default().insert(address);
-            }
-        }
-        return Step::Referral(zone.clone(), Delegation { servers, glue });
+    if let Some((zone, delegation)) = referral(reply, question, cut) {
+        return Step::Referral(zone, delegation);
     }
     if reply.authoritative && [NOERROR, NXDOMAIN].contains(&reply.rcode) { Step::Answer } else { Step::Useless }
+}
+
+/// The zone below `cut` that a reply refers to, if it does. Some servers set AA on referrals too, so that it says
+/// nothing here; an SOA record is what tells that there is no such data (RFC 2308 section 2.2).
+fn referral(reply: &Reply, question: &Question, cut: &Name) -> Option<(Name, Delegation)> {
+    let denies = reply.authority.iter().any(|record| matches!(record.data, Data::Serial(_)));
+    if reply.rcode != NOERROR || !reply.answer.is_empty() || denies {
+        return None;
+    }
+    let named = reply.authority.iter().filter_map(|record| match &record.data {
+        Data::Server(server) => Some((&record.owner, server)),
+        _ => None,
+    });
+    let down: Vec<_> =
+        named.filter(|(owner, _)| owner.is_within(cut) && *owner != cut && question.name.is_within(owner)).collect();
+    let &(zone, _) = down.first()?;
+    let servers: BTreeSet<Name> =
+        down.iter().filter(|(owner, _)| *owner == zone).map(|&(_, server)| server.clone()).collect();
+    let mut glue: BTreeMap<Name, BTreeSet<IpAddr>> = BTreeMap::new();
+    for record in &reply.additional {
+        // Of no use, or a lie: a server speaks for names in its own zone only.
+        if let Data::Address(address) = record.data
+            && servers.contains(&record.owner)
+            && record.owner.is_within(cut)
+        {
+            glue.entry(record.owner.clone()).or_default().insert(address);
+        }
+    }
+    Some((zone.clone(), Delegation { servers, glue }))
 }
 
 /// The addresses of a name in the answer.
@@ -235,6 +244,24 @@ mod tests {
         assert_eq!((delegation.servers.len(), delegation.glue.len()), (1, 0));
         for owner in ["test", ".", "b.test"] {
             assert_eq!(step_of(owner, "ns.a.test"), Step::Useless, "{owner}");
+        }
+    }
+
+    #[test]
+    fn a_referral_is_told_by_what_it_holds_and_not_by_the_bit_of_authority() {
+        let question = Question { name: name("www.a.test"), rtype: RecordType::A };
+        for authoritative in [false, true] {
+            let reply = Reply { authoritative, ..referral("a.test", "ns.a.test", "ns.a.test") };
+            let Step::Referral(zone, _) = step(&reply, &question, &name("test")) else { unreachable!() };
+            assert_eq!(zone, name("a.test"));
+            // No such data, or no such referral: the server's word if it has authority.
+            let own = if authoritative { Step::Answer } else { Step::Useless };
+            assert_eq!(step(&reply, &question, &name("a.test")), own);
+            let mut denial = reply.clone();
+            denial.authority.push(Record { owner: name("a.test"), data: Data::Serial(1) });
+            assert_eq!(step(&denial, &question, &name("test")), own);
+            let nowhere = Reply { rcode: NXDOMAIN, ..reply };
+            assert_eq!(step(&nowhere, &question, &name("test")), own);
         }
     }
 
