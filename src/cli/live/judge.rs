@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::exchange::{Form, Silence};
-use super::survey::{Addresses, Facts, Probed, Said, Spoken};
+use super::survey::{Facts, Probed, Said, Spoken};
 use super::walk::{Delegation, Host};
 use crate::wire::Name;
 
@@ -169,6 +169,7 @@ fn glue(facts: &Facts, findings: &mut Vec<Finding>) {
     for name in &servers {
         let given = glue.get(name).cloned().unwrap_or_default();
         let known = authoritative(facts, name);
+        let unanswered = facts.known.get(name).map(|found| listed(&found.unanswered)).unwrap_or_default();
         let at = vec![parent.to_string()];
         if given.is_empty() && name.is_within(&facts.zone) {
             let what = format!("{parent} gives no address for {name}, which nobody can find without one");
@@ -176,19 +177,24 @@ fn glue(facts: &Facts, findings: &mut Vec<Finding>) {
             add(findings, Severity::Error, "missing-glue", at, what, format!("give {have} to the registrar as glue"));
             continue;
         }
-        if known.is_empty() {
-            if given.is_empty() {
-                let what = format!("{name} has no address");
-                let help = "give it an A or AAAA record, or take it out of the NS records and the delegation";
-                add(findings, Severity::Error, "no-address", at, what, help);
-            }
+        if known.is_empty() && given.is_empty() {
+            let why = if unanswered.is_empty() { "" } else { " that is found: nobody answers for " };
+            let what = format!("{name} has no address{why}{unanswered}");
+            let help = "give it an A or AAAA record, or take it out of the NS records and the delegation";
+            add(findings, Severity::Error, "no-address", at, what, help);
             continue;
         }
-        if given.is_empty() {
+        if !unanswered.is_empty() {
+            let what = format!("nobody answers for {unanswered} of {name}: not compared with the glue");
+            let help = "see that the servers of that name answer for both A and AAAA: resolvers ask for both";
+            add(findings, Severity::Note, "address-unknown", vec![name.to_string()], what, help);
+        }
+        if known.is_empty() || given.is_empty() {
             continue;
         }
-        let wrong: Vec<_> = given.difference(&known).collect();
-        let lacking: Vec<_> = known.difference(&given).collect();
+        let is_told = |address: &&IpAddr| !may_be_missing(facts, name, **address);
+        let wrong: Vec<_> = given.difference(&known).filter(is_told).collect();
+        let lacking: Vec<_> = known.difference(&given).filter(is_told).collect();
         if !wrong.is_empty() {
             let what = format!("{parent} gives {} for {name}, whose address is {}", listed(wrong), listed(&known));
             let help = "correct the glue at the registrar, or the address in the zone";
@@ -203,16 +209,20 @@ fn glue(facts: &Facts, findings: &mut Vec<Finding>) {
 
 /// The addresses of a server as those say who know: what is served goes before what is configured here.
 fn authoritative(facts: &Facts, name: &Name) -> BTreeSet<IpAddr> {
-    let of = |all: &Addresses| all.get(name).filter(|known| !known.is_empty()).cloned();
-    of(&facts.known)
-        .or_else(|| facts.configured.as_ref().and_then(|configured| of(&configured.addresses)))
-        .unwrap_or_default()
+    let served = facts.known.get(name).map(|found| &found.addresses).filter(|served| !served.is_empty());
+    let configured = || facts.configured.as_ref()?.addresses.get(name);
+    served.or_else(configured).cloned().unwrap_or_default()
+}
+
+/// Whether an address may be the server's though nobody says so: its type was not answered.
+fn may_be_missing(facts: &Facts, name: &Name, address: IpAddr) -> bool {
+    facts.known.get(name).is_some_and(|found| found.may_miss(address))
 }
 
 /// Whether an address stands in the glue alone, against those who know: it has been told as wrong.
 fn is_contradicted(facts: &Facts, probed: &Probed) -> bool {
     let known = authoritative(facts, &probed.name);
-    !known.is_empty() && !known.contains(&probed.address)
+    !known.is_empty() && !known.contains(&probed.address) && !may_be_missing(facts, &probed.name, probed.address)
 }
 
 /// One server at one address.

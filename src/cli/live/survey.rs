@@ -12,8 +12,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::exchange::{Asker, Data, Form, Question, Silence};
-use super::walk::{Delegation, Host, NOERROR, Step, Walker, addresses_in, step};
+use super::walk::{Delegation, Found, Host, NOERROR, Step, Walker, step};
 use crate::wire::{Name, RecordType};
+
+/// Of the zone's servers, how many are asked for the address of one among them.
+const TELLERS: usize = 3;
 
 /// Addresses by the names of servers.
 pub(super) type Addresses = BTreeMap<Name, BTreeSet<IpAddr>>;
@@ -100,7 +103,7 @@ pub(super) struct Facts {
     pub(super) configured: Option<Configured>,
     pub(super) probed: Vec<Probed>,
     /// Addresses that those who know say the servers have: the zone itself for names in it, else the walk.
-    pub(super) known: Addresses,
+    pub(super) known: BTreeMap<Name, Found>,
 }
 
 impl Facts {
@@ -193,21 +196,51 @@ async fn look_up(facts: &mut Facts, names: &BTreeSet<Name>, asker: &Arc<Asker>, 
         .filter_map(|probed| Some((SocketAddr::new(probed.address, asker.port), probed.udp.as_ref().ok()?.form())))
         .collect();
     for name in names {
-        if facts.known.get(name).is_some_and(|known| !known.is_empty()) {
+        if facts.known.get(name).is_some_and(|known| !known.addresses.is_empty()) {
             continue;
         }
-        let mut found = BTreeSet::new();
-        if !name.is_within(&facts.zone) {
-            found = walker.look_up(name).await;
-        } else if let Some(&(server, form)) = within.first() {
-            for rtype in [RecordType::A, RecordType::AAAA] {
-                if let Ok(reply) = asker.ask(server, &Question { name: name.clone(), rtype }, form).await {
-                    found.extend(addresses_in(&reply, name));
-                }
-            }
-        }
+        let found = if name.is_within(&facts.zone) {
+            look_up_within(name, &facts.zone, &within, asker, walker).await
+        } else {
+            walker.look_up(name).await
+        };
         facts.known.insert(name.clone(), found);
     }
+}
+
+/// The addresses of a name in the zone, of servers that serve it; nothing if there are none.
+async fn look_up_within(
+    name: &Name,
+    zone: &Name,
+    servers: &[(SocketAddr, Form)],
+    asker: &Arc<Asker>,
+    walker: &Walker,
+) -> Found {
+    let mut found = Found::default();
+    if servers.is_empty() {
+        return found;
+    }
+    for rtype in [RecordType::A, RecordType::AAAA] {
+        let question = Question { name: name.clone(), rtype };
+        let mut asked = JoinSet::new();
+        // All at once: some servers drop what they have no record for, and each of those costs its whole time.
+        for &(server, form) in servers.iter().take(TELLERS) {
+            let (asker, question) = (Arc::clone(asker), question.clone());
+            asked.spawn(async move { asker.ask(server, &question, form).await });
+        }
+        let mut answer = None;
+        while let (None, Some(said)) = (&answer, asked.join_next().await) {
+            let Ok(Ok(reply)) = said else { continue };
+            match step(&reply, &question, zone) {
+                Step::Answer => answer = Some(reply),
+                // It lies in a zone below this one.
+                Step::Referral(..) => return walker.look_up(name).await,
+                Step::Useless => {}
+            }
+        }
+        found.add(name, rtype, answer.as_ref());
+    }
+    found
 }
 
 /// Asks every server at every address that has not been asked.
@@ -216,9 +249,9 @@ async fn probe(facts: &mut Facts, names: &BTreeSet<Name>, asker: &Arc<Asker>) {
     let configured = facts.configured.as_ref().map(|configured| &configured.addresses);
     let mut asked = JoinSet::new();
     for name in names {
-        let sources = [Some(&facts.known), Some(&glue), configured];
-        let addresses: BTreeSet<IpAddr> =
-            sources.into_iter().flatten().filter_map(|source| source.get(name)).flatten().copied().collect();
+        let found = facts.known.get(name).map(|found| &found.addresses);
+        let given = [Some(&glue), configured].into_iter().flatten().filter_map(|source| source.get(name));
+        let addresses: BTreeSet<IpAddr> = found.into_iter().chain(given).flatten().copied().collect();
         for address in addresses {
             if !facts.probed.iter().any(|probed| probed.name == *name && probed.address == address) {
                 asked.spawn(probe_one(facts.zone.clone(), name.clone(), address, Arc::clone(asker)));

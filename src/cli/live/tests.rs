@@ -9,7 +9,7 @@ use hickory_proto::op::ResponseCode;
 use super::exchange::Form;
 use super::judge::Finding;
 use super::survey::Configured;
-use crate::wire::Name;
+use crate::wire::{Name, RecordType};
 use world::{FIRST, ROOT, SECOND, Script, World, script};
 
 /// A zone that steers, as its servers have it.
@@ -130,4 +130,52 @@ async fn a_referral_may_have_the_bit_of_an_authoritative_answer() {
     });
     let servers = [(ROOT, refers), (FIRST, serves()), (SECOND, serves())];
     assert_eq!(World::new(&servers).await.findings(steering()).await, []);
+}
+
+#[tokio::test]
+async fn glue_is_not_wrong_where_nobody_answers_for_its_family() {
+    const SIXTH: &str = "::1";
+    if std::net::UdpSocket::bind((SIXTH, 0)).is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let refers = script(|asked| Some(asked.referral_with(&[("ns1.a.", "AAAA", SIXTH)])));
+    let refusing = [None, Some(ResponseCode::ServFail), Some(ResponseCode::NotImp)];
+    for rcode in refusing {
+        let server = script(move |asked| match rcode {
+            _ if !asked.is("ns1.a.", "AAAA") => Some(asked.answer()),
+            Some(rcode) => Some(asked.refusal(rcode)),
+            None => None,
+        });
+        let servers =
+            [(ROOT, refers.clone()), (FIRST, server.clone()), (SECOND, server.clone()), (SIXTH, server.clone())];
+        let findings = World::new(&servers).await.findings(steering()).await;
+        assert_one(&findings, "address-unknown", "ns1.a.", "AAAA");
+    }
+    // What is at an address that nobody speaks against is told of as anywhere else.
+    let server = script(|asked| (!asked.is("ns1.a.", "AAAA")).then(|| asked.answer()));
+    let lame = script(|asked| Some(asked.refusal(ResponseCode::Refused)));
+    let servers = [(ROOT, refers), (FIRST, server.clone()), (SECOND, server), (SIXTH, lame)];
+    let findings = World::new(&servers).await.findings(steering()).await;
+    assert_eq!(codes(&findings), ["lame", "address-unknown"], "{findings:?}");
+}
+
+#[tokio::test]
+async fn an_address_is_known_where_one_of_several_servers_answers_for_it() {
+    let refers = script(|asked| Some(asked.referral_with(&[("ns1.a.", "AAAA", "::1")])));
+    let dropping = script(|asked| (!asked.is("ns1.a.", "AAAA")).then(|| asked.answer()));
+    let servers = [(ROOT, refers), (FIRST, dropping), (SECOND, serves())];
+    assert_one(&World::new(&servers).await.findings(steering()).await, "wrong-glue", ".", "::1");
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_answers_for_on_the_way_is_not_known() {
+    let refusing = script(|asked| {
+        Some(if asked.is("ns1.a.", "AAAA") { asked.refusal(ResponseCode::ServFail) } else { asked.answer() })
+    });
+    let found = World::new(&[(ROOT, refusing)]).await.look_up("ns1.a.").await;
+    assert_eq!(found.addresses, [FIRST.parse().unwrap()].into());
+    assert_eq!(found.unanswered, [RecordType::AAAA].into());
+    let found = World::new(&[(ROOT, serves())]).await.look_up("ns1.a.").await;
+    assert!(found.unanswered.is_empty(), "no such record is an answer");
 }

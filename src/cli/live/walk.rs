@@ -34,6 +34,29 @@ pub(super) struct Cut {
     pub(super) hosts: Vec<Host>,
 }
 
+/// The addresses of a name, as far as they were found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) addresses: BTreeSet<IpAddr>,
+    /// Of A and AAAA, what nobody answered for: there may be more addresses of that kind.
+    pub(super) unanswered: BTreeSet<RecordType>,
+}
+
+impl Found {
+    /// Takes up what a server says, or that none does.
+    pub(super) fn add(&mut self, name: &Name, rtype: RecordType, reply: Option<&Reply>) {
+        match reply {
+            Some(reply) => self.addresses.extend(addresses_in(reply, name)),
+            None => drop(self.unanswered.insert(rtype)),
+        }
+    }
+
+    /// Whether an address could be one of those that were not found.
+    pub(super) fn may_miss(&self, address: IpAddr) -> bool {
+        self.unanswered.contains(if address.is_ipv4() { &RecordType::A } else { &RecordType::AAAA })
+    }
+}
+
 /// What a delegation says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Delegation {
@@ -77,22 +100,21 @@ impl Walker {
         self.descend(&question, Some(zone), DEPTH).await.map(|(cut, _)| cut)
     }
 
-    /// The addresses of a name, of both families; none if it has none or nobody can tell.
-    pub(super) fn addresses<'a>(&'a self, name: &'a Name, depth: usize) -> Boxed<'a, BTreeSet<IpAddr>> {
+    /// The addresses of a name, of both families.
+    pub(super) fn addresses<'a>(&'a self, name: &'a Name, depth: usize) -> Boxed<'a, Found> {
         Box::pin(async move {
-            let mut found = BTreeSet::new();
+            let mut found = Found::default();
             for rtype in [RecordType::A, RecordType::AAAA] {
                 let question = Question { name: name.clone(), rtype };
-                if let Ok((_, Some(reply))) = self.descend(&question, None, depth).await {
-                    found.extend(addresses_in(&reply, name));
-                }
+                let reply = self.descend(&question, None, depth).await.ok().and_then(|(_, reply)| reply);
+                found.add(name, rtype, reply.as_ref());
             }
             found
         })
     }
 
     /// As [`Self::addresses`], for a name that nobody has waited for yet.
-    pub(super) async fn look_up(&self, name: &Name) -> BTreeSet<IpAddr> {
+    pub(super) async fn look_up(&self, name: &Name) -> Found {
         self.addresses(name, DEPTH).await
     }
 
@@ -155,7 +177,7 @@ impl Walker {
             && hosts.is_empty()
         {
             for name in delegation.servers.iter().take(SERVERS) {
-                hosts.extend(self.addresses(name, depth).await.iter().map(|address| host(name, address)));
+                hosts.extend(self.addresses(name, depth).await.addresses.iter().map(|address| host(name, address)));
                 if !hosts.is_empty() {
                     break;
                 }
@@ -205,7 +227,7 @@ fn referral(reply: &Reply, question: &Question, cut: &Name) -> Option<(Name, Del
 }
 
 /// The addresses of a name in the answer.
-pub(super) fn addresses_in(reply: &Reply, name: &Name) -> BTreeSet<IpAddr> {
+fn addresses_in(reply: &Reply, name: &Name) -> BTreeSet<IpAddr> {
     let of_name = reply.answer.iter().filter(|record| record.owner == *name);
     of_name.filter_map(|record| if let Data::Address(address) = record.data { Some(address) } else { None }).collect()
 }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::super::survey::Configured;
+use super::super::walk::Found;
 use super::*;
+use crate::wire::RecordType;
 
 fn name(text: &str) -> Name {
     Name::absolute(text).unwrap()
@@ -34,6 +36,10 @@ fn probed(server: &str, address: &str) -> Probed {
     }
 }
 
+fn found(address: &str) -> Found {
+    Found { addresses: [ip(address)].into(), ..Found::default() }
+}
+
 /// A zone in good order: one server with glue, one elsewhere.
 fn healthy() -> Facts {
     let delegation = Delegation {
@@ -50,7 +56,7 @@ fn healthy() -> Facts {
         parents: vec![(host(200), Said::Delegation(delegation.clone())), (host(201), Said::Delegation(delegation))],
         configured: None,
         probed: vec![probed("ns1.a.test", "192.0.2.1"), probed("ns2.b.test", "192.0.2.2")],
-        known: [(name("ns1.a.test"), [ip("192.0.2.1")].into()), (name("ns2.b.test"), [ip("192.0.2.2")].into())].into(),
+        known: [(name("ns1.a.test"), found("192.0.2.1")), (name("ns2.b.test"), found("192.0.2.2"))].into(),
     }
 }
 
@@ -59,6 +65,10 @@ fn delegation_of(facts: &mut Facts, server: usize) -> &mut Delegation {
         Said::Delegation(delegation) => delegation,
         _ => unreachable!(),
     }
+}
+
+fn known<'a>(facts: &'a mut Facts, server: &str) -> &'a mut Found {
+    facts.known.get_mut(&name(server)).unwrap()
 }
 
 /// The codes of what is found after a change.
@@ -93,8 +103,24 @@ fn glue_is_missing_wrong_or_partial() {
     };
     assert_eq!(glue(BTreeSet::clear), ["missing-glue"]);
     assert_eq!(glue(|all| *all = [ip("192.0.2.9")].into()), ["wrong-glue"]);
-    let partial = codes(|facts| facts.known.get_mut(&name("ns1.a.test")).unwrap().insert(ip("2001:db8::1")));
+    let partial = codes(|facts| known(facts, "ns1.a.test").addresses.insert(ip("2001:db8::1")));
     assert_eq!(partial, ["partial-glue"]);
+}
+
+#[test]
+fn glue_of_a_family_that_nobody_answers_for_is_not_judged() {
+    let with_glue = |address: &str, unanswered: RecordType| {
+        codes(|facts| {
+            for server in 0..2 {
+                delegation_of(facts, server).glue.get_mut(&name("ns1.a.test")).unwrap().insert(ip(address));
+            }
+            known(facts, "ns1.a.test").unanswered.insert(unanswered);
+        })
+    };
+    assert_eq!(with_glue("2001:db8::1", RecordType::AAAA), ["address-unknown"]);
+    assert_eq!(with_glue("2001:db8::1", RecordType::A), ["wrong-glue", "address-unknown"]);
+    assert_eq!(with_glue("192.0.2.9", RecordType::AAAA), ["wrong-glue", "address-unknown"]);
+    assert_eq!(with_glue("192.0.2.9", RecordType::A), ["address-unknown"]);
 }
 
 #[test]
@@ -226,4 +252,10 @@ fn a_server_elsewhere_without_an_address_is_told_of() {
         facts.probed.pop();
     });
     assert_eq!(found, ["no-address"]);
+    let mut facts = healthy();
+    *known(&mut facts, "ns2.b.test") = Found { unanswered: [RecordType::AAAA].into(), ..Found::default() };
+    facts.probed.pop();
+    let findings = judge(&facts);
+    assert_eq!((findings.len(), findings[0].code), (1, "no-address"));
+    assert!(findings[0].what.contains("nobody answers for AAAA"), "{findings:?}");
 }

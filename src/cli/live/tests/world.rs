@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use super::super::exchange::{Asker, Form};
 use super::super::judge::{Finding, judge};
 use super::super::survey::{Configured, Facts, survey};
-use super::super::walk::{Host, Walker};
+use super::super::walk::{Found, Host, Walker};
 use crate::wire::Name;
 
 /// The zone that is checked.
@@ -30,7 +30,7 @@ pub(super) const SECOND: &str = "127.0.0.3";
 const ATTEMPT: Duration = Duration::from_millis(100);
 
 /// Owner, type and data.
-type Text = (&'static str, &'static str, &'static str);
+pub(super) type Text = (&'static str, &'static str, &'static str);
 
 /// What is at the apex and at the servers' names.
 const RECORDS: [Text; 5] = [
@@ -56,7 +56,7 @@ impl Asked {
         }
     }
 
-    fn is(&self, owner: &str, rtype: &str) -> bool {
+    pub(super) fn is(&self, owner: &str, rtype: &str) -> bool {
         let [query] = &self.query.queries[..] else { return false };
         query.name == ProtoName::from_ascii(owner).unwrap() && query.query_type == rtype.parse::<ProtoType>().unwrap()
     }
@@ -85,9 +85,14 @@ impl Asked {
 
     /// What a server of the root in good order says.
     pub(super) fn referral(&self) -> Message {
+        self.referral_with(&[])
+    }
+
+    /// As [`Self::referral`], with more glue.
+    pub(super) fn referral_with(&self, glue: &[Text]) -> Message {
         let mut reply = self.empty();
         reply.add_authorities(RECORDS[1..3].iter().map(record));
-        reply.add_additionals(RECORDS[3..].iter().map(record));
+        reply.add_additionals(RECORDS[3..].iter().chain(glue).map(record));
         reply
     }
 
@@ -158,6 +163,11 @@ impl World {
         };
         drop(tokio::time::timeout(ATTEMPT, enough).await);
         sent()
+    }
+
+    /// The addresses of a name, from the root down.
+    pub(super) async fn look_up(&self, name: &str) -> Found {
+        self.walker.look_up(&Name::absolute(name).unwrap()).await
     }
 
     pub(super) async fn facts(&self, configured: Option<Configured>) -> Facts {
