@@ -52,6 +52,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     }
     serials(facts, &mut findings);
     routes(facts, &mut findings);
+    nobody(facts, &mut findings);
     findings.sort_by_key(|finding: &Finding| finding.severity);
     findings
 }
@@ -90,7 +91,7 @@ fn delegation(facts: &Facts, findings: &mut Vec<Finding>) {
         facts.parents.iter().filter(|(_, said)| is(said)).map(|(server, _)| host(server)).collect()
     };
     let delegating = at(|said| matches!(said, Said::Delegation(_)));
-    let serving = at(|said| matches!(said, Said::Serves));
+    let serving = at(|said| matches!(said, Said::Serves(_)));
     let denying = at(|said| matches!(said, Said::Nothing(_)));
     let silent = at(|said| matches!(said, Said::Silent(silence) if *silence != Silence::NoRoute));
     if !denying.is_empty() {
@@ -169,7 +170,7 @@ fn glue(facts: &Facts, findings: &mut Vec<Finding>) {
     for name in &servers {
         let given = glue.get(name).cloned().unwrap_or_default();
         let known = authoritative(facts, name);
-        let unanswered = facts.known.get(name).map(|found| listed(&found.unanswered)).unwrap_or_default();
+        let unanswered = unanswered(facts, name);
         let at = vec![parent.to_string()];
         if given.is_empty() && name.is_within(&facts.zone) {
             let what = format!("{parent} gives no address for {name}, which nobody can find without one");
@@ -178,10 +179,7 @@ fn glue(facts: &Facts, findings: &mut Vec<Finding>) {
             continue;
         }
         if known.is_empty() && given.is_empty() {
-            let why = if unanswered.is_empty() { "" } else { " that is found: nobody answers for " };
-            let what = format!("{name} has no address{why}{unanswered}");
-            let help = "give it an A or AAAA record, or take it out of the NS records and the delegation";
-            add(findings, Severity::Error, "no-address", at, what, help);
+            no_address(facts, name, findings);
             continue;
         }
         if !unanswered.is_empty() {
@@ -205,6 +203,26 @@ fn glue(facts: &Facts, findings: &mut Vec<Finding>) {
             add(findings, Severity::Warning, "partial-glue", at, what, help);
         }
     }
+    // Where the parent's servers serve the zone, no delegation is seen and so no glue either.
+    for name in facts.hidden().difference(&servers) {
+        if authoritative(facts, name).is_empty() {
+            no_address(facts, name, findings);
+        }
+    }
+}
+
+/// A server that nobody can find.
+fn no_address(facts: &Facts, name: &Name, findings: &mut Vec<Finding>) {
+    let unanswered = unanswered(facts, name);
+    let why = if unanswered.is_empty() { "" } else { " that is found: nobody answers for " };
+    let what = format!("{name} has no address{why}{unanswered}");
+    let help = "give it an A or AAAA record, or take it out of the NS records and the delegation";
+    add(findings, Severity::Error, "no-address", vec![facts.parent.to_string()], what, help);
+}
+
+/// The types of address that nobody answered for.
+fn unanswered(facts: &Facts, name: &Name) -> String {
+    facts.known.get(name).map(|found| listed(&found.unanswered)).unwrap_or_default()
 }
 
 /// The addresses of a server as those say who know: what is served goes before what is configured here.
@@ -327,6 +345,15 @@ fn serials(facts: &Facts, findings: &mut Vec<Finding>) {
 /// Serial arithmetic (RFC 1982 section 3.2).
 fn is_newer(a: u32, b: u32) -> bool {
     a != b && a.wrapping_sub(b) < 1 << 31
+}
+
+/// That no server was asked is a fault, whatever the reason: it says nothing good of the zone.
+fn nobody(facts: &Facts, findings: &mut Vec<Finding>) {
+    if facts.probed.is_empty() && findings.iter().all(|finding| finding.severity != Severity::Error) {
+        let what = format!("no server of {} was asked, for no address of any is known", facts.zone);
+        let help = "see that its NS records name servers with addresses, and that the servers of its parent answer";
+        add(findings, Severity::Error, "no-servers", vec![facts.parent.to_string()], what, help);
+    }
 }
 
 /// What could not be looked at from here.

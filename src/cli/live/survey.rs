@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::exchange::{Asker, Data, Form, Question, Silence};
+use super::exchange::{Asker, Data, Form, Question, Reply, Silence};
 use super::walk::{Delegation, Found, Host, NOERROR, Step, Walker, step};
 use crate::wire::{Name, RecordType};
 
@@ -35,8 +35,8 @@ pub(super) struct Configured {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     Delegation(Delegation),
-    /// It serves the zone itself, so that its delegation cannot be seen.
-    Serves,
+    /// It serves the zone itself, so that its delegation cannot be seen: the servers that the zone names there.
+    Serves(BTreeSet<Name>),
     /// There is no such zone, with the response code.
     Nothing(u16),
     Silent(Silence),
@@ -121,6 +121,15 @@ impl Facts {
         all
     }
 
+    /// The servers that the zone names where the parent's servers serve it themselves.
+    pub(super) fn hidden(&self) -> BTreeSet<Name> {
+        let said = self.parents.iter().filter_map(|(_, said)| match said {
+            Said::Serves(servers) => Some(servers),
+            _ => None,
+        });
+        said.flatten().cloned().collect()
+    }
+
     /// The servers that those who serve the zone name.
     pub(super) fn served(&self) -> BTreeSet<Name> {
         self.probed.iter().flat_map(|probed| probed.servers.iter().cloned()).collect()
@@ -149,6 +158,7 @@ pub(super) async fn survey(
     };
 
     let mut names = facts.delegated().servers;
+    names.extend(facts.hidden());
     names.extend(facts.configured.iter().flat_map(|configured| configured.servers.iter().cloned()));
     // What the servers name is new in the second round, and the addresses that they give in the third.
     for _ in 0..3 {
@@ -175,8 +185,11 @@ async fn ask_parents(zone: &Name, parent: &Name, hosts: Vec<Host>, asker: &Arc<A
                 Err(silence) => Said::Silent(silence),
                 Ok(reply) => match step(&reply, &question, &parent) {
                     Step::Referral(owner, delegation) if owner == question.name => Said::Delegation(delegation),
-                    Step::Answer if !reply.answer.is_empty() => Said::Serves,
-                    Step::Referral(..) | Step::Answer | Step::Useless => Said::Nothing(reply.rcode),
+                    Step::Answer => match servers_in(&reply, &question.name) {
+                        servers if servers.is_empty() => Said::Nothing(reply.rcode),
+                        servers => Said::Serves(servers),
+                    },
+                    Step::Referral(..) | Step::Useless => Said::Nothing(reply.rcode),
                 },
             };
             (host, said)
@@ -187,14 +200,19 @@ async fn ask_parents(zone: &Name, parent: &Name, hosts: Vec<Host>, asker: &Arc<A
     parents
 }
 
+/// The servers that the answer names for the zone.
+fn servers_in(reply: &Reply, zone: &Name) -> BTreeSet<Name> {
+    let of_zone = reply.answer.iter().filter(|record| record.owner == *zone);
+    of_zone.filter_map(|record| if let Data::Server(name) = &record.data { Some(name.clone()) } else { None }).collect()
+}
+
 /// Finds the addresses of servers that are not known yet.
 async fn look_up(facts: &mut Facts, names: &BTreeSet<Name>, asker: &Arc<Asker>, walker: &Walker) {
-    let within: Vec<(SocketAddr, Form)> = facts
-        .probed
-        .iter()
-        .filter(|probed| probed.serves())
-        .filter_map(|probed| Some((SocketAddr::new(probed.address, asker.port), probed.udp.as_ref().ok()?.form())))
-        .collect();
+    let serving = facts.probed.iter().filter(|probed| probed.serves());
+    let serving = serving
+        .filter_map(|probed| Some((SocketAddr::new(probed.address, asker.port), probed.udp.as_ref().ok()?.form())));
+    let parents = facts.parents.iter().filter(|(_, said)| matches!(said, Said::Serves(_)));
+    let within: Vec<_> = serving.chain(parents.map(|(host, _)| (host.address, Form::Edns))).collect();
     for name in names {
         if facts.known.get(name).is_some_and(|known| !known.addresses.is_empty()) {
             continue;
@@ -271,10 +289,7 @@ async fn probe_one(zone: Name, name: Name, address: IpAddr, asker: Arc<Asker>) -
         && spoken.serves()
         && let Ok(reply) = asker.ask(to, &ns, spoken.form()).await
     {
-        servers.extend(reply.answer.iter().filter_map(|record| match &record.data {
-            Data::Server(server) if record.owner == zone => Some(server.clone()),
-            _ => None,
-        }));
+        servers = servers_in(&reply, &zone);
     }
     Probed { name, address, udp, tcp: tcp.map(|reply| reply.took), servers }
 }

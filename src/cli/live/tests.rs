@@ -5,6 +5,8 @@
 mod world;
 
 use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::rdata::CNAME;
+use hickory_proto::rr::{Name as ProtoName, RData};
 
 use super::exchange::Form;
 use super::judge::Finding;
@@ -178,4 +180,29 @@ async fn an_address_that_nobody_answers_for_on_the_way_is_not_known() {
     assert_eq!(found.unanswered, [RecordType::AAAA].into());
     let found = World::new(&[(ROOT, serves())]).await.look_up("ns1.a.").await;
     assert!(found.unanswered.is_empty(), "no such record is an answer");
+}
+
+#[tokio::test]
+async fn servers_are_found_where_the_parents_servers_serve_the_zone_too() {
+    let lame = script(|asked| Some(asked.refusal(ResponseCode::Refused)));
+    let servers = [(ROOT, serves()), (FIRST, serves()), (SECOND, lame)];
+    for configured in [None, steering()] {
+        let world = World::new(&servers).await;
+        let facts = world.facts(configured).await;
+        assert_eq!(facts.probed.len(), 2);
+        let findings = super::judge::judge(&facts);
+        assert_eq!(codes(&findings), ["lame", "delegation-hidden"], "{findings:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_alias_in_the_parents_place_is_no_zone() {
+    let aliased = script(|asked| {
+        let mut reply = asked.answer();
+        for record in &mut reply.answers {
+            record.data = RData::CNAME(CNAME(ProtoName::from_ascii("b.").unwrap()));
+        }
+        Some(reply)
+    });
+    assert_one(&World::new(&[(ROOT, aliased)]).await.findings(None).await, "not-delegated", ROOT, "does not delegate");
 }

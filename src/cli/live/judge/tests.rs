@@ -27,13 +27,11 @@ fn probed(server: &str, address: &str) -> Probed {
         form: Form::Subnet,
         took: Duration::ZERO,
     };
-    Probed {
-        name: name(server),
-        address: ip(address),
-        udp: Ok(spoken),
-        tcp: Ok(Duration::ZERO),
-        servers: [name("ns1.a.test"), name("ns2.b.test")].into(),
-    }
+    Probed { name: name(server), address: ip(address), udp: Ok(spoken), tcp: Ok(Duration::ZERO), servers: served() }
+}
+
+fn served() -> BTreeSet<Name> {
+    [name("ns1.a.test"), name("ns2.b.test")].into()
 }
 
 fn found(address: &str) -> Found {
@@ -42,10 +40,7 @@ fn found(address: &str) -> Found {
 
 /// A zone in good order: one server with glue, one elsewhere.
 fn healthy() -> Facts {
-    let delegation = Delegation {
-        servers: [name("ns1.a.test"), name("ns2.b.test")].into(),
-        glue: [(name("ns1.a.test"), [ip("192.0.2.1")].into())].into(),
-    };
+    let delegation = Delegation { servers: served(), glue: [(name("ns1.a.test"), [ip("192.0.2.1")].into())].into() };
     let host = |number: u8| Host {
         name: Some(name("ns.nic.test")),
         address: SocketAddr::new(IpAddr::from([192, 0, 2, number]), 53),
@@ -152,9 +147,24 @@ fn a_parent_may_deny_differ_be_silent_or_hide_the_delegation() {
     assert_eq!(codes(|facts| facts.parents[0].1 = Said::Nothing(3)), ["not-delegated"]);
     assert_eq!(codes(|facts| facts.parents[0].1 = Said::Silent(Silence::Late)), ["parent-silent"]);
     assert_eq!(codes(|facts| facts.parents[0].1 = Said::Silent(Silence::NoRoute)), [""; 0]);
-    assert_eq!(codes(|facts| facts.parents.iter_mut().for_each(|p| p.1 = Said::Serves)), ["delegation-hidden"]);
+    let hide = |facts: &mut Facts| facts.parents.iter_mut().for_each(|parent| parent.1 = Said::Serves(served()));
+    assert_eq!(codes(hide), ["delegation-hidden"]);
     let differ = codes(|facts| delegation_of(facts, 1).servers.insert(name("ns3.b.test")));
     assert!(differ.contains(&"parents-differ"), "{differ:?}");
+}
+
+#[test]
+fn a_zone_none_of_whose_servers_was_asked_is_never_in_good_order() {
+    let unasked = |said: Said| {
+        codes(|facts| {
+            facts.parents.iter_mut().for_each(|parent| parent.1 = said.clone());
+            facts.probed.clear();
+            facts.known.clear();
+        })
+    };
+    assert_eq!(unasked(Said::Serves(served())), ["no-address", "no-address", "delegation-hidden"]);
+    assert_eq!(unasked(Said::Silent(Silence::Late)), ["no-servers", "parent-silent"]);
+    assert_eq!(unasked(Said::Nothing(3)), ["not-delegated"], "it is told why");
 }
 
 #[test]
@@ -196,8 +206,7 @@ fn a_client_subnet_is_missed_where_a_zone_steers_or_may() {
     let deaf = |facts: &mut Facts| spoken(&mut facts.probed[1]).subnet = false;
     assert_eq!(codes(deaf), ["no-subnet"]);
     for (steers, expected) in [(true, &["no-subnet"][..]), (false, &[])] {
-        let servers = [name("ns1.a.test"), name("ns2.b.test")].into();
-        let configured = Configured { servers, steers, ..Configured::default() };
+        let configured = Configured { servers: served(), steers, ..Configured::default() };
         let found = codes(|facts| {
             deaf(facts);
             facts.configured = Some(configured);
