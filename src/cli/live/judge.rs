@@ -296,7 +296,8 @@ fn extensions(facts: &Facts, name: &Name, spoken: &Spoken, at: Vec<String>, find
             let help = "let it ignore the option or understand it (RFC 7871): some resolvers send it to every server";
             add(findings, Severity::Warning, "no-subnet", at, what, help);
         }
-        Form::Subnet if !spoken.subnet && facts.configured.as_ref().is_none_or(|configured| configured.steers) => {
+        // Of a zone that is not configured here nobody knows whether it steers, and most do not.
+        Form::Subnet if !spoken.subnet && facts.configured.as_ref().is_some_and(|configured| configured.steers) => {
             let what = format!("{name} does not echo the client subnet, so its clients are placed by their resolver");
             let help = "let every server of a zone that steers understand client subnets (RFC 7871)";
             add(findings, Severity::Warning, "no-subnet", at, what, help);

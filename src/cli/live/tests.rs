@@ -206,3 +206,11 @@ async fn an_alias_in_the_parents_place_is_no_zone() {
     });
     assert_one(&World::new(&[(ROOT, aliased)]).await.findings(None).await, "not-delegated", ROOT, "does not delegate");
 }
+
+#[tokio::test]
+async fn client_subnets_are_missed_only_where_the_zone_is_known_to_steer() {
+    let deaf = || script(|asked| Some(asked.answer_without_subnet()));
+    let world = World::new(&[(ROOT, refers()), (FIRST, deaf()), (SECOND, deaf())]).await;
+    assert_eq!(world.findings(None).await, []);
+    assert_eq!(codes(&world.findings(steering()).await), ["no-subnet"; 2]);
+}

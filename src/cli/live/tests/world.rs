@@ -83,6 +83,13 @@ impl Asked {
         reply
     }
 
+    /// As [`Self::answer`], by a server that knows no client subnets.
+    pub(super) fn answer_without_subnet(&self) -> Message {
+        let mut reply = self.answer();
+        reply.edns = None;
+        reply
+    }
+
     /// What a server of the root in good order says.
     pub(super) fn referral(&self) -> Message {
         self.referral_with(&[])
