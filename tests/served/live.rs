@@ -76,7 +76,7 @@ fn top() -> String {
     text
 }
 
-/// NSD with one zone at one address, until dropped.
+/// NSD with some zones at one address, until dropped.
 struct Nsd {
     child: Child,
     directory: TempDir,
@@ -84,32 +84,36 @@ struct Nsd {
 
 impl Nsd {
     #[track_caller]
-    fn start(namespace: &Namespace, program: &Path, address: &str, apex: &str, text: &str) -> Self {
+    fn start(namespace: &Namespace, program: &Path, address: &str, zones: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name).display().to_string();
         // A copy, since a machine's rules of access may bind the installed one to directories of its own.
         fs::copy(program, at("nsd")).unwrap();
-        fs::write(at("zone"), text).unwrap();
-        let config = format!(
+        let mut config = format!(
             "server:\n ip-address: {address}@53\n username: \"\"\n database: \"\"\n zonesdir: \"{}\"\n pidfile: \"{}\"\n \
-             xfrdfile: \"{}\"\n zonelistfile: \"{}\"\n server-count: 1\nremote-control:\n control-enable: no\n\
-             zone:\n name: \"{apex}\"\n zonefile: \"zone\"\n",
+             xfrdfile: \"{}\"\n zonelistfile: \"{}\"\n server-count: 1\nremote-control:\n control-enable: no\n",
             directory.path().display(),
             at("pid"),
             at("xfrd"),
             at("zonelist")
         );
+        for (number, (apex, text)) in zones.iter().enumerate() {
+            fs::write(at(&format!("zone{number}")), text).unwrap();
+            config.push_str(&format!("zone:\n name: \"{apex}\"\n zonefile: \"zone{number}\"\n"));
+        }
         fs::write(at("config"), config).unwrap();
         let log = fs::File::create(at("log")).unwrap();
         let mut command = namespace.command("setpriv");
         command.args(["--pdeathsig", "TERM"]).arg(at("nsd")).args(["-d", "-c", &at("config")]);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let started = Self { child: command.spawn().unwrap(), directory };
-        let ask = [&format!("@{address}")[..], apex, "SOA", "+short", "+norecurse", "+tries=1", "+time=1"];
-        eventually(SOON, &format!("NSD serves {apex}: {}", started.log()), || {
-            let said = namespace.dig(&ask);
-            (said.status.success() && !said.stdout.is_empty()).then_some(())
-        });
+        for (apex, _) in zones {
+            let ask = [&format!("@{address}")[..], apex, "SOA", "+short", "+norecurse", "+tries=1", "+time=1"];
+            eventually(SOON, &format!("NSD serves {apex}: {}", started.log()), || {
+                let said = namespace.dig(&ask);
+                (said.status.success() && !said.stdout.is_empty()).then_some(())
+            });
+        }
         started
     }
 
@@ -166,10 +170,11 @@ impl World {
             "@ 300 SOA ns1 host 7 3600 600 86400 60\n@ 300 NS ns1\n@ 300 NS ns2\nns1 300 A {v4}\n\
                             ns1 300 AAAA {v6}\nns2 300 A {PLAIN}\n"
         );
+        let hidden = deaf.replace(PLAIN, SECOND);
         let servers = vec![
-            Nsd::start(&namespace, &program, ROOT, ".", &root),
-            Nsd::start(&namespace, &program, TOP, "test", &top()),
-            Nsd::start(&namespace, &program, PLAIN, "deaf.test", &deaf),
+            Nsd::start(&namespace, &program, ROOT, &[(".", &root)]),
+            Nsd::start(&namespace, &program, TOP, &[("test", &top()), ("hidden.test", &hidden)]),
+            Nsd::start(&namespace, &program, PLAIN, &[("deaf.test", &deaf)]),
         ];
         let (ours, second) = (Site::new(""), Site::new(""));
         for (label, address) in ZONES {
@@ -178,7 +183,9 @@ impl World {
             second.write(&file, &zone(label, address, if label == "stale" { 6 } else { 7 }));
         }
         for site in [&ours, &second] {
-            site.write("unknown.test.toml", &zone("unknown", SECOND, 7));
+            for label in ["unknown", "hidden"] {
+                site.write(&format!("{label}.test.toml"), &zone(label, SECOND, 7));
+            }
         }
         let at = |address: &str| std::net::SocketAddr::new(address.parse().unwrap(), 53).to_string();
         let listen = |addresses: [&str; 2]| {
@@ -251,6 +258,14 @@ fn the_world_is_compared_with_the_configuration_and_each_planted_fault_is_found(
     let (text, notes) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && text.contains("no faults"), "{text}{notes}");
     assert!(notes.contains("not in the configuration here"), "{notes}");
+    // Nothing says here that this zone steers, and so that its servers need client subnets.
+    let output = world.check(nowhere.path(), &["--live", "deaf.test"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("no faults") && !text.contains("no-subnet"), "{text}");
+    // A server of the parent that serves the zone too tells its servers, though not their delegation.
+    let output = world.check(nowhere.path(), &["--live", "hidden.test"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("note[delegation-hidden]") && text.contains("no faults: 3 addresses asked"), "{text}");
     // From hints, as a resolver has them.
     let hints = nowhere.path().join("named.root");
     fs::write(&hints, format!(". NS a.root.\na.root. A {ROOT}\n")).unwrap();
