@@ -117,8 +117,10 @@ mod tests {
     #[test]
     fn p22_who_has_the_most_handshakes_under_way_makes_room_with_its_oldest() {
         let all = Handshakes::new(4);
-        let mut greedy: Vec<_> = (0..3).map(|_| all.begin(client(1)).0).collect();
-        let (honest, was_full) = all.begin(client(2));
+        let (honest, _) = all.begin(client(2));
+        let mut greedy: Vec<_> = (0..2).map(|_| all.begin(client(1)).0).collect();
+        let (last, was_full) = all.begin(client(1));
+        greedy.push(last);
         assert!(!was_full);
         let (newcomer, was_full) = all.begin(client(3));
         assert!(was_full && greedy[0].ended.is_cancelled());

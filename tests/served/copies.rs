@@ -369,7 +369,7 @@ fn deaf(client: [u8; 4], server: SocketAddr) -> TcpStream {
     socket.bind(&SocketAddr::from((client, 0)).into()).unwrap();
     socket.connect(&server.into()).unwrap();
     let mut stream = TcpStream::from(socket);
-    stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
     let mut asks = question(AXFR, None);
     asks[11] = 1;
     // NSID, which makes replies long.

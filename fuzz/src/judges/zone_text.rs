@@ -105,8 +105,8 @@ fn is_beyond_hickory(rtype: RecordType, rdata: &[u8]) -> bool {
         RecordType::CAA => rdata[1] > 15,
         // Flags that nobody has defined yet, which it wants to be zero.
         RecordType::CSYNC => u16::from_be_bytes([rdata[4], rdata[5]]) > 3,
-        // A certificate of no octets.
-        RecordType::CERT => rdata.len() == 5,
+        // It takes them for signatures of messages (RFC 2931), which stand elsewhere.
+        RecordType::SIG => true,
         // Flags that no application defines (RFC 3403 section 4.1 leaves them to each), and more than one.
         RecordType::NAPTR => rdata[4] > 1 || !rdata[5].is_ascii_alphabetic(),
         // Protocol names that are no UTF-8, which RFC 7301 section 3.1 allows.
