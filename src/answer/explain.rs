@@ -252,6 +252,7 @@ fn lead(snapshot: &Snapshot, owner: &Name, rtype: RecordType) -> Option<(Option<
         node = node.wildcard()?;
     }
     match node.cname() {
+        Some(_) if rtype != RecordType::ANY && node.rrset(rtype).is_some() => None,
         Some(cname) if rtype != RecordType::CNAME => Some((None, Name::from_wire(cname.first_data()).ok())),
         Some(_) => None,
         None if node.rrset(rtype).is_some() || node.accompanied(rtype).is_some() => None,

@@ -100,6 +100,7 @@ codes! {
     WILDCARD_DNAME = "wildcard-dname": "A DNAME at a wildcard.";
     HIDDEN_DATA = "hidden-data": "Data below a zone cut or a DNAME, which is never answered.";
     DS_AT_APEX = "ds-at-apex": "A DS record at the apex, which belongs into the zone above.";
+    UNUSABLE_DATA = "unusable-data": "Data that its type cannot mean, which others take for damage.";
     MIXED_TTL = "mixed-ttl": "Records of one owner and type with different TTLs.";
     BAD_SECRET = "bad-secret": "A TSIG key whose secret is missing, unreadable, no base64 or too short.";
     UNKNOWN_TSIG_KEY = "unknown-tsig-key": "No TSIG key of this name.";

@@ -139,6 +139,11 @@ impl<'a> Files<'a> {
     }
 
     /// Whether a file was asked for already.
+    /// Whether nothing is to be known of a file: it is kept, and as nothing.
+    pub(crate) fn is_withheld(&self, path: &Path) -> bool {
+        self.kept.get(path).is_some_and(String::is_empty)
+    }
+
     pub(crate) fn was_read(&self, path: &Path) -> bool {
         self.looked.contains_key(path)
     }
@@ -257,11 +262,10 @@ pub(crate) fn list_zones(findings: &mut Findings, directory: &Path, kept: &HashM
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let hidden = path.file_name().and_then(|name| name.to_str()).is_none_or(|name| name.starts_with('.'));
-            let ours = path.extension().is_some_and(|extension| extension == "toml" || extension == "zone");
-            ours && !hidden
+            is_ours(path) && !hidden
         })
         .collect();
-    paths.extend(kept.keys().filter(|path| path.parent() == Some(directory)).cloned());
+    paths.extend(kept.keys().filter(|path| path.parent() == Some(directory) && is_ours(path)).cloned());
     paths.sort();
     paths.dedup();
     if paths.is_empty() {
@@ -270,6 +274,10 @@ pub(crate) fn list_zones(findings: &mut Findings, directory: &Path, kept: &HashM
             .help("put one `.toml` file a zone into it, such as `example.com.toml`");
     }
     paths
+}
+
+fn is_ours(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml" || extension == "zone")
 }
 
 pub(super) fn cause(error: &std::io::Error) -> String {

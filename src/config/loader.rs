@@ -168,7 +168,7 @@ fn all(
         broken.extend(text);
     }
     for path in &zone_files {
-        if beside.contains(path) || cx.files.was_read(path) {
+        if beside.contains(path) || cx.files.was_read(path) || cx.files.is_withheld(path) {
             continue;
         }
         if let Some(unit) = recall(cx, path, remembered) {

@@ -77,14 +77,14 @@ fn hold_back(
         let before = kept.len();
         for path in faulty {
             let text = served.get(&*path).and_then(|source| source.text()).filter(|text| !text.is_empty());
-            let text = match text {
-                Some(text) => String::clone(&text),
-                None => {
-                    unloaded.push(zone_of(&path, &first.sources)?);
-                    String::new()
-                }
-            };
-            kept.insert(path, text);
+            if let Some(text) = text {
+                kept.insert(path, String::clone(&text));
+                continue;
+            }
+            for zone in zones_of(&path, &first.sources)? {
+                unloaded.push(zone.apex);
+                kept.extend(zone.files.into_iter().map(|file| (file, String::new())));
+            }
         }
         if kept.len() == before {
             return None;
@@ -108,14 +108,39 @@ fn hold_back(
     }
 }
 
-/// The zone that a faulty file is about, if it can still be read.
-fn zone_of(path: &Path, sources: &Sources) -> Option<Name> {
-    if path.extension().is_none_or(|extension| extension != "toml") {
-        return None;
+/// A zone, and the files that say what it is.
+struct Withheld {
+    apex: Name,
+    files: Vec<PathBuf>,
+}
+
+/// The zones that a faulty file is about, if that can still be read: its own, or those whose files import it.
+fn zones_of(path: &Path, sources: &Sources) -> Option<Vec<Withheld>> {
+    let is_toml = |path: &Path| path.extension().is_some_and(|extension| extension == "toml");
+    if is_toml(path) {
+        let source = sources.iter().find(|source| source.path() == path)?;
+        return Some(vec![withheld(source)?]);
     }
-    let text = sources.iter().find(|source| source.path() == path)?.text()?;
+    let tomls = sources.iter().filter(|source| is_toml(source.path())).filter_map(withheld);
+    let importers: Vec<Withheld> = tomls.filter(|zone| zone.files.iter().any(|file| file == path)).collect();
+    if !importers.is_empty() {
+        return Some(importers);
+    }
+    // A master file that is served as it stands.
+    let stem = path.file_stem().filter(|_| path.extension().is_some_and(|extension| extension == "zone"))?;
+    let apex = Name::absolute(stem.to_str()?).ok()?;
+    Some(vec![Withheld { apex, files: vec![path.to_owned()] }])
+}
+
+/// What a zone's TOML says of that, where it says it.
+fn withheld(source: &Source) -> Option<Withheld> {
+    let text = source.text()?;
     let (table, _) = toml::de::DeTable::parse_recoverable(&text);
-    Name::absolute(table.get_ref().get("zone")?.get_ref().as_str()?).ok()
+    let value = |key: &str| table.get_ref().get(key).and_then(|value| value.get_ref().as_str());
+    let apex = Name::absolute(value("zone")?).ok()?;
+    let beside = source.path().parent().unwrap_or(Path::new(""));
+    let import = value("import").map(|import| beside.join(import));
+    Some(Withheld { apex, files: std::iter::once(source.path().to_owned()).chain(import).collect() })
 }
 
 fn is_error(diagnostic: &Diagnostic) -> bool {

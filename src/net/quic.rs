@@ -16,6 +16,7 @@ use super::aside::Replies;
 use super::clock::Moment;
 use super::connections::{Limits, Seat};
 use super::counters::count;
+use super::handshakes::Handshake;
 use super::http3;
 use super::metered;
 use super::pulse::Pulse;
@@ -105,10 +106,11 @@ pub(super) async fn listen<S: Service>(endpoint: Endpoint, speech: Speech, door:
             incoming.refuse();
             continue;
         }
+        let handshake = door.begin_handshake(client);
         let door = Arc::clone(&door);
         let cut = door.cut.clone();
         door.tasks.clone().spawn(async move {
-            let Some(connection) = shake_hands(&door, incoming, client).await else { return };
+            let Some(connection) = shake_hands(&door, incoming, handshake).await else { return };
             let Some(seat) = seat.or_else(|| door.admit(client)) else {
                 connection.close(speech.excessive_load(), b"");
                 return;
@@ -124,8 +126,7 @@ pub(super) async fn listen<S: Service>(endpoint: Endpoint, speech: Speech, door:
     endpoint.close(NO_ERROR, b"");
 }
 
-async fn shake_hands<S: Service>(door: &Door<S>, incoming: Incoming, client: IpAddr) -> Option<Connection> {
-    let handshake = door.begin_handshake(client);
+async fn shake_hands<S: Service>(door: &Door<S>, incoming: Incoming, handshake: Handshake) -> Option<Connection> {
     let done = match incoming.accept() {
         Ok(connecting) => tokio::select! {
             done = timeout(door.limits().handshake, connecting) => done,

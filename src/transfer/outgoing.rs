@@ -117,7 +117,12 @@ impl Messages<'_, '_> {
 
     async fn serial(mut self) -> io::Result<Kind> {
         self.packer.clear();
-        self.soa(&self.edition.zone.soa).await?;
+        let (apex, soa) = (self.edition.zone.apex.view(), &self.edition.zone.soa);
+        if self.packer.push(apex, RecordType::SOA, soa.ttl, &soa.data()).is_err() {
+            // A datagram may have less room than that, and asks for a stream then.
+            self.to.send(self.packer.take_truncated()).await?;
+            return Ok(Kind::Serial);
+        }
         self.finish(Kind::Serial).await
     }
 

@@ -107,6 +107,17 @@ impl Packer {
         self.count == 0
     }
 
+    /// The message without records, cut short (protocol 7), its OPT left out as well where even that does not fit.
+    pub(super) fn take_truncated(&mut self) -> Vec<u8> {
+        self.clear();
+        if self.question_end > self.most {
+            self.opt = None;
+        }
+        let mut message = self.take();
+        message[2] |= (flag::TC >> 8) as u8;
+        message
+    }
+
     /// Leaves what is in the message out.
     pub(super) fn clear(&mut self) {
         self.message.truncate(self.question_end);
@@ -169,6 +180,22 @@ mod tests {
             }
         }
         assert_eq!(n, 100);
+    }
+
+    #[test]
+    fn p24_what_has_no_room_for_one_record_is_truncated() {
+        let opt = vec![0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
+        for (most, additionals) in [(159, 11), (135, 0)] {
+            let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07Example\0\0\xfb\0\x01".to_vec();
+            let request = Request::read(&query, 0).unwrap();
+            let mut packer = Packer::new(&query, &request, Some(opt.clone()), most, 100);
+            let owner = Name::absolute("example").unwrap();
+            assert!(packer.push(owner.view(), RecordType::SOA, 60, &[0; 22]).is_err());
+            let message = packer.take_truncated();
+            assert_eq!(message.len(), 25 + additionals);
+            let message = Message::from_vec(&message).unwrap();
+            assert!(message.metadata.truncation && message.answers.is_empty());
+        }
     }
 
     #[test]

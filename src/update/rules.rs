@@ -209,10 +209,12 @@ fn add(view: &View, row: &Row, taken: &mut Vec<Change>) -> Result<(), Rcode> {
     // A CNAME stands alone (and the apex has SOA and NS), and no delegation is beside a DNAME (RFC 6672 section 2.3):
     // whatever would be is left out.
     let is_in_the_way = |other: RecordType| {
-        let beside_cname =
-            !BESIDE_CNAME.contains(&other) && (other == RecordType::CNAME) != (rtype == RecordType::CNAME);
+        let is_beside =
+            |one: RecordType, two| one == RecordType::CNAME && two != RecordType::CNAME && !BESIDE_CNAME.contains(&two);
         let types = [other, rtype];
-        beside_cname || !is_apex && types.contains(&RecordType::NS) && types.contains(&RecordType::DNAME)
+        is_beside(other, rtype)
+            || is_beside(rtype, other)
+            || !is_apex && types.contains(&RecordType::NS) && types.contains(&RecordType::DNAME)
     };
     if sets.iter().any(|set| is_in_the_way(set.rtype)) || (is_apex && rtype == RecordType::CNAME) {
         return Ok(());

@@ -138,6 +138,18 @@ fn p27_each_fault_of_a_change_has_its_own_code_and_nothing_of_the_update_is_done
 }
 
 #[test]
+fn p27_a_key_and_a_cname_stand_beside_each_other_whichever_comes_first() {
+    let key = row("c.example.com", RecordType::KEY, CLASS_IN, 60, &[2, 0, 3, 13, 7]);
+    let more = row("c.example.com", RecordType::KEY, CLASS_IN, 60, &[2, 0, 3, 13, 8]);
+    let mut view = view();
+    assert_eq!(judged(&mut view, vec![], vec![key.clone(), more]), Ok(3), "two and the serial");
+    let first = Row { owner: name("new.example.com"), ..key };
+    let cname = row("new.example.com", RecordType::CNAME, CLASS_IN, 60, name("x").as_wire());
+    let text = row("new.example.com", TXT, CLASS_IN, 60, &[1, 65]);
+    assert_eq!(judged(&mut view, vec![], vec![first, cname, text]), Ok(3), "and nothing else with them");
+}
+
+#[test]
 fn p27_a_key_changes_what_it_was_granted_and_no_more() {
     let acme = || grant(&["_acme-challenge.example.com"], &[TXT]);
     let with = |grants: Vec<Grant>, change: Row| {
@@ -205,11 +217,11 @@ impl Plain {
         let sets = self.0.entry(owner.clone()).or_default();
         match row.class {
             CLASS_IN => {
-                let is_beside = |held: u16| held == RecordType::NSEC.0;
+                let is_lone = |one, two| one == 5 && ![5, RecordType::NSEC.0].contains(&two);
                 let is_cut_beside_dname = |held| !apex && [[2, 39], [39, 2]].contains(&[held, row.rtype.0]);
                 let mut held = sets.keys().copied();
-                let other =
-                    held.any(|held| !is_beside(held) && (held == 5) != (row.rtype.0 == 5) || is_cut_beside_dname(held));
+                let other = held
+                    .any(|held| is_lone(held, row.rtype.0) || is_lone(row.rtype.0, held) || is_cut_beside_dname(held));
                 if !(other || apex && row.rtype.0 == 5) {
                     let (ttl, data) = sets.entry(row.rtype.0).or_default();
                     if [5, 39].contains(&row.rtype.0) {

@@ -6,8 +6,7 @@
 //! line have files of their own (`svcb`, `loc`, `apl`, `keys`, `dnssec`, `historic`). `rules` holds what the make-up does
 //! not say.
 //!
-//! Invariant: what [`format_rdata`] writes, [`parse_rdata`] reads back to the same octets, unless [`rdata_fault`] has
-//! something to say of them.
+//! Invariant: what [`format_rdata`] writes, [`parse_rdata`] reads back to the same octets.
 
 mod apl;
 mod dnssec;
@@ -69,7 +68,8 @@ impl std::error::Error for TextError {}
 /// Reads one record's data; relative names take the origin. The result is uncompressed wire form.
 ///
 /// Every type may be written as `\# n hex` (RFC 3597); for a type that is known here the octets must then be well
-/// formed. Nothing is read that [`rdata_fault`] finds a fault in. TXT and SPF data that does not begin with a quote is one text as it stands, backslashes and blanks included,
+/// formed. What
+/// such data cannot mean is not looked for: see [`rdata_fault`]. TXT and SPF data that does not begin with a quote is one text as it stands, backslashes and blanks included,
 /// cut into strings of 255 octets; data that begins with a quote is presentation form. Types that exist in messages
 /// only are refused.
 pub fn parse_rdata(rtype: RecordType, text: &str, origin: &Name) -> Result<Box<[u8]>, TextError> {
@@ -108,9 +108,6 @@ pub(crate) fn parse_tokens(rtype: RecordType, reader: &mut Reader<'_>, out: &mut
         let message =
             format!("{rtype} has no text form here: write `\\# 4 0a000001`, its length in octets and its hex");
         return Err(TextError::new(start, message));
-    }
-    if let Some(fault) = rdata_fault(rtype, out) {
-        return Err(TextError::new(start, fault));
     }
     if out.len() > MAX_RDATA {
         return Err(TextError::new(start, format!("the data is {} octets long; at most {MAX_RDATA} fit", out.len())));

@@ -1,5 +1,6 @@
 //! Items 8, 10 and 12: negative answers, chains, zone cuts.
 
+use rhumb::answer::{Asker, explain};
 use rhumb::wire::{Name, RecordType};
 
 use super::plain;
@@ -79,6 +80,17 @@ fn p10_what_may_stand_beside_a_cname_is_asked_for_by_its_type() {
     for rtype in [RecordType::KEY, RecordType::NSEC, RecordType::RRSIG] {
         let reply = fixture.ask(&Ask::of("signed.example.com.", rtype));
         assert_eq!((reply.answer.len(), reply.answer[0].rtype, reply.authority.len()), (1, rtype, 0), "{rtype}");
+    }
+    // What the CNAME leads to has no part in that.
+    let routed = Setup::new(
+        "to-cdn = { CNAME = \"cdn\", KEY = \"512 3 13 aGVsbG8=\" }\ncdn = { route = \"cdn\" }",
+        "[endpoints.far]\nCNAME = \"x.example.net.\"\n[routes.cdn]\npolicy = \"simple\"\nto = \"far\"\n",
+    )
+    .build();
+    for (rtype, decisions) in [(RecordType::KEY, 0), (RecordType::A, 1), (RecordType::CNAME, 0)] {
+        let asker = Asker::Sender("192.0.2.77".parse().unwrap());
+        let told = explain(&routed.snapshot, &name("to-cdn.example.com."), rtype, asker, 7).unwrap();
+        assert_eq!((told.decisions.len(), &told.difference), (decisions, &None), "{rtype}");
     }
     let types = |reply: &Reply| reply.answer.iter().map(|record| record.rtype).collect::<Vec<_>>();
     let reply = fixture.ask(&Ask::a("signed.example.com."));

@@ -203,6 +203,37 @@ fn a_start_on_broken_files_and_nothing_good_that_was_kept_serves_what_is_whole()
 }
 
 #[test]
+fn a_start_on_a_broken_master_file_serves_the_other_zones_alone_or_imported() {
+    let site = switched();
+    let other = "zone = \"example.org\"\nimport = \"more.txt\"\n[records]\n\"@\" = { NS = \"ns1.example.net.\" }\n";
+    std::fs::write(site.zones().join("example.org.toml"), other).unwrap();
+    std::fs::write(site.zones().join("more.txt"), "plain 60 A 192.0.2.9\n").unwrap();
+    let master = "@ 60 SOA ns1.example.net. host 1 3600 600 86400 60\n@ 60 NS ns1.example.net.\nwww 60 A 192.0.2.8\n";
+    std::fs::write(site.zones().join("example.info.zone"), master).unwrap();
+    let server = site.start();
+    assert_eq!(server.ask(&Ask::a("plain.example.org.")).only(), "192.0.2.9");
+    assert_eq!(server.ask(&Ask::a("www.example.info.")).only(), "192.0.2.8");
+    assert!(server.stop().success());
+    for entry in std::fs::read_dir(site.path().join("state/last-good")).unwrap().flatten() {
+        std::fs::write(entry.path(), "of another disk").unwrap();
+    }
+    for file in ["more.txt", "example.info.zone"] {
+        std::fs::write(site.zones().join(file), "what 60 A is-this\n").unwrap();
+    }
+    let server = site.start();
+    assert_eq!(pair(&server).len(), 2);
+    for name in ["plain.example.org.", "www.example.info."] {
+        assert_eq!(server.ask(&Ask::a(name)).rcode, 2, "SERVFAIL: {name} is of a zone that is not loaded");
+    }
+    std::fs::write(site.zones().join("example.info.zone"), master).unwrap();
+    std::fs::write(site.zones().join("more.txt"), "plain 60 A 192.0.2.9\n").unwrap();
+    eventually(SOON, "mended files are taken", || {
+        let reply = server.ask(&Ask::a("www.example.info."));
+        (reply.rcode == 0 && server.ask(&Ask::a("plain.example.org.")).rcode == 0).then_some(())
+    });
+}
+
+#[test]
 fn a_state_directory_that_cannot_be_written_is_told_of_and_costs_no_answer() {
     let site = switched();
     std::fs::write(site.path().join("state"), "a file where a directory is wanted").unwrap();

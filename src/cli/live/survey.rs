@@ -284,6 +284,10 @@ async fn probe_one(zone: Name, name: Name, address: IpAddr, asker: Arc<Asker>) -
     let question = |rtype| Question { name: zone.clone(), rtype };
     let (soa, ns) = (question(RecordType::SOA), question(RecordType::NS));
     let (udp, tcp) = tokio::join!(over_udp(&asker, to, &soa), asker.tcp(to, &soa, Form::Edns));
+    let tcp = match (&udp, tcp) {
+        (Ok(spoken), Err(_)) if spoken.form() == Form::Plain => asker.tcp(to, &soa, Form::Plain).await,
+        (_, tcp) => tcp,
+    };
     let mut servers = BTreeSet::new();
     if let Ok(spoken) = &udp
         && spoken.serves()

@@ -9,7 +9,7 @@ use crate::config::files::Text;
 use crate::config::findings::{Findings, Site};
 use crate::config::progress::Progress;
 use crate::wire::master::{MasterRecordRef, scan_parts};
-use crate::wire::text::is_same_data;
+use crate::wire::text::{is_same_data, rdata_fault};
 use crate::wire::{Name, NameRef, RecordType, Records, RecordsIndex};
 
 /// Smaller parts than this are not worth a thread, in octets.
@@ -77,22 +77,25 @@ pub(crate) fn read(
         (records, spots) = regroup(findings, &records, &index, spots);
         index = RecordsIndex::of(&records);
     }
-    let mut soa = None;
+    let mut soa: Option<(Box<[u8]>, u32, Spot)> = None;
     let mut stray_soa = Vec::new();
     for event in events {
         match event {
             Event::Soa { owner, data, ttl, spot } if owner == *apex => match &soa {
-                None => soa = Some((data, ttl, spot)),
-                Some((first, _, before)) if !is_same_data(RecordType::SOA, first, &data) => {
-                    findings
-                        .error(spots.site(spot), code::SOA_TWICE, format!("`{apex}` has two SOA records"))
-                        .label("a zone has one (RFC 1035 section 5.2)")
-                        .related(spots.site(*before), "the other is here")
-                        .help("leave one of them");
+                Some((first, ..)) if is_same_data(RecordType::SOA, first, &data) => {}
+                before => {
+                    if let Some((.., before)) = before {
+                        findings
+                            .warning(spots.site(spot), code::SOA_TWICE, format!("`{apex}` has two SOA records"))
+                            .label("a zone has one (RFC 1035 section 5.2); the last one counts")
+                            .related(spots.site(*before), "the other is here")
+                            .help("leave one of them");
+                    }
+                    soa = Some((data, ttl, spot));
                 }
-                Some(_) => {}
             },
             Event::Soa { owner, spot, .. } => stray_soa.push((owner, spots.site(spot))),
+            Event::Unusable { rtype, fault, spot } => unusable(findings, spots.site(spot), rtype, &fault),
             Event::Outside { owner, spot } => {
                 findings
                     .error(spots.site(spot), code::OUT_OF_ZONE, format!("`{owner}` is not in the zone `{apex}`"))
@@ -104,10 +107,11 @@ pub(crate) fn read(
     Master { records, index, spots, soa, stray_soa, partial: findings.count() > before }
 }
 
-/// What is no record of the zone.
+/// What is no record of the zone, or none that is of use.
 enum Event {
     Soa { owner: Name, data: Box<[u8]>, ttl: u32, spot: Spot },
     Outside { owner: Name, spot: Spot },
+    Unusable { rtype: RecordType, fault: String, spot: Spot },
 }
 
 /// Packs records as they come. What stands together is put together at once; the rest is left to [`regroup`].
@@ -164,6 +168,9 @@ impl<'a> Packer<'a> {
         if !self.is_inside {
             self.events.push(Event::Outside { owner: owner.to_name(), spot });
             return;
+        }
+        if let Some(fault) = rdata_fault(rtype, rdata) {
+            self.events.push(Event::Unusable { rtype, fault, spot });
         }
         if self.group.clashes(rtype, ttl, rdata) {
             // Put together, and told of, when all records of the name are known.
@@ -226,6 +233,14 @@ fn regroup(findings: &mut Findings, records: &Records, index: &RecordsIndex, mut
     let mut spots = writer.spots;
     spots.set_files(None, from.take_master());
     (writer.records.finish(), spots)
+}
+
+/// Warns of data that others take for damage.
+pub(crate) fn unusable(findings: &mut Findings, site: Site, rtype: RecordType, fault: &str) {
+    findings
+        .warning(site, code::UNUSABLE_DATA, format!("this is no usable {rtype} record"))
+        .label(fault)
+        .help("other servers take it for damage, and secondaries may take nothing of the zone");
 }
 
 /// One TTL an RRset (RFC 2181 section 5.2).

@@ -19,7 +19,7 @@ use super::findings::Site;
 use super::spec::SteeredSpec;
 use crate::wire::{Name, NameRef, RecordType, Records, RecordsBuilder, RecordsIndex, RrsetRef};
 
-pub(crate) use master::{Master, read};
+pub(crate) use master::{Master, read, unusable};
 pub(crate) use overlay::together;
 pub(crate) use spots::{Spot, Spots};
 

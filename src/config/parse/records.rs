@@ -6,6 +6,7 @@ use super::zone::bad_name;
 use crate::config::code;
 use crate::config::findings::{FileId, Findings, Written};
 use crate::config::keys;
+use crate::config::pack;
 use crate::config::spec::{DataSpec, OwnerSpec};
 use crate::config::walk::{self, Fields, Value};
 use crate::wire::{Name, RecordType, text};
@@ -119,7 +120,12 @@ fn rdata_of(
     let whole = if is_bare { written.value } else { text };
     let bytes = text::parse_rdata(rtype, whole, origin).map_err(|error| error.message);
     match bytes {
-        Ok(bytes) => Some(Written::new(bytes, written.site)),
+        Ok(bytes) => {
+            if let Some(fault) = text::rdata_fault(rtype, &bytes) {
+                pack::unusable(findings, written.site, rtype, &fault);
+            }
+            Some(Written::new(bytes, written.site))
+        }
         Err(message) => {
             findings.error(written.site, code::BAD_RECORD, format!("`{text}` is no {rtype} record")).label(message);
             None
