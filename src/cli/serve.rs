@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Global, Serve};
@@ -24,9 +25,11 @@ use crate::net::{self, Bound, Engine, Serving};
 use crate::threads;
 use crate::transfer::Transfers;
 
-/// Notices and the fault that they end in; `warn` alone for the libraries, and of HTTP/2 errors alone: it warns of each
-/// connection that a client floods, which is counted here.
-const LOG: &str = "warn,h2=error,rhumb=info";
+/// What rhumb says, and errors of the libraries: they warn of what strangers send, as often and as long as those like,
+/// and it is counted here.
+const LOG: &str = "error,rhumb=info";
+/// Lines that wait to be written. Who reads them too slowly misses some: nobody else waits.
+const LOG_LINES: usize = 4096;
 /// Who changed what is written down, whatever the log is told to leave out.
 const AUDIT: &str = "audit=info";
 /// A network of a well-populated database entry, for the line that a newcomer tries.
@@ -34,7 +37,7 @@ const TRY_CLIENT: &str = "81.2.69.0/24";
 
 /// Serves until told to stop.
 pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Result<Outcome> {
-    log(global, output)?;
+    let _log = log(global, output)?;
     net::return_large_memory();
     if let Err(error) = net::raise_descriptors() {
         tracing::warn!("the number of descriptors stays as it is: {error}");
@@ -56,8 +59,9 @@ pub(crate) fn run(global: &Global, output: &Output, serve: &Serve) -> anyhow::Re
     outcome
 }
 
-/// RUST_LOG and `--log` say what; stderr is where.
-fn log(global: &Global, output: &Output) -> Result<(), Failure> {
+/// RUST_LOG and `--log` say what; stderr is where. A thread of its own writes until what is returned is dropped, and then
+/// the rest.
+fn log(global: &Global, output: &Output) -> Result<WorkerGuard, Failure> {
     let given = global.log.clone().or_else(|| std::env::var("RUST_LOG").ok());
     let not_understood = |error: &dyn std::fmt::Display| {
         Failure::new(format!("the log filter is not understood: {error}"))
@@ -67,9 +71,11 @@ fn log(global: &Global, output: &Output) -> Result<(), Failure> {
     let filter = filter
         .add_directive(AUDIT.parse().map_err(|error: tracing_subscriber::filter::ParseError| not_understood(&error))?);
     // Already set up by whoever embeds this: theirs stays.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES).thread_name("log").finish(io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let _ = log.with_ansi(output.is_stderr_coloured()).with_target(false).try_init();
-    Ok(())
+    Ok(guard)
 }
 
 async fn until_told_to_stop(global: &Global, output: &Output, overrides: Overrides) -> anyhow::Result<Outcome> {

@@ -15,9 +15,10 @@ use super::accept::{Door, GRACE};
 use super::clock::Moment;
 use super::counters::count;
 use super::http::{Asked, asked, refusal, respond};
-use super::metered::{Account, Metered, Over};
+use super::metered::{Account, EXCESSIVE_LOAD, Metered, Over};
 use super::pulse::Pulse;
 use super::service::{MESSAGE_MAX, Service};
+use super::taken::Untaken;
 use crate::answer::{Carrier, Peer};
 
 /// Octets of a request's head, as HTTP counts them (RFC 9114 section 4.2.2); as much as of the other versions.
@@ -31,15 +32,17 @@ type Stream = RequestStream<Metered<BidiStream<Bytes>>, Bytes>;
 
 /// Serves one connection until its client ends it, is silent for too long, or others need its place.
 pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, connection: Connection, client: IpAddr, pulse: Arc<Pulse>) {
+    let untaken = Arc::new(Untaken::default());
     let requests = async {
         let over = Over::new(connection.clone());
         let account = over.account();
         let Ok(mut requests) = builder().max_field_section_size(HEAD_MAX).build(over).await else { return };
         while let Ok(Some(request)) = requests.accept().await {
-            let (door, account, beat) = (Arc::clone(&door), Arc::clone(&account), pulse.begin());
+            let (door, account, untaken) = (Arc::clone(&door), Arc::clone(&account), Arc::clone(&untaken));
+            let beat = pulse.begin();
             tokio::spawn(async move {
                 let peer = Peer { seconds: Moment::now().seconds, ..Peer::new(client, Carrier::Encrypted) };
-                one(&door, request, peer, &account).await;
+                one(&door, request, peer, &account, &untaken).await;
                 drop(beat);
             });
         }
@@ -48,6 +51,10 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, connection: Connection
     tokio::select! {
         () = requests => {}
         () = pulse.stops() => {}
+        () = untaken.is_too_much(2 * door.limits().message) => {
+            connection.close(EXCESSIVE_LOAD, b"");
+            return;
+        }
     }
     let _ = timeout(GRACE, pulse.rests()).await;
     if stop.is_cancelled() {
@@ -57,7 +64,13 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, connection: Connection
     connection.close(NO_ERROR, b"");
 }
 
-async fn one<S: Service>(door: &Door<S>, request: RequestResolver<Over, Bytes>, peer: Peer, account: &Account) {
+async fn one<S: Service>(
+    door: &Door<S>,
+    request: RequestResolver<Over, Bytes>,
+    peer: Peer,
+    account: &Account,
+    untaken: &Arc<Untaken>,
+) {
     let patience = door.limits().message;
     // A request that cannot be read is ended by h3 itself.
     let Ok(Ok((request, mut stream))) = timeout(patience, request.resolve_request()).await else {
@@ -65,7 +78,9 @@ async fn one<S: Service>(door: &Door<S>, request: RequestResolver<Over, Bytes>, 
         account.charge_unread();
         return;
     };
-    let message = match asked(&request.into_parts().0, &door.path) {
+    // The head takes many times what came, and the body may take its time.
+    let asked = asked(&request.into_parts().0, &door.path);
+    let message = match asked {
         Ok(Asked::Here(message)) => Ok(Bytes::from(message)),
         Ok(Asked::InBody) => match timeout(patience, whole(&mut stream)).await {
             Ok(body) => body,
@@ -79,6 +94,7 @@ async fn one<S: Service>(door: &Door<S>, request: RequestResolver<Over, Bytes>, 
     };
     let counters = &door.counters;
     count(if response.status().is_success() { &counters.http3_queries } else { &counters.http3_refused });
+    let _waiting = untaken.wait(response.body().len());
     // Whether it is taken is the client's affair.
     let _ = timeout(patience, send(&mut stream, response)).await;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -22,6 +22,7 @@ use super::counters::count;
 use super::http::{Asked, asked, refusal, respond};
 use super::pulse::Pulse;
 use super::service::{MESSAGE_MAX, Service};
+use super::taken::Untaken;
 use crate::answer::{Carrier, Peer};
 
 /// Octets of a request's head: a message of the usual size in the path of a GET, and what browsers add. RFC 8484
@@ -54,13 +55,14 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, stream: TlsStream<TcpS
         .keep_alive_interval(None);
     let builder = if is_second { builder.http2_only() } else { builder.http1_only() };
     let pulse = Pulse::new(Arc::clone(&door.connections), seat);
+    let untaken = Arc::new(Untaken::default());
     let service = service_fn(|request| {
-        let (door, beat) = (Arc::clone(&door), pulse.begin());
+        let (door, untaken, beat) = (Arc::clone(&door), Arc::clone(&untaken), pulse.begin());
         async move {
             let peer = Peer { seconds: Moment::now().seconds, ..Peer::new(client, Carrier::Encrypted) };
             let response = one(&door, request, peer).await;
             drop(beat);
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(response.map(|body| untaken.reply(body)))
         }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -68,15 +70,22 @@ pub(super) async fn serve<S: Service>(door: Arc<Door<S>>, stream: TlsStream<TcpS
     tokio::select! {
         // How a connection ends is the client's affair.
         _ = connection.as_mut() => return,
+        () = untaken.is_too_much(limits.message) => {
+            count(&door.counters.tcp_late);
+            return;
+        }
         () = pulse.stops() => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(GRACE, connection).await;
 }
 
-async fn one<S: Service>(door: &Door<S>, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+async fn one<S: Service>(door: &Door<S>, request: Request<Incoming>, peer: Peer) -> Response<Bytes> {
     let (head, mut body) = request.into_parts();
-    let message = match asked(&head, &door.path) {
+    let asked = asked(&head, &door.path);
+    // It takes many times what came, and the body may take its time.
+    drop(head);
+    let message = match asked {
         Ok(Asked::Here(message)) => Ok(Bytes::from(message)),
         Ok(Asked::InBody) => whole(door, &mut body).await,
         Err(status) => Err(status),
@@ -90,7 +99,7 @@ async fn one<S: Service>(door: &Door<S>, request: Request<Incoming>, peer: Peer)
     };
     let counters = &door.counters;
     count(if response.status().is_success() { &counters.https_queries } else { &counters.https_refused });
-    response.map(Full::new)
+    response
 }
 
 /// Reads on to the end of a body, or for as long as that is worth it.

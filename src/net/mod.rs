@@ -39,6 +39,7 @@ mod poller;
 mod pulse;
 mod quic;
 mod service;
+mod taken;
 mod tcp;
 mod tls;
 mod udp;

@@ -128,27 +128,30 @@ impl Messages<'_, '_> {
 
     /// In one message, or else the SOA alone (RFC 1995 section 2).
     async fn changes_at_once(mut self, deltas: &[std::sync::Arc<super::delta::Delta>]) -> io::Result<Kind> {
-        let edition = self.edition;
-        let apex = edition.zone.apex.view();
+        if self.packs(deltas) { self.finish(Kind::Changes).await } else { self.serial().await }
+    }
+
+    /// Whether all of it is in the message now. It ends with the first record that does not fit: there may be very many.
+    fn packs(&mut self, deltas: &[std::sync::Arc<super::delta::Delta>]) -> bool {
+        let (apex, newest) = (self.edition.zone.apex.view(), &self.edition.zone.soa);
         let packer = &mut self.packer;
-        let mut fits = true;
-        let mut soa = |packer: &mut Packer, soa: &Soa| {
-            fits &= packer.push(apex, RecordType::SOA, soa.ttl, &soa.data()).is_ok_and(|pushed| pushed);
-        };
-        soa(packer, &edition.zone.soa);
-        let mut all = true;
+        let mut push = |owner, rtype, ttl, data: &[u8]| packer.push(owner, rtype, ttl, data).is_ok_and(|pushed| pushed);
+        if !push(apex, RecordType::SOA, newest.ttl, &newest.data()) {
+            return false;
+        }
         for delta in deltas {
-            for (of, records) in [(&delta.before, &delta.removed), (&delta.after, &delta.added)] {
-                soa(packer, of);
-                for rrset in records {
-                    for data in rrset.rdata.iter() {
-                        all &= packer.push(rrset.owner, rrset.rtype, rrset.ttl, data).is_ok_and(|pushed| pushed);
+            for (soa, records) in [(&delta.before, &delta.removed), (&delta.after, &delta.added)] {
+                if !push(apex, RecordType::SOA, soa.ttl, &soa.data()) {
+                    return false;
+                }
+                for set in records {
+                    if !set.rdata.iter().all(|data| push(set.owner, set.rtype, set.ttl, data)) {
+                        return false;
                     }
                 }
             }
         }
-        soa(packer, &edition.zone.soa);
-        if fits && all { self.finish(Kind::Changes).await } else { self.serial().await }
+        push(apex, RecordType::SOA, newest.ttl, &newest.data())
     }
 
     async fn soa(&mut self, soa: &Soa) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 use rhumb::wire::RecordType;
 
-use super::secure::{Http3, Quic, address, believing, certificate, framed, runtime};
+use super::secure::{Http3, Https, Quic, Tls, address, believing, certificate, framed, runtime};
 use super::stalled::{counted, first_datagram, query, stream_from};
 use super::{SOON, Server, Site, encrypted, eventually, over_tcp};
 use crate::harness::{Ask, Reply, zone};
@@ -176,6 +176,55 @@ fn p21_no_frame_of_http3_makes_the_server_keep_more_than_a_few_requests() {
         });
         assert!(sent < 1 << 20, "{sent} octets were taken of one frame");
         assert_eq!(quic.closed_with(), EXCESSIVE_LOAD);
+    }
+}
+
+/// Requests of HTTP/2 for one name, whose client has no room for any reply: the preface, SETTINGS with a window of 0, and
+/// so many HEADERS (RFC 9113 section 3.4, 6).
+fn without_room(requests: u32, message: &[u8]) -> Vec<u8> {
+    let path = format!("/dns-query?dns={}", data_encoding::BASE64URL_NOPAD.encode(message));
+    let head = [&[0x82, 0x87, 0x01, 9][..], b"localhost", &[0x04, path.len() as u8], path.as_bytes()].concat();
+    let mut octets = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0".to_vec();
+    for stream in 0..requests {
+        octets.extend([0, 0, head.len() as u8, 1, 5]);
+        octets.extend((2 * stream + 1).to_be_bytes());
+        octets.extend(&head);
+    }
+    octets
+}
+
+#[test]
+fn p21_replies_over_http2_that_nobody_takes_end_their_connection() {
+    let site = encrypted::site("[limits]\nmessage = \"1h\"\nidle = \"1h\"\n");
+    let huge = format!("\"{}\"", "x".repeat(40_000));
+    let zone = format!("zone = \"example.org\"\n[records]\n\"@\" = {{ NS = \"ns.example.net.\", TXT = {huge} }}\n");
+    site.write("example.org.toml", &zone);
+    let server = site.start();
+    let message = Ask { id: 0, ..Ask::of("example.org.", RecordType::TXT) }.bytes();
+    let mut greedy = Tls::open(address(&server, "https"), believing(certificate(&site), &[b"h2"]));
+    greedy.0.write_all(&without_room(40, &message)).unwrap();
+    // The connection ends, whatever was said on it before.
+    let mut told = vec![0; 1 << 16];
+    while let Ok(1..) = greedy.0.read(&mut told) {}
+    assert!(greedy.0.sock.peek(&mut [0]).is_ok_and(|left| left == 0), "it is closed, and not silent");
+    assert_eq!(counted(&server, "tcp_late"), 1);
+    assert_eq!(Https::open(&server, certificate(&site), "h2").get(&query()).status, 200);
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_nobody() {
+    let site = encrypted::site("");
+    let log = site.path().join("log-0");
+    assert!(std::process::Command::new("mkfifo").arg(&log).status().unwrap().success());
+    // Open for both, it is never at its end, and takes what it has room for.
+    let _unread = std::fs::File::options().read(true).write(true).open(&log).unwrap();
+    let server = site.start_with(&["--log", "trace"]);
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(server.dns).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        is_answered(&mut stream);
+        let mut tls = Tls::open(address(&server, "tls"), believing(certificate(&site), &[b"dot"]));
+        assert_eq!(tls.try_exchange(&query()).unwrap()[3] & 0xf, 0);
     }
 }
 
