@@ -6,6 +6,7 @@
 //! Invariants: an update is taken whole or not at all; only its own key's grant is changed, and never a name that a route
 //! answers; what [`Journal::append`] has returned from is on disk.
 
+mod draft;
 mod journal;
 mod message;
 mod rules;

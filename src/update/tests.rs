@@ -314,6 +314,118 @@ proptest! {
     }
 }
 
+/// Rows of two names that hold many records, which their files and the rows spell in several ways.
+fn any_row_of_many() -> impl Strategy<Value = Row> {
+    let rtypes = [A, RecordType::MX, RecordType::HTTPS, RecordType::CNAME, RecordType::DNAME, RecordType::WKS];
+    let rtype = proptest::sample::select(rtypes.to_vec());
+    (any::<bool>(), rtype, 0u8..60, 0u8..25, any::<bool>(), 60u32..62).prop_map(
+        |(is_first, rtype, kind, host, is_upper, ttl)| {
+            let owner = if is_first { "m0.example.com" } else { "M1.example.com" };
+            let label = if is_upper { b'A' + host } else { b'a' + host };
+            let data = match rtype {
+                A => vec![192, 0, 2, host],
+                RecordType::WKS => vec![192, 0, 2, host / 4, 6, label],
+                RecordType::CNAME | RecordType::DNAME => vec![1, label, 0],
+                _ => vec![0, 1, 1, label, 0],
+            };
+            match kind {
+                0 => row(owner, ANY, CLASS_ANY, 0, &[]),
+                1..3 => row(owner, rtype, CLASS_ANY, 0, &[]),
+                3..25 => row(owner, rtype, CLASS_NONE, 0, &data),
+                _ => row(owner, rtype, CLASS_IN, ttl, &data),
+            }
+        },
+    )
+}
+
+/// As [`view`], with a name of many records: one of each spelling of HTTPS data, as DNSSEC tells them apart.
+fn view_of_many() -> View {
+    let plain = ground(vec![grant(&[], &[])]);
+    let mut records = RecordsBuilder::new();
+    let spellings = |label: u8| [label, label.to_ascii_uppercase()].map(|label| vec![0, 1, 1, label, 0]);
+    let https: Vec<_> = (b'a'..b'k').flat_map(spellings).collect();
+    let addresses: Vec<_> = (0..20).map(|host| vec![192, 0, 2, host]).collect();
+    let services: Vec<_> = (0..8).map(|host| vec![192, 0, 2, host / 4, 6, b'a' + host]).collect();
+    for (rtype, data) in [(A, addresses), (RecordType::HTTPS, https), (RecordType::WKS, services)] {
+        records = records.with(&name("m0.example.com"), rtype, 9, &data);
+    }
+    let zone = Zone { records: records.finish().into(), ..plain.zone.clone() };
+    let soa = zone.soa.clone();
+    View::new(Arc::new(Ground { zone, ..(*plain).clone() }), Changes::default(), soa)
+}
+
+proptest! {
+    #[test]
+    fn p27_an_update_of_many_rows_comes_to_what_one_after_the_other_comes_to(
+        rows in proptest::collection::vec(any_row_of_many(), 1..150),
+    ) {
+        let key = name("key");
+        let (mut at_once, mut each) = (view_of_many(), view_of_many());
+        let mut steps = judge(&mut at_once, &update(vec![], rows.clone()), &key).unwrap();
+        let mut expected = Vec::new();
+        for row in rows {
+            expected.extend(judge(&mut each, &update(vec![], vec![row]), &key).unwrap());
+        }
+        for steps in [&mut steps, &mut expected] {
+            steps.retain(|step| !matches!(step, Change::Serial(_)));
+        }
+        prop_assert_eq!(steps, expected);
+        prop_assert_eq!(at_once.laid().1.unwrap().records, each.laid().1.unwrap().records);
+    }
+
+    #[test]
+    fn p27_a_prerequisite_of_records_holds_for_these_and_no_others(
+        hosts in proptest::collection::btree_set(0u8..20, 0..20),
+        wanted in proptest::collection::vec((0u8..20, any::<bool>()), 1..30),
+        is_as_held: bool,
+    ) {
+        let data = |host: u8, is_upper: bool| [0, 1, 1, if is_upper { b'A' + host } else { b'a' + host }, 0];
+        let rows = |class, ttl, hosts: &[(u8, bool)]| -> Vec<Row> {
+            let row = |&(host, is_upper): &_| row("m.example.com", RecordType::MX, class, ttl, &data(host, is_upper));
+            hosts.iter().map(row).collect()
+        };
+        let mut wanted = wanted;
+        if is_as_held {
+            wanted.retain(|(host, _)| hosts.contains(host));
+            wanted.extend(hosts.iter().map(|&host| (host, true)));
+        }
+        let held: Vec<(u8, bool)> = hosts.iter().map(|&host| (host, false)).collect();
+        let mut view = view();
+        judged(&mut view, vec![], rows(CLASS_IN, 60, &held)).unwrap();
+        let holds = hosts.iter().all(|host| wanted.iter().any(|(other, _)| host == other))
+            && wanted.iter().all(|(host, _)| hosts.contains(host));
+        let expected = if holds || wanted.is_empty() { Ok(0) } else { Err(Rcode::NxRrset) };
+        prop_assert_eq!(judged(&mut view, rows(CLASS_IN, 0, &wanted), vec![]), expected);
+    }
+}
+
+#[test]
+fn p27_a_message_full_of_rows_for_one_name_is_taken() {
+    let rows = |class, ttl| -> Vec<Row> {
+        (0..3000u32).map(|number| row("many.example.com", A, class, ttl, &number.to_be_bytes())).collect()
+    };
+    let mut view = view();
+    assert_eq!(judged(&mut view, vec![], rows(CLASS_IN, 60)), Ok(3001));
+    assert_eq!(judged(&mut view, rows(CLASS_IN, 0), rows(CLASS_IN, 60)), Ok(0), "they are there");
+    assert_eq!(judged(&mut view, rows(CLASS_IN, 0), rows(CLASS_NONE, 0)), Ok(3001));
+    let types: Vec<Row> =
+        (0..4000).map(|number| row("types.example.com", RecordType(1000 + number), CLASS_IN, 60, &[])).collect();
+    assert_eq!(judged(&mut view, vec![], types.clone()), Ok(4001));
+    let any = vec![row("types.example.com", ANY, CLASS_ANY, 0, &[]); 4000];
+    let prerequisites = types.into_iter().map(|row| Row { class: CLASS_ANY, ttl: 0, ..row }).collect();
+    assert_eq!(judged(&mut view, prerequisites, any), Ok(4001));
+    assert_eq!(view.changes().steps().len(), 1, "the serial");
+}
+
+#[test]
+fn p27_a_key_without_any_grant_learns_nothing_of_what_a_zone_holds() {
+    let other = name("other");
+    for class in [CLASS_ANY, CLASS_NONE] {
+        let prerequisites = vec![row("n0.example.com", TXT, class, 0, &[]), row("n0.example.com", A, class, 0, &[])];
+        assert_eq!(judge(&mut view(), &update(prerequisites, vec![]), &other), Err(Rcode::Refused));
+    }
+}
+
 #[test]
 fn p27_the_ttl_of_what_is_left_outlives_a_journal_that_is_written_anew() {
     let (owner, own) = (|| name("t.example.com"), |octet: u8| Box::from([1, octet]));

@@ -1,17 +1,11 @@
 //! A zone as an update sees it: its files, and what updates before have changed.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config::model::{Ground, Soa, Zone};
-use crate::config::{Change, Changes, Content, LaidSet, NameChanges, complete, same};
-use crate::wire::{Name, NameRef, RecordType, RecordsIndex, RrsetRef};
-
-/// What was changed of some names, and of the SOA, at some moment.
-pub(super) struct Saved {
-    served: Soa,
-    soa: (Option<Soa>, Option<u32>),
-    names: Vec<(Name, Option<NameChanges>)>,
-}
+use crate::config::{Change, Changes, Content, LaidSet, complete};
+use crate::wire::{Name, RecordType, RecordsIndex, RrsetRef};
 
 /// A zone that is being changed.
 #[derive(Debug)]
@@ -19,6 +13,10 @@ pub struct View {
     ground: Arc<Ground>,
     /// Of the files' records.
     index: RecordsIndex,
+    /// The steered names, and which of them each one is.
+    steered: HashMap<Name, usize>,
+    /// The steered names, and all above them in the zone.
+    above_steered: HashSet<Name>,
     changes: Changes,
     soa: Soa,
 }
@@ -27,7 +25,20 @@ impl View {
     /// Of what the files say and what was changed before; `soa` is the one that is served.
     pub fn new(ground: Arc<Ground>, changes: Changes, soa: Soa) -> Self {
         let index = RecordsIndex::of(&ground.zone.records);
-        Self { ground, index, changes, soa }
+        let owners = || ground.zone.steered.iter().map(|steered| &steered.owner);
+        let steered = owners().cloned().zip(0..).collect();
+        let mut above_steered = HashSet::new();
+        for owner in owners() {
+            let mut name = Some(owner.clone());
+            // What is known has all above it there.
+            while let Some(known) = name.filter(|name| name.is_within(&ground.zone.apex)) {
+                name = known.parent();
+                if !above_steered.insert(known) {
+                    break;
+                }
+            }
+        }
+        Self { ground, index, steered, above_steered, changes, soa }
     }
 
     /// What the files say.
@@ -38,19 +49,6 @@ impl View {
     /// Says which SOA is served now.
     pub fn set_soa(&mut self, soa: Soa) {
         self.soa = soa;
-    }
-
-    /// All that an update of these names may change, to be put back by [`Self::put_back`].
-    pub(super) fn saved<'n>(&self, names: impl Iterator<Item = &'n Name>) -> Saved {
-        let names = names.map(|name| (name.clone(), self.changes.of_name(name).cloned())).collect();
-        Saved { served: self.soa.clone(), soa: self.changes.of_soa(), names }
-    }
-
-    /// Undoes all that was changed since.
-    pub(super) fn put_back(&mut self, saved: Saved) {
-        self.soa = saved.served;
-        self.changes.set_soa(saved.soa);
-        saved.names.into_iter().for_each(|(name, changes)| self.changes.set_name(&name, changes));
     }
 
     /// The SOA after all that was applied.
@@ -88,38 +86,29 @@ impl View {
     }
 
     /// The types that a route answers at a name.
-    pub(super) fn answered(&self, name: NameRef<'_>) -> Option<&[RecordType]> {
-        self.ground.answered(name)
+    pub(super) fn answered(&self, name: &Name) -> Option<&[RecordType]> {
+        let &at = self.steered.get(name)?;
+        self.ground.answered.get(at).map(|types| &types[..])
+    }
+
+    /// Whether a steered name is this one or below it.
+    pub(super) fn is_above_steered(&self, name: &Name) -> bool {
+        self.above_steered.contains(name)
     }
 
     /// The plain records of a name, but for the SOA.
-    pub(super) fn sets(&self, name: NameRef<'_>) -> Vec<LaidSet<'_>> {
+    pub(super) fn sets(&self, name: &Name) -> Vec<LaidSet<'_>> {
         let files = self.of_files(name);
         if self.answered(name).is_some() {
             return files.map(LaidSet::of).collect();
         }
-        self.changes.sets_over(name, files)
+        self.changes.sets_over(name.view(), files)
     }
 
-    /// The plain records of a type at a name.
-    pub(super) fn set(&self, name: NameRef<'_>, rtype: RecordType) -> Option<LaidSet<'_>> {
-        self.sets(name).into_iter().find(|set| set.rtype == rtype)
-    }
-
-    /// Whether the files have a record.
-    pub(super) fn is_of_files(&self, name: NameRef<'_>, rtype: RecordType, rdata: &[u8]) -> bool {
-        let mut sets = self.of_files(name).filter(|set| set.rtype == rtype);
-        sets.any(|set| set.rdata.iter().any(|data| same(rtype, data, rdata)))
-    }
-
-    /// Whether the files have a record of a type.
-    pub(super) fn are_of_files(&self, name: NameRef<'_>, rtype: RecordType) -> bool {
-        self.of_files(name).any(|set| set.rtype == rtype)
-    }
-
-    fn of_files(&self, name: NameRef<'_>) -> impl Iterator<Item = RrsetRef<'_>> {
+    /// What the files have of a name.
+    pub(super) fn of_files(&self, name: &Name) -> impl Iterator<Item = RrsetRef<'_>> + use<'_> {
         let records = &self.ground.zone.records;
-        let found = self.index.find(records, name).map(|number| self.index.owner(records, number));
+        let found = self.index.find(records, name.view()).map(|number| self.index.owner(records, number));
         found.into_iter().flat_map(|owner| owner.rrsets())
     }
 }

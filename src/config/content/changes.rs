@@ -4,10 +4,11 @@
 //! edited below it changes all that no update has touched. Steps are applied in order; the same steps make the same
 //! layer, whatever lies below it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use super::same;
+use super::rdata_set::RdataSet;
 use crate::config::model::{Soa, precedes};
+use crate::wire::rdata::without_case;
 use crate::wire::{Name, NameRef, RecordType, RrsetRef};
 
 /// One step of what an update does.
@@ -69,13 +70,14 @@ pub(crate) struct NameChanges {
 }
 
 /// What was changed of one RRset.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct SetChange {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SetChange {
+    rtype: RecordType,
     /// Nothing of the files is there.
     is_cleared: bool,
     /// Of the files, and not there.
-    removed: Vec<Box<[u8]>>,
-    added: Vec<Box<[u8]>>,
+    removed: RdataSet,
+    added: RdataSet,
     /// Of the whole RRset, where something was added.
     ttl: Option<u32>,
 }
@@ -102,29 +104,14 @@ impl Changes {
         match change {
             Change::Soa(soa) => (self.soa, self.serial) = (Some(soa.clone()), Some(soa.serial)),
             Change::Serial(serial) => self.serial = Some(*serial),
-            Change::Add { owner, rtype, ttl, rdata } => {
-                let set = self.set(owner, *rtype);
-                set.ttl = Some(*ttl);
-                set.removed.retain(|removed| !same(*rtype, removed, rdata));
-                if !set.added.iter().any(|added| same(*rtype, added, rdata)) {
-                    set.added.push(rdata.clone());
-                }
-            }
+            Change::Add { owner, rtype, ttl, rdata } => self.set(owner, *rtype).add(*ttl, rdata),
             Change::Remove { owner, rtype, rdata, hides } => {
-                let set = self.set(owner, *rtype);
-                set.added.retain(|added| !same(*rtype, added, rdata));
-                if *hides && !set.is_cleared && !set.removed.iter().any(|removed| same(*rtype, removed, rdata)) {
-                    set.removed.push(rdata.clone());
-                }
-                if set.is_cleared && set.added.is_empty() {
-                    set.ttl = None;
-                }
-                self.prune(owner);
+                self.set(owner, *rtype).remove(rdata, *hides);
+                self.prune(owner, *rtype);
             }
             Change::Clear { owner, rtype, hides } => {
-                let set = self.set(owner, *rtype);
-                *set = SetChange { is_cleared: *hides || set.is_cleared, ..SetChange::default() };
-                self.prune(owner);
+                self.set(owner, *rtype).clear(*hides);
+                self.prune(owner, *rtype);
             }
         }
     }
@@ -139,19 +126,19 @@ impl Changes {
                 if set.is_cleared {
                     steps.push(Change::Clear { owner: owner(), rtype, hides: true });
                 }
-                steps.extend(set.removed.iter().cloned().map(|rdata| Change::Remove {
+                steps.extend(set.removed.iter().map(|rdata| Change::Remove {
                     owner: owner(),
                     rtype,
-                    rdata,
+                    rdata: rdata.into(),
                     hides: true,
                 }));
                 let ttl = set.ttl.unwrap_or_default();
-                steps.extend(set.added.iter().cloned().map(|rdata| Change::Add { owner: owner(), rtype, ttl, rdata }));
+                let add = |rdata: &[u8]| Change::Add { owner: owner(), rtype, ttl, rdata: rdata.into() };
+                steps.extend(set.added.iter().map(add));
                 // A TTL comes with a record: where none is left that was added, with one that goes again.
-                if let (Some(ttl), true, Some(last)) = (set.ttl, set.added.is_empty(), set.removed.last()) {
-                    let rdata = || last.clone();
-                    steps.push(Change::Add { owner: owner(), rtype, ttl, rdata: rdata() });
-                    steps.push(Change::Remove { owner: owner(), rtype, rdata: rdata(), hides: true });
+                if let (Some(_), true, Some(last)) = (set.ttl, set.added.is_empty(), set.removed.last()) {
+                    steps.push(add(last));
+                    steps.push(Change::Remove { owner: owner(), rtype, rdata: last.into(), hides: true });
                 }
             }
         }
@@ -175,27 +162,9 @@ impl Changes {
         }
     }
 
-    /// What updates have said of the SOA.
-    pub(crate) fn of_soa(&self) -> (Option<Soa>, Option<u32>) {
-        (self.soa.clone(), self.serial)
-    }
-
-    /// Says what updates have said of the SOA, whatever was before.
-    pub(crate) fn set_soa(&mut self, (soa, serial): (Option<Soa>, Option<u32>)) {
-        (self.soa, self.serial) = (soa, serial);
-    }
-
     /// What was changed of a name.
     pub(crate) fn of_name(&self, name: &Name) -> Option<&NameChanges> {
         self.names.get(&name.canonical())
-    }
-
-    /// Says what was changed of a name, whatever was before.
-    pub(crate) fn set_name(&mut self, name: &Name, changes: Option<NameChanges>) {
-        match changes {
-            Some(changes) => self.names.insert(name.canonical(), changes),
-            None => self.names.remove(&name.canonical()),
-        };
     }
 
     /// Names that were changed, by the owner in lower case.
@@ -206,17 +175,69 @@ impl Changes {
     fn set(&mut self, owner: &Name, rtype: RecordType) -> &mut SetChange {
         let name = self.names.entry(owner.canonical());
         let name = name.or_insert_with(|| NameChanges { owner: owner.clone(), sets: BTreeMap::new() });
-        name.sets.entry(rtype).or_default()
+        name.sets.entry(rtype).or_insert_with(|| SetChange::of(rtype))
     }
 
-    /// Forgets what says nothing.
-    fn prune(&mut self, owner: &Name) {
+    /// Forgets an RRset of which nothing is said.
+    fn prune(&mut self, owner: &Name, rtype: RecordType) {
         let key = owner.canonical();
         let Some(name) = self.names.get_mut(&key) else { return };
-        name.sets.retain(|_, set| set.is_cleared || !set.removed.is_empty() || !set.added.is_empty());
+        if name.sets.get(&rtype).is_some_and(SetChange::is_nothing) {
+            name.sets.remove(&rtype);
+        }
         if name.sets.is_empty() {
             self.names.remove(&key);
         }
+    }
+}
+
+impl SetChange {
+    /// Nothing is changed.
+    pub(crate) fn of(rtype: RecordType) -> Self {
+        Self { rtype, is_cleared: false, removed: RdataSet::of(rtype), added: RdataSet::of(rtype), ttl: None }
+    }
+
+    /// As [`Change::Add`].
+    pub(crate) fn add(&mut self, ttl: u32, rdata: &[u8]) {
+        self.ttl = Some(ttl);
+        self.removed.remove(rdata);
+        self.added.insert(rdata);
+    }
+
+    /// As [`Change::Remove`].
+    pub(crate) fn remove(&mut self, rdata: &[u8], hides: bool) {
+        self.added.remove(rdata);
+        if hides && !self.is_cleared {
+            self.removed.insert(rdata);
+        }
+        // Where nothing is left to have it, the TTL says nothing either.
+        if self.is_nothing() || self.is_cleared && self.added.is_empty() {
+            self.ttl = None;
+        }
+    }
+
+    /// As [`Change::Clear`].
+    pub(crate) fn clear(&mut self, hides: bool) {
+        *self = Self { is_cleared: hides || self.is_cleared, ..Self::of(self.rtype) };
+    }
+
+    /// Whether a record of the files is not there.
+    pub(crate) fn hides(&self, rdata: &[u8]) -> bool {
+        self.is_cleared || self.removed.contains(rdata)
+    }
+
+    /// What is there whatever the files say.
+    pub(crate) fn added(&self) -> &RdataSet {
+        &self.added
+    }
+
+    /// The TTL of an RRset that has this one in the files, if they have it.
+    pub(crate) fn ttl_over(&self, files: Option<u32>) -> u32 {
+        self.ttl.or(files).unwrap_or(0)
+    }
+
+    fn is_nothing(&self) -> bool {
+        !self.is_cleared && self.removed.is_empty() && self.added.is_empty()
     }
 }
 
@@ -224,22 +245,26 @@ impl NameChanges {
     /// What the name holds over what the files say of it.
     pub(super) fn over<'a>(&'a self, files: impl Iterator<Item = RrsetRef<'a>>) -> Vec<LaidSet<'a>> {
         let mut laid: Vec<LaidSet<'a>> = files.map(LaidSet::of).collect();
+        let below = laid.len();
         for (&rtype, change) in &self.sets {
-            let at = laid.iter().position(|set| set.rtype == rtype).unwrap_or_else(|| {
+            let at = laid[..below].iter().position(|set| set.rtype == rtype).unwrap_or_else(|| {
                 laid.push(LaidSet { rtype, ttl: 0, data: Vec::new() });
                 laid.len() - 1
             });
             let set = &mut laid[at];
-            set.data.retain(|data| !change.is_cleared && !change.removed.iter().any(|gone| same(rtype, gone, data)));
-            for added in &change.added {
-                if !set.data.iter().any(|data| same(rtype, data, added)) {
-                    set.data.push(added);
-                }
-            }
-            set.ttl = change.ttl.unwrap_or(set.ttl);
+            set.data.retain(|data| !change.hides(data));
+            let known: HashSet<_> = set.data.iter().map(|data| without_case(rtype, data)).collect();
+            let is_new = |data: &&[u8]| known.is_empty() || !known.contains(&without_case(rtype, data));
+            set.data.extend(change.added.iter().filter(is_new));
+            set.ttl = change.ttl_over(Some(set.ttl));
         }
         laid.retain(|set| !set.data.is_empty());
         laid
+    }
+
+    /// What was changed of one of its RRsets.
+    pub(crate) fn set(&self, rtype: RecordType) -> Option<&SetChange> {
+        self.sets.get(&rtype)
     }
 }
 

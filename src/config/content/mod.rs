@@ -6,6 +6,7 @@
 
 mod changes;
 mod held;
+mod rdata_set;
 
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,8 @@ use super::spec::SteeredSpec;
 use crate::wire::rdata::without_case;
 use crate::wire::{Name, NameRef, RecordType, Records, RecordsBuilder, RrsetRef};
 
-pub(crate) use changes::NameChanges;
 pub use changes::{Change, Changes, LaidSet};
+pub(crate) use changes::{NameChanges, SetChange};
 pub(crate) use held::{Held, Laid};
 
 /// What a zone holds beside its files.
@@ -141,7 +142,8 @@ fn judge(findings: &mut Findings, zone: &Zone, site: Site, routes: &[Site]) {
 
 /// Whether two records of a type are the same (RFC 2136 section 1.1.1).
 pub(crate) fn same(rtype: RecordType, a: &[u8], b: &[u8]) -> bool {
-    a == b || (a.len() == b.len() && without_case(rtype, a) == without_case(rtype, b))
+    // What differs in more than case does not need to be taken apart.
+    a == b || (a.eq_ignore_ascii_case(b) && without_case(rtype, a) == without_case(rtype, b))
 }
 
 fn over_primary(ground: &Ground, primary: &Arc<Records>) -> Arc<Records> {
@@ -158,8 +160,9 @@ fn over_primary(ground: &Ground, primary: &Arc<Records>) -> Arc<Records> {
         return Arc::clone(primary);
     }
     let names = touched.iter().map(|(key, (name, own))| (&**key, (*name, own))).collect();
+    let answered = ground.answered_names();
     rebuild(primary, &names, |(name, own): (NameRef<'_>, &Vec<RrsetRef<'_>>), below| {
-        let answered = ground.answered(name);
+        let answered = answered.get(&name).copied();
         let gives_way = |rtype: RecordType| {
             answered.is_some_and(|types| {
                 ADDRESSES.contains(&rtype) || types.contains(&rtype) || types == [RecordType::CNAME]
@@ -171,11 +174,9 @@ fn over_primary(ground: &Ground, primary: &Arc<Records>) -> Arc<Records> {
             match sets.iter_mut().find(|set| set.rtype == rrset.rtype) {
                 Some(set) => {
                     set.ttl = rrset.ttl;
-                    for data in rrset.rdata.iter() {
-                        if !set.data.iter().any(|known| same(rrset.rtype, known, data)) {
-                            set.data.push(data);
-                        }
-                    }
+                    let form = |data| without_case(rrset.rtype, data);
+                    let mut known: HashSet<_> = set.data.iter().copied().map(form).collect();
+                    set.data.extend(rrset.rdata.iter().filter(|data| known.insert(form(data))));
                 }
                 None => sets.push(LaidSet::of(*rrset)),
             }
@@ -185,8 +186,9 @@ fn over_primary(ground: &Ground, primary: &Arc<Records>) -> Arc<Records> {
 }
 
 fn updated(ground: &Ground, changes: &Changes) -> Arc<Records> {
+    let answered = ground.answered_names();
     let names = changes.names().iter();
-    let names = names.filter(|(_, name)| ground.answered(name.owner.view()).is_none());
+    let names = names.filter(|(_, name)| !answered.contains_key(&name.owner.view()));
     let names: BTreeMap<&[u8], _> = names.map(|(key, name)| (&**key, (name.owner.view(), name))).collect();
     if names.is_empty() {
         return Arc::clone(&ground.zone.records);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::model::{Grant, Primary, RouteId, Steered};
+use proptest::prelude::*;
 
 fn name(text: &str) -> Name {
     Name::absolute(text).unwrap()
@@ -174,4 +175,98 @@ fn p27_the_serial_is_the_later_of_files_and_updates() {
     assert_eq!(changes.soa_over(&soa(5)).serial, 7);
     assert_eq!(changes.soa_over(&soa(8)).serial, 8);
     assert_eq!(changes.soa_over(&soa(u32::MAX)).serial, 7, "round the circle");
+}
+
+/// What was changed of one RRset, each record compared with each.
+#[derive(Default)]
+struct PlainSet {
+    is_cleared: bool,
+    removed: Vec<Vec<u8>>,
+    added: Vec<Vec<u8>>,
+    ttl: Option<u32>,
+}
+
+impl PlainSet {
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Add { rtype, ttl, rdata, .. } => {
+                self.ttl = Some(*ttl);
+                self.removed.retain(|removed| !same(*rtype, removed, rdata));
+                if !self.added.iter().any(|added| same(*rtype, added, rdata)) {
+                    self.added.push(rdata.to_vec());
+                }
+            }
+            Change::Remove { rtype, rdata, hides, .. } => {
+                self.added.retain(|added| !same(*rtype, added, rdata));
+                if *hides && !self.is_cleared && !self.removed.iter().any(|removed| same(*rtype, removed, rdata)) {
+                    self.removed.push(rdata.to_vec());
+                }
+                if self.added.is_empty() && (self.is_cleared || self.removed.is_empty()) {
+                    self.ttl = None;
+                }
+            }
+            Change::Clear { hides, .. } => {
+                *self = Self { is_cleared: *hides || self.is_cleared, ..Self::default() };
+            }
+            Change::Soa(_) | Change::Serial(_) => {}
+        }
+    }
+
+    fn over(&self, rtype: RecordType, ttl: u32, files: &[Vec<u8>]) -> Option<(u32, Vec<Vec<u8>>)> {
+        let hides = |data: &Vec<u8>| self.is_cleared || self.removed.iter().any(|removed| same(rtype, removed, data));
+        let mut held: Vec<Vec<u8>> = files.iter().filter(|data| !hides(data)).cloned().collect();
+        for added in &self.added {
+            if !held.iter().any(|data| same(rtype, data, added)) {
+                held.push(added.clone());
+            }
+        }
+        (!held.is_empty()).then(|| (self.ttl.unwrap_or(ttl), held))
+    }
+}
+
+/// Data of MX and of HTTPS alike: three octets, and a host that is spelled in two ways.
+fn any_host() -> impl Strategy<Value = Vec<u8>> {
+    (0u8..25, any::<bool>())
+        .prop_map(|(host, is_upper)| vec![0, 1, 1, if is_upper { b'A' + host } else { b'a' + host }, 0])
+}
+
+proptest! {
+    #[test]
+    fn p27_layers_are_what_comparing_each_record_with_each_would_make_of_them(
+        rtype in proptest::sample::select(vec![RecordType::MX, RecordType::HTTPS, RecordType(731)]),
+        // The files may have one record in two spellings.
+        files in proptest::collection::vec(any_host(), 0..30),
+        steps in proptest::collection::vec((0u8..40, any_host(), any::<bool>(), 60u32..62), 0..90),
+    ) {
+        let owner = name("many.example.com");
+        let records = match &files[..] {
+            [] => RecordsBuilder::new(),
+            _ => RecordsBuilder::new().with(&owner, rtype, 9, &files),
+        };
+        let records = records.finish();
+        let (mut changes, mut plain) = (Changes::default(), PlainSet::default());
+        for (kind, rdata, hides, ttl) in steps {
+            let (owner, rdata) = (owner.clone(), rdata.into());
+            let change = match kind {
+                0 => Change::Clear { owner, rtype, hides },
+                1..20 => Change::Remove { owner, rtype, rdata, hides },
+                _ => Change::Add { owner, rtype, ttl, rdata },
+            };
+            changes.apply(&change);
+            plain.apply(&change);
+            let laid = changes.sets_over(owner_of(&change), records.iter());
+            let laid = laid.first().map(|set| (set.ttl, set.data.iter().map(|data| data.to_vec()).collect()));
+            prop_assert_eq!(laid, plain.over(rtype, 9, &files));
+        }
+        let mut again = Changes::default();
+        changes.steps().iter().for_each(|step| again.apply(step));
+        prop_assert_eq!(again, changes);
+    }
+}
+
+fn owner_of(change: &Change) -> NameRef<'_> {
+    match change {
+        Change::Add { owner, .. } | Change::Remove { owner, .. } | Change::Clear { owner, .. } => owner.view(),
+        Change::Soa(_) | Change::Serial(_) => unreachable!(),
+    }
 }

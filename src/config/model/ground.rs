@@ -1,5 +1,6 @@
 //! Zones that hold more than their files say: what is transferred from primaries, what updates have changed.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,10 +88,10 @@ impl Ground {
         }
     }
 
-    /// The types that a steered name's route answers; `None` where no route answers the name.
-    pub fn answered(&self, name: NameRef<'_>) -> Option<&[RecordType]> {
-        let at = self.zone.steered.iter().position(|steered| name == steered.owner)?;
-        self.answered.get(at).map(|types| &types[..])
+    /// The steered names, and the types that the route of each one answers.
+    pub fn answered_names(&self) -> HashMap<NameRef<'_>, &[RecordType]> {
+        let names = self.zone.steered.iter().map(|steered| steered.owner.view());
+        names.zip(self.answered.iter().map(|types| &types[..])).collect()
     }
 }
 
