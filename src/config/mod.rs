@@ -35,7 +35,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 pub use content::{Change, Changes, Content, Holdings, LaidSet, complete, faults};
-pub(crate) use content::{NameChanges, SetChange, rebuild, same};
+pub(crate) use content::{NameChanges, RdataSet, SetChange, rebuild, same};
 pub use diagnostic::{Diagnostic, Severity};
 pub(crate) use lint::{BESIDE_CNAME, RECORD, ROOM};
 pub use loader::Loader;

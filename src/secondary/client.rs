@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::incoming::{Fault, Held, Incoming, Outcome, Unfinished};
 use super::pace::Pace;
 use super::signature::Signed;
 use crate::config::model::{Primary, Soa, TsigKey, precedes};
+use crate::threads::in_background;
 use crate::wire::edns::option;
 use crate::wire::message::{CLASS_IN, flag};
 use crate::wire::{Entry, Name, RecordType, Sections, push_record};
@@ -170,11 +172,14 @@ impl<'k> Link<'k> {
         loop {
             let message = self.receive(&mut signed).await.map_err(Ended::Lost)?;
             self.expire = self.expire.or_else(|| expire(&message));
-            if let Some(outcome) = incoming.message(&message).map_err(Ended::Taken)? {
+            let octets = message.len();
+            let outcome;
+            (incoming, outcome) = take(incoming, message).await?;
+            if let Some(outcome) = outcome {
                 signed.end().map_err(Ended::Lost)?;
                 return Ok(outcome);
             }
-            if !pace.is_kept(message.len(), Instant::now()) {
+            if !pace.is_kept(octets, Instant::now()) {
                 return Err(Ended::Lost(SLOW.to_owned()));
             }
         }
@@ -220,6 +225,18 @@ impl<'k> Link<'k> {
     fn deadline(&self) -> Instant {
         self.end.min(Instant::now() + PATIENCE)
     }
+}
+
+/// Takes a message of a transfer. The first one of differences needs all names of what is held, and each one all records of
+/// the names that it is of: others on this thread do not wait for that.
+async fn take(mut incoming: Incoming, message: Vec<u8>) -> Result<(Incoming, Option<Outcome>), Ended> {
+    if !incoming.may_be_differences() {
+        let outcome = incoming.message(&message).map_err(Ended::Taken)?;
+        return Ok((incoming, outcome));
+    }
+    let taking = move || incoming.message(&message).map(|outcome| (incoming, outcome));
+    let taken = spawn_blocking(|| in_background(taking)).await;
+    taken.map_err(|_| Ended::Lost("its answer could not be taken".to_owned()))?.map_err(Ended::Taken)
 }
 
 /// An OPT that asks for EXPIRE (RFC 7314 section 2): the root, the type, what datagrams might have, no flags, four octets

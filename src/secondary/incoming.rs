@@ -112,6 +112,11 @@ impl Incoming {
         Self { apex, id, ours, newest: None, stage: Stage::Begin, octets: 0 }
     }
 
+    /// Whether the next message may be one of differences, for which what is held here is looked through.
+    pub(super) fn may_be_differences(&self) -> bool {
+        self.ours.is_some() && !matches!(self.stage, Stage::Whole(_))
+    }
+
     /// Takes the next message. An outcome is the end of it.
     ///
     /// # Errors

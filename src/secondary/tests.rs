@@ -8,6 +8,8 @@ use proptest::prelude::*;
 
 use super::incoming::{Fault, Held, Incoming, Outcome};
 use crate::config::model::Soa;
+use crate::config::same;
+use crate::wire::rdata::without_case;
 use crate::wire::{Name, RecordType, RecordsBuilder, push_record};
 
 const ID: u16 = 0x1234;
@@ -154,6 +156,26 @@ fn p26_differences_are_applied_in_order_and_only_to_what_they_are_of() {
     }
 }
 
+#[test]
+fn p26_differences_of_one_name_with_tens_of_thousands_of_records_are_taken() {
+    let many: Vec<Row> =
+        (0..40_000u32).map(|number| record("n.example.com", RecordType::A, &number.to_be_bytes())).collect();
+    let whole = |rows: &[Row]| {
+        let mut message = message(rows);
+        message[6..8].copy_from_slice(&(rows.len() as u16).to_be_bytes());
+        message
+    };
+    let mut messages = vec![whole(&[soa_row(6), soa_row(5), soa_row(6)])];
+    messages.extend(many.chunks(4000).map(whole));
+    messages.push(whole(&[soa_row(6)]));
+    let new = taken(Some(held(5, &[])), &messages).unwrap().unwrap();
+    assert_eq!(new.records.iter().map(|set| set.rdata.len()).sum::<usize>(), 40_001);
+    let mut messages = vec![whole(&[soa_row(7), soa_row(6)])];
+    messages.extend(many.chunks(4000).map(whole));
+    messages.push(whole(&[soa_row(7), soa_row(7)]));
+    assert_eq!(taken(Some(new), &messages).unwrap().unwrap(), held(7, &[]));
+}
+
 proptest! {
     #[test]
     fn p26_differences_make_what_the_whole_zone_is(
@@ -182,6 +204,62 @@ proptest! {
             all
         };
         prop_assert_eq!(sorted(&new), sorted(&zone(2, &after)));
+    }
+
+    #[test]
+    fn p26_differences_are_what_comparing_each_record_with_each_would_make_of_them(
+        rtype in proptest::sample::select(vec![RecordType::MX, RecordType::HTTPS, RecordType(731)]),
+        before in proptest::collection::btree_set((0u8..25, any::<bool>()), 1..50),
+        removed in proptest::collection::vec(any::<bool>(), 50),
+        added in proptest::collection::vec((0u8..25, any::<bool>()), 0..40),
+        strays in 0usize..3,
+    ) {
+        let data = |&(host, is_upper): &(u8, bool)| [0, 1, 1, if is_upper { b'A' + host } else { b'a' + host }, 0];
+        let row = |data: &[u8; 5]| record("m.example.com", rtype, data);
+        let mut rows = vec![soa_row(1), ns()];
+        rows.extend(before.iter().map(|host| row(&data(host))));
+        rows.push(soa_row(1));
+        let ours = taken(None, &[message(&rows)]).unwrap().unwrap();
+        let of = |held: &Held| -> Vec<Vec<u8>> {
+            let set = held.records.iter().find(|set| set.rtype == rtype);
+            let mut all: Vec<_> = set.iter().flat_map(|set| set.rdata.iter()).map(<[u8]>::to_vec).collect();
+            all.sort();
+            all
+        };
+        let (mut held, mut fits) = (of(&ours), true);
+        let (mut rows, all) = (vec![soa_row(2), soa_row(1)], held.clone());
+        // Some that do not fit, where there are strays.
+        let again = all.iter().take(strays);
+        let removed = all.iter().zip(removed).filter(|(_, is_removed)| *is_removed).map(|(data, _)| data);
+        for data in removed.chain(again) {
+            rows.push(row(&<[u8; 5]>::try_from(&data[..]).unwrap()));
+            match held.iter().position(|known| same(rtype, known, data)) {
+                Some(at) => drop(held.remove(at)),
+                None => fits = false,
+            }
+        }
+        rows.push(soa_row(2));
+        for host in &added {
+            let is_there = held.iter().any(|known| same(rtype, known, &data(host)));
+            if !is_there || strays > 0 {
+                fits &= !is_there;
+                rows.push(row(&data(host)));
+                held.push(data(host).to_vec());
+            }
+        }
+        rows.push(soa_row(2));
+        match taken(Some(ours), &[message(&rows)]) {
+            Ok(new) => {
+                prop_assert!(fits);
+                let forms = |all: &[Vec<u8>]| {
+                    let mut forms: Vec<_> = all.iter().map(|data| without_case(rtype, data).into_owned()).collect();
+                    forms.sort();
+                    forms
+                };
+                prop_assert_eq!(forms(&of(&new.unwrap())), forms(&held));
+            }
+            Err(fault) => prop_assert!(!fits && fault == Fault::Differs),
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::wire::{Name, NameRef, RecordType, Records, RecordsBuilder, RrsetRef};
 pub use changes::{Change, Changes, LaidSet};
 pub(crate) use changes::{NameChanges, SetChange};
 pub(crate) use held::{Held, Laid};
+pub(crate) use rdata_set::RdataSet;
 
 /// What a zone holds beside its files.
 #[derive(Clone, Debug, PartialEq)]
