@@ -427,6 +427,16 @@ fn p27_a_key_without_any_grant_learns_nothing_of_what_a_zone_holds() {
 }
 
 #[test]
+fn p27_the_ttl_that_an_update_gave_stays_when_the_record_goes_that_it_came_with() {
+    let mut view = view();
+    let new = |class, ttl| row("n1.example.com", A, class, ttl, &[7; 4]);
+    assert_eq!(judged(&mut view, vec![], vec![new(CLASS_IN, 90), new(CLASS_NONE, 0)]), Ok(4), "with the TTL again");
+    let zone = view.laid().1.unwrap();
+    let set = zone.records.iter().find(|set| set.owner == name("n1.example.com") && set.rtype == A).unwrap();
+    assert_eq!((set.ttl, set.rdata.iter().collect::<Vec<_>>()), (90, vec![&[0; 4][..], &[1; 4]]));
+}
+
+#[test]
 fn p27_the_ttl_of_what_is_left_outlives_a_journal_that_is_written_anew() {
     let (owner, own) = (|| name("t.example.com"), |octet: u8| Box::from([1, octet]));
     let all = of([vec![
