@@ -4,7 +4,7 @@
 //! # The parts, from the bottom up
 //!
 //! [`world`] and [`wire`] know tables and octets and nothing else, [`threads`] who goes first, [`pieces`] how files are read
-//! meanwhile. [`config`] turns files into the [`Model`](config::Model): what was written becomes what is meant, or a list of
+//! meanwhile, [`clients`] who makes room when too many come. [`config`] turns files into the [`Model`](config::Model): what was written becomes what is meant, or a list of
 //! faults with their places. [`geo`] knows where addresses are, [`zone`] what names a zone has, [`health`] which endpoints
 //! are up, [`secondary`] what primaries say of their zones. [`policy`] is the eight policies as pure functions.
 //! [`snapshot`] compiles all of that into one immutable [`Snapshot`](snapshot::Snapshot), and [`answer`] turns query octets
@@ -34,6 +34,7 @@
 pub mod admin;
 pub mod answer;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod control;
 pub mod geo;

@@ -637,11 +637,11 @@ pub(crate) static LIMITS: Section = Section {
         key(
             "connections",
             Kind::Integer(1, 1_000_000),
-            "Connections open at once; beyond that, the one that has been idle longest is closed. Three quarters of the \
-             process's descriptors are the most.",
+            "Connections open at once; beyond that, one of the client that has the most is closed: its longest idle, or \
+             else the one that has been longest at a message. Three quarters of the process's descriptors are the most.",
         )
         .default("10000"),
-        key("connections_per_client", Kind::Integer(1, 1_000_000), "Of them, by one IPv4 address or IPv6 /64.")
+        key("connections_per_client", Kind::Integer(1, 1_000_000), "Of them, by one IPv4 address or IPv6 /64; beyond that, it is refused.")
             .default("100"),
         key(
             "idle",

@@ -14,15 +14,15 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connections::{Admission, Connections, Limits, Seat};
+use super::connections::{Connections, Limits, Seat};
 use super::counters::{Counters, count};
 use super::draw::SharedDraw;
-use super::handshakes::{Handshake, Handshakes};
 use super::https;
 use super::proxy::{self, Trusted};
 use super::service::Service;
 use super::tcp::converse;
 use crate::answer::{Carrier, Peer};
+use crate::clients::{Admitted, Seats};
 
 /// When descriptors or memory have run out, the next attempt waits for others to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -36,9 +36,9 @@ pub(super) struct Door<S> {
     pub(super) service: Arc<S>,
     pub(super) counters: Arc<Counters>,
     pub(super) connections: Arc<Connections>,
-    handshakes: Arc<Handshakes>,
+    handshakes: Arc<Seats>,
     /// Streams of proxies that have not yet said whom they speak for: strangers have no part in these.
-    introductions: Arc<Handshakes>,
+    introductions: Arc<Seats>,
     proxies: Trusted,
     /// The path at which HTTPS is asked.
     pub(super) path: Arc<str>,
@@ -68,7 +68,7 @@ impl<S: Service> Door<S> {
         path: &str,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let [handshakes, introductions] = [(); 2].map(|()| Handshakes::new(limits.handshakes));
+        let [handshakes, introductions] = [(); 2].map(|()| Seats::new(limits.handshakes, usize::MAX));
         let (connections, draw) = (Connections::new(limits, stop.clone()), SharedDraw::new());
         let (path, cut, tasks) = (path.into(), CancellationToken::new(), TaskTracker::new());
         Arc::new(Self {
@@ -92,36 +92,32 @@ impl<S: Service> Door<S> {
 
     /// The right to be open, if this client may have one more.
     pub(super) fn admit(&self, client: IpAddr) -> Option<Seat> {
-        match self.connections.admit(client, Instant::now()) {
-            Admission::Admitted { seat, evicted } => {
-                if evicted {
-                    count(&self.counters.tcp_evicted);
-                }
-                Some(seat)
-            }
-            Admission::Refused => {
-                count(&self.counters.tcp_refused);
-                None
-            }
+        let Some(Admitted { seat, evicted }) = self.connections.admit(client, Instant::now()) else {
+            count(&self.counters.tcp_refused);
+            return None;
+        };
+        if evicted {
+            count(&self.counters.tcp_evicted);
         }
+        Some(seat)
     }
 
     /// Takes a handshake up; where there are too many, another ends.
-    pub(super) fn begin_handshake(&self, client: IpAddr) -> Handshake {
+    pub(super) fn begin_handshake(&self, client: IpAddr) -> Seat {
         self.begin(&self.handshakes, client)
     }
 
-    fn begin(&self, all: &Arc<Handshakes>, client: IpAddr) -> Handshake {
-        let (handshake, was_full) = all.begin(client);
-        if was_full {
+    fn begin(&self, all: &Arc<Seats>, client: IpAddr) -> Seat {
+        let Admitted { seat, evicted } = all.take(client, Instant::now());
+        if evicted {
             count(&self.counters.handshakes_evicted);
         }
-        handshake
+        seat
     }
 
     /// Whether more than half of the handshakes that may be under way are.
     pub(super) fn is_busy(&self) -> bool {
-        self.handshakes.is_busy()
+        self.handshakes.taken() * 2 > self.limits().handshakes
     }
 
     /// Waits for the stop, lets connections end what they are at, though not for long, and then ends them.
@@ -138,7 +134,7 @@ impl<S: Service> Door<S> {
             let introduction = self.begin(&self.introductions, from);
             let header = tokio::select! {
                 header = timeout(self.limits().handshake, proxy::read_from(&mut stream)) => header,
-                () = introduction.ended.cancelled() => return,
+                () = introduction.close.cancelled() => return,
             };
             match header {
                 Ok(Ok(header)) => header.client.unwrap_or(from),
@@ -209,7 +205,7 @@ impl<S: Service> Door<S> {
             done = timeout(self.limits().handshake, acceptor.accept(stream)) => done,
             // It has asked nothing yet, and others need its place.
             () = seat.close.cancelled() => return None,
-            () = handshake.ended.cancelled() => return None,
+            () = handshake.close.cancelled() => return None,
         };
         match done {
             Ok(Ok(stream)) => Some(stream),
@@ -439,6 +435,20 @@ mod tests {
         assert!(is_closed(&mut stream).await);
         assert!(begun.elapsed() >= limits.idle);
         assert_eq!(server.counters.tcp_late.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn p21_one_that_has_not_asked_yet_makes_room_after_one_that_rests() {
+        let server = echo(Limits { total: 2, ..Limits::default() }).await;
+        let mut silent = TcpStream::connect(server.address).await.unwrap();
+        // Accepted one after the other.
+        let mut rests = TcpStream::connect(server.address).await.unwrap();
+        rests.write_all(&framed(b"here")).await.unwrap();
+        assert_eq!(receive(&mut rests).await, b"here");
+        let _third = TcpStream::connect(server.address).await.unwrap();
+        assert!(is_closed(&mut rests).await);
+        silent.write_all(&framed(b"at last")).await.unwrap();
+        assert_eq!(receive(&mut silent).await, b"at last");
     }
 
     #[tokio::test]

@@ -27,7 +27,6 @@ mod descriptors;
 mod draw;
 mod drops;
 mod follow;
-mod handshakes;
 mod hickory;
 mod holder;
 mod http3;

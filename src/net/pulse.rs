@@ -39,7 +39,7 @@ impl Pulse {
         let mut state = self.state();
         state.requests += 1;
         if state.requests == 1 {
-            self.seat.mark(None);
+            self.seat.mark_busy(Instant::now());
         }
         Beat(Arc::clone(self))
     }
@@ -95,7 +95,7 @@ impl Drop for Beat {
         if state.requests == 0 {
             let now = Instant::now();
             state.since = now;
-            self.0.seat.mark(Some(now));
+            self.0.seat.mark_idle(now);
             self.0.rest.notify_waiters();
         }
     }
@@ -103,21 +103,23 @@ impl Drop for Beat {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::panic, reason = "a test fails by panicking")]
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use std::time::Duration;
 
     use tokio_util::sync::CancellationToken;
 
-    use super::super::connections::{Admission, Limits};
+    use super::super::connections::Limits;
     use super::*;
 
     fn pulse(limits: Limits) -> (Arc<Connections>, Arc<Pulse>) {
         let connections = Connections::new(limits, CancellationToken::new());
-        match connections.admit([192, 0, 2, 1].into(), Instant::now()) {
-            Admission::Admitted { seat, .. } => (Arc::clone(&connections), Pulse::new(connections, seat)),
-            Admission::Refused => panic!("the first is admitted"),
-        }
+        let seat = admit(&connections, 1);
+        (Arc::clone(&connections), Pulse::new(connections, seat))
+    }
+
+    fn admit(connections: &Connections, client: u8) -> Seat {
+        connections.admit([192, 0, 2, client].into(), Instant::now()).unwrap().seat
     }
 
     #[tokio::test(start_paused = true)]
@@ -141,13 +143,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn p21_one_that_is_silent_gives_way_and_one_at_work_does_not() {
-        let (connections, pulse) = pulse(Limits { total: 1, ..Limits::default() });
+    async fn p21_one_that_is_silent_gives_way_before_one_at_work() {
+        let (connections, pulse) = pulse(Limits { total: 2, ..Limits::default() });
+        let other = admit(&connections, 2);
         let beat = pulse.begin();
-        let newcomer = || connections.admit([192, 0, 2, 2].into(), Instant::now());
-        assert!(matches!(newcomer(), Admission::Refused));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        other.mark_idle(Instant::now());
+        let third = admit(&connections, 3);
+        assert!(other.close.is_cancelled() && !pulse.seat.close.is_cancelled());
         drop(beat);
-        assert!(matches!(newcomer(), Admission::Admitted { evicted: true, .. }));
+        let _fourth = admit(&connections, 4);
+        assert!(pulse.seat.close.is_cancelled() && !third.close.is_cancelled());
         let begun = Instant::now();
         pulse.stops().await;
         assert_eq!(begun.elapsed(), Duration::ZERO);

@@ -16,7 +16,6 @@ use super::aside::Replies;
 use super::clock::Moment;
 use super::connections::{Limits, Seat};
 use super::counters::count;
-use super::handshakes::Handshake;
 use super::http3;
 use super::metered;
 use super::pulse::Pulse;
@@ -126,12 +125,12 @@ pub(super) async fn listen<S: Service>(endpoint: Endpoint, speech: Speech, door:
     endpoint.close(NO_ERROR, b"");
 }
 
-async fn shake_hands<S: Service>(door: &Door<S>, incoming: Incoming, handshake: Handshake) -> Option<Connection> {
+async fn shake_hands<S: Service>(door: &Door<S>, incoming: Incoming, handshake: Seat) -> Option<Connection> {
     let done = match incoming.accept() {
         Ok(connecting) => tokio::select! {
             done = timeout(door.limits().handshake, connecting) => done,
             // Others need its place.
-            () = handshake.ended.cancelled() => return None,
+            () = handshake.close.cancelled() => return None,
         },
         Err(error) => Ok(Err(error)),
     };

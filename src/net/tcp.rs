@@ -63,11 +63,18 @@ pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin + Send>(
         }
         let now = Instant::now();
         let deadline = if received.is_empty() {
-            seat.mark(Some(now));
+            // Until it has asked something it is taken to be at its first message: nobody is let in and not heard.
+            if taken > 0 {
+                seat.mark_idle(now);
+            }
             now + connections.idle()
         } else {
             // The first octet of a message starts its one deadline: more octets do not extend it.
-            *begun.get_or_insert(now) + patience
+            let since = *begun.get_or_insert_with(|| {
+                seat.mark_busy(now);
+                now
+            });
+            since + patience
         };
         let read = if received.is_empty() {
             if received.capacity() > KEPT {
@@ -88,7 +95,11 @@ pub(super) async fn converse<T: AsyncRead + AsyncWrite + Unpin + Send>(
         if read == 0 {
             return Ok(());
         }
-        seat.mark(None);
+        if begun.is_none() {
+            let now = Instant::now();
+            seat.mark_busy(now);
+            begun = Some(now);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use syn::visit::{self, Visit};
 const LAYERS: &[(&str, &[&str])] = &[
     ("threads", &[]),
     ("pieces", &[]),
+    ("clients", &[]),
     ("world", &[]),
     ("wire", &[]),
     ("config", &["pieces", "world", "wire"]),
@@ -22,7 +23,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("update", &["config", "pieces", "world", "wire"]),
     ("snapshot", &["policy", "zone", "health", "geo", "config", "world", "wire"]),
     ("answer", &["snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
-    ("net", &["answer", "snapshot", "policy", "zone", "health", "geo", "config", "threads", "world", "wire"]),
+    (
+        "net",
+        &["answer", "snapshot", "policy", "zone", "health", "geo", "config", "clients", "threads", "world", "wire"],
+    ),
     (
         "control",
         &[

@@ -3,12 +3,14 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use socket2::SockRef;
 
 use super::secure::address;
-use super::stalled::{counted, is_ended};
+use super::stalled::{counted, is_ended, stream_from};
 use super::{SOON, Server, Site, encrypted, eventually, over_tcp};
 use crate::harness::{Ask, zone};
 
@@ -109,4 +111,62 @@ fn p21_a_handshake_gives_its_place_up_at_once_when_another_client_needs_it() {
     others_are_served(server.dns);
     is_ended(slow);
     assert_eq!((counted(&server, "tcp_evicted"), counted(&server, "handshakes_failed")), (1, 0));
+}
+
+/// Holds connections from an address, a message always begun on each, and comes back whenever one is closed.
+fn stall_on(from: &str, server: SocketAddr, connections: usize, stop: &AtomicBool) {
+    let begin = || {
+        let mut stream = stream_from(from, server);
+        stream.set_nonblocking(true).unwrap();
+        // Half of a length.
+        let _ = stream.write_all(&[0]);
+        stream
+    };
+    let mut streams: Vec<TcpStream> = (0..connections).map(|_| begin()).collect();
+    while !stop.load(Ordering::Relaxed) {
+        for stream in &mut streams {
+            // The end of a message of no octets, and half of the next one's length.
+            let is_closed = stream.write_all(&[0, 0]).is_err() || matches!(stream.read(&mut [0; 8]), Ok(0));
+            if is_closed {
+                *stream = begin();
+            }
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Tells when a test is over, be it by a panic.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn p21_messages_that_are_always_begun_keep_nobody_out() {
+    let limits = "[limits]\nconnections = 4\nconnections_per_client = 2\nmessage = \"500ms\"\nidle = \"1m\"\n";
+    let site = Site::with_zone(limits, &zone("host = { A = \"192.0.2.7\" }", ""));
+    let server = site.start();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _over = Over(&stop);
+        for from in ["127.77.5.1", "127.77.6.2", "127.77.7.3"] {
+            let (stop, at) = (&stop, server.dns);
+            scope.spawn(move || stall_on(from, at, 2, stop));
+        }
+        eventually(SOON, "all places are taken", || (counted(&server, "tcp_evicted") > 0).then_some(()));
+        for _ in 0..30 {
+            assert_eq!(over_tcp(server.dns, &Ask::a("host.example.com.")).only(), "192.0.2.7");
+        }
+        // Who has one keeps it from those who have more.
+        let mut kept = TcpStream::connect(server.dns).unwrap();
+        kept.set_read_timeout(Some(SOON)).unwrap();
+        let before = counted(&server, "tcp_evicted");
+        eventually(SOON, "they get on", || (counted(&server, "tcp_evicted") > before + 6).then_some(()));
+        kept.write_all(&framed("host.example.com.")).unwrap();
+        assert!(kept.read(&mut [0; 512]).is_ok_and(|length| length > 2));
+    });
+    assert_eq!(counted(&server, "tcp_refused"), 0);
 }
