@@ -235,7 +235,7 @@ impl Transfers {
         // Who may not copy it takes no place from those who may.
         let edition = self.current(&snapshot, request).await.filter(|edition| allows(edition, address, key));
         let place = edition.as_ref().and_then(|_| self.places.take(address));
-        let (Some(edition), Some(_place)) = (&edition, &place) else {
+        let (Some(edition), Some(place)) = (&edition, &place) else {
             let rcode = match &edition {
                 Some(_) => Rcode::ServFail,
                 None if key.is_some() && !is_zone => Rcode::NotAuth,
@@ -251,7 +251,10 @@ impl Transfers {
         // It may take long, and the snapshot need not.
         drop(snapshot);
         let sending = outgoing::send(edition, &proven.message, request, opt, peer.carrier.is_datagram(), to);
-        let sent = timeout(LONGEST, sending).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let sent = tokio::select! {
+            sent = timeout(LONGEST, sending) => sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            () = place.close.cancelled() => Err(io::Error::other("another client needed its place")),
+        };
         let apex = &edition.zone.apex;
         match sent {
             Ok(kind) => {

@@ -49,10 +49,13 @@ const LAYERS: &[(&str, &[&str])] = &[
         "transfer",
         &[
             "control", "net", "answer", "snapshot", "update", "policy", "zone", "health", "geo", "tsig", "config",
-            "threads", "world", "wire",
+            "clients", "threads", "world", "wire",
         ],
     ),
-    ("admin", &["control", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "world", "wire"]),
+    (
+        "admin",
+        &["control", "answer", "snapshot", "policy", "zone", "health", "geo", "config", "clients", "world", "wire"],
+    ),
     (
         "cli",
         &[

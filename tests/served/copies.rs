@@ -300,8 +300,13 @@ fn p25_a_large_zone_comes_in_many_messages_each_of_them_signed_and_over_tls_too(
 
 /// A client that asks for the zone and takes hardly anything of it.
 fn slow(server: SocketAddr) -> TcpStream {
+    slow_from([127, 0, 0, 1], server)
+}
+
+fn slow_from(client: [u8; 4], server: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind(&SocketAddr::from((client, 0)).into()).unwrap();
     socket.connect(&server.into()).unwrap();
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(SOON)).unwrap();
@@ -361,6 +366,29 @@ fn p24_slow_secondaries_cost_no_other_and_are_given_up() {
     assert!(octets < MANY * 200);
 }
 
+#[test]
+fn p24_stalled_transfers_of_some_clients_make_room_for_another() {
+    let site = large("[limits]\nmessage = \"1m\"\n");
+    let server = site.start();
+    let mut stalled: Vec<TcpStream> =
+        (1..=4).flat_map(|n| (0..8).map(move |_| n)).map(|n| slow_from([127, 77, 8, n], server.dns)).collect();
+    let zone = records(server.dns, AXFR, None);
+    assert!(zone.len() > MANY, "{}", zone.len());
+    assert_eq!((counter(&server, "transfers_busy"), counter(&server, "transfers_broken")), (0, 1));
+    // The first of the first is closed in the middle.
+    let mut rest = stalled.remove(0);
+    let mut octets = 0;
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = rest.read(&mut buffer) {
+        octets += read;
+    }
+    assert!(octets < MANY * 200);
+    // They have seven, eight, eight and eight: it is nobody's turn but a place's that is free.
+    let mut again = from([127, 77, 8, 2], server.dns);
+    send(&mut again, &question(AXFR, None));
+    assert_eq!(u16::from(receive(&mut again).metadata.response_code), 2, "who has eight may have no more");
+}
+
 /// A client at another address that asks for the zone again and again and reads nothing, until the server waits for it.
 fn deaf(client: [u8; 4], server: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -385,7 +413,8 @@ fn p24_strangers_who_are_refused_keep_no_place_from_those_who_are_not() {
     let zone = zone("host = { A = \"192.0.2.7\" }", &TO_US.replace("127.0.0.0/8", "127.0.0.1"));
     let site = Site::with_zone(&server, &zone);
     let server = site.start();
-    let clients = (0..40u8).map(|n| [127, 77, 5, 1 + n / 8]);
+    // One each: from those who have more than it, an honest one would take a place.
+    let clients = (0..40u8).map(|n| [127, 77, 5, 1 + n]);
     let strangers: Vec<_> = std::thread::scope(|scope| {
         let asking: Vec<_> = clients.map(|client| scope.spawn(move || deaf(client, server.dns))).collect();
         asking.into_iter().map(|thread| thread.join().unwrap()).collect()
