@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::address::Address;
@@ -22,11 +22,17 @@ use super::guard::{Caller, Guard};
 use super::operations::Operations;
 use super::routes;
 use super::token::Token;
+use crate::clients::Seats;
 use crate::config::model::AdminAddress;
 
-/// Connections at once: people and a scraper. More wait in the backlog, so that nobody uses up the descriptors that
-/// the name server needs.
+/// Connections at once: people and a scraper, so that nobody uses up the descriptors that the name server needs. For one
+/// more the oldest of the client that has the most ends: whoever reaches the address can hold connections, with the token
+/// or without.
 const CONNECTIONS: usize = 64;
+/// Of them, by one client over TCP.
+const TO_ONE: usize = 16;
+/// Connections that are open or about to be closed. More wait in the backlog.
+const UNCLOSED: usize = 2 * CONNECTIONS;
 /// A client has so long to send its headers, and an idle connection so long to live.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may hold one of the connections.
@@ -132,23 +138,24 @@ impl Listener {
         let router = routes::router(operations, self.guard, self.deadlines.body);
         let deadlines = self.deadlines;
         let mut connections = JoinSet::new();
-        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        let seats = Seats::new(CONNECTIONS, self.socket.to_one());
         loop {
-            let next = async {
-                let permit = Arc::clone(&permits).acquire_owned().await.map_err(io::Error::other)?;
-                Ok::<_, io::Error>((permit, self.socket.accept().await?))
-            };
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 Some(_) = connections.join_next() => continue,
-                accepted = next => accepted,
+                accepted = self.socket.accept(), if connections.len() < UNCLOSED => accepted,
             };
             match accepted {
-                Ok((permit, (stream, caller))) => {
+                Ok((stream, caller)) => {
+                    let seat = seats.take(client_of(&caller), Instant::now()).seat;
                     let (router, stop) = (router.clone().layer(Extension(caller)), stop.clone());
                     connections.spawn(async move {
-                        converse(stream, router, stop, deadlines).await;
-                        drop(permit);
+                        tokio::select! {
+                            () = converse(stream, router, stop, deadlines) => {}
+                            () = seat.close.cancelled() => {
+                                tracing::debug!("an admin connection was cut off: another needed its place");
+                            }
+                        }
                     });
                 }
                 Err(fault) => {
@@ -174,7 +181,22 @@ type Stream = Box<dyn Duplex>;
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
+/// Those who may use the Unix socket are one.
+fn client_of(caller: &Caller) -> IpAddr {
+    match caller {
+        Caller::Tcp(from) => from.ip(),
+        Caller::Unix { .. } => Ipv4Addr::UNSPECIFIED.into(),
+    }
+}
+
 impl Socket {
+    fn to_one(&self) -> usize {
+        match self {
+            Self::Tcp(_) => TO_ONE,
+            Self::Unix(..) => CONNECTIONS,
+        }
+    }
+
     async fn accept(&self) -> io::Result<(Stream, Caller)> {
         match self {
             Self::Tcp(listener) => {

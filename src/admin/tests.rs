@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -445,9 +446,60 @@ async fn every_change_is_written_down_taken_or_refused_or_not_understood() {
     assert!(line("either `endpoint` or `site`").contains("change refused"), "{lines}");
 }
 
+async fn stream_from(client: [u8; 4], to: SocketAddr) -> tokio::net::TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((client, 0).into()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+/// Less than a connection may be silent for.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Whether the server has closed it without a word.
+async fn is_cut(stream: &mut tokio::net::TcpStream) -> bool {
+    let read = tokio::time::timeout(SOON, stream.read(&mut [0; 1])).await.unwrap();
+    matches!(read, Ok(0) | Err(_))
+}
+
+#[tokio::test]
+async fn whoever_holds_connections_locks_nobody_out() {
+    let served = Served::on_loopback().await;
+    let AdminAddress::Tcp(address) = served.address else { return };
+    let mut held = Vec::new();
+    for n in 0..64 {
+        held.push(stream_from([127, 77, 9, n % 4], address).await);
+    }
+    for _ in 0..3 {
+        // It is not kept waiting.
+        let asked = tokio::time::timeout(SOON, served.client().get::<Value>("/status")).await;
+        asked.unwrap().unwrap();
+    }
+    assert!(is_cut(&mut held[0]).await, "the oldest of all makes room");
+    // One that rests is not cut for those who hold more.
+    let mut rests = tokio::net::TcpStream::connect(address).await.unwrap();
+    for n in 0..64 {
+        held.push(stream_from([127, 77, 9, n % 4], address).await);
+    }
+    rests.write_all(format!("GET /status HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+    assert!(rests.read(&mut [0; 1]).await.is_ok_and(|read| read == 1));
+}
+
+#[tokio::test]
+async fn one_client_has_a_share_of_the_connections_and_its_oldest_ends_for_more() {
+    let served = Served::on_loopback().await;
+    let AdminAddress::Tcp(address) = served.address else { return };
+    let mut held = Vec::new();
+    for _ in 0..17 {
+        held.push(stream_from([127, 77, 9, 1], address).await);
+    }
+    assert!(is_cut(&mut held[0]).await);
+    held[1].write_all(format!("GET /status HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+    assert!(held[1].read(&mut [0; 1]).await.is_ok_and(|read| read == 1));
+}
+
 #[tokio::test]
 async fn bodies_that_never_end_and_replies_that_nobody_reads_hold_no_connection_for_good() {
-    const MANY: usize = 64;
+    const MANY: u8 = 64;
     let mut listener = Listener::bind(&loopback(), None).await.unwrap();
     let short = Duration::from_millis(300);
     listener.deadlines = listener::Deadlines { body: short, life: short, end: short };
@@ -456,14 +508,14 @@ async fn bodies_that_never_end_and_replies_that_nobody_reads_hold_no_connection_
     let head = format!("POST /drain HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
     for rest in ["Content-Length: 10\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"] {
         let mut held = Vec::new();
-        for _ in 0..MANY {
-            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        for n in 0..MANY {
+            let mut stream = stream_from([127, 77, 9, n % 4], address).await;
             stream.write_all(format!("{head}{rest}").as_bytes()).await.unwrap();
             held.push(stream);
         }
         served.client().get::<Value>("/status").await.unwrap();
         let mut reply = String::new();
-        held[0].read_to_string(&mut reply).await.unwrap();
+        held.last_mut().unwrap().read_to_string(&mut reply).await.unwrap();
         assert!(reply.starts_with("HTTP/1.1 408"), "{reply}");
     }
     // Asks on and on and reads nothing: cut off, whatever it still wants.
