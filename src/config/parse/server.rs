@@ -75,7 +75,7 @@ pub(crate) fn server(
     limits(cx.findings, &fields, server);
     networks(cx.findings, &fields, server);
     tsig::keys(cx.findings, &fields, &beside, overrides.without_databases, server);
-    pressure::rate_limit(cx.findings, &fields, &mut server.rate_limit);
+    pressure::rate_limit(cx.findings, &fields, server);
     pressure::cookies(cx.findings, &fields, &beside, overrides.without_databases, server);
     let Some((site, table)) = fields.table("latency") else { return Vec::new() };
     let fields = walk::open(cx.findings, &keys::LATENCY, table, site, None);

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use crate::config::code;
 use crate::config::findings::{Findings, Site, Written};
 use crate::config::keys;
-use crate::config::model::{Cookies, RateLimit, Server};
+use crate::config::model::{Cookies, Server, Transport};
 use crate::config::parse::location;
 use crate::config::regular;
 use crate::config::walk::{self, Fields};
 use crate::wire::cookie::{SECRET, Secret, Secrets};
 
-pub(super) fn rate_limit(findings: &mut Findings, fields: &Fields<'_, '_>, limit: &mut RateLimit) {
+pub(super) fn rate_limit(findings: &mut Findings, fields: &Fields<'_, '_>, server: &mut Server) {
+    let limit = &mut server.rate_limit;
     let Some((site, table)) = fields.table("rate_limit") else { return };
     let fields = walk::open(findings, &keys::RATE_LIMIT, table, site, None);
     if let Some(rate) = fields.integer("rate") {
@@ -23,6 +24,11 @@ pub(super) fn rate_limit(findings: &mut Findings, fields: &Fields<'_, '_>, limit
     }
     if let Some(log_only) = fields.flag("log_only") {
         limit.log_only = log_only.value;
+    }
+    if server.transport == Transport::Hickory && limit.rate.is_some() {
+        findings
+            .warning(site, code::UNUSED, "`[rate_limit]` is not applied with `transport = \"hickory\"`")
+            .label("the portable transport answers every datagram in full");
     }
 }
 
