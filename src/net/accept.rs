@@ -28,6 +28,8 @@ use crate::clients::{Admitted, Seats};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// For connections to end what they are at, once all are to end.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
+/// Connections that may be on their way out, where `connections` are few; a quarter of them else.
+const LEAVING: usize = 16;
 /// For the last words of an encrypted stream.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -39,6 +41,8 @@ pub(super) struct Door<S> {
     handshakes: Arc<Seats>,
     /// Streams of proxies that have not yet said whom they speak for: strangers have no part in these.
     introductions: Arc<Seats>,
+    /// Connections that were told to close since others needed their place, and have not yet.
+    leaving: Arc<Seats>,
     proxies: Trusted,
     /// The path at which HTTPS is asked.
     pub(super) path: Arc<str>,
@@ -69,6 +73,7 @@ impl<S: Service> Door<S> {
         stop: CancellationToken,
     ) -> Arc<Self> {
         let [handshakes, introductions] = [(); 2].map(|()| Seats::new(limits.handshakes, usize::MAX));
+        let leaving = Seats::new((limits.total / 4).max(LEAVING), usize::MAX);
         let (connections, draw) = (Connections::new(limits, stop.clone()), SharedDraw::new());
         let (path, cut, tasks) = (path.into(), CancellationToken::new(), TaskTracker::new());
         Arc::new(Self {
@@ -77,6 +82,7 @@ impl<S: Service> Door<S> {
             connections,
             handshakes,
             introductions,
+            leaving,
             proxies,
             path,
             draw,
@@ -147,7 +153,22 @@ impl<S: Service> Door<S> {
             from
         };
         let Some(seat) = self.admit(client) else { return };
-        self.talk(stream, client, seat, speech).await;
+        let (close, door) = (seat.close.clone(), Arc::clone(&self));
+        tokio::select! {
+            () = door.talk(stream, client, seat, speech) => {}
+            () = self.is_cut(client, close) => {}
+        }
+    }
+
+    /// Returns once a connection that was told to close has to go at once, since too many others are on their way out too:
+    /// their places are taken again, and their descriptors are not free. When all are to end it never does.
+    async fn is_cut(&self, client: IpAddr, close: CancellationToken) {
+        close.cancelled().await;
+        if self.stop.is_cancelled() {
+            return std::future::pending().await;
+        }
+        let leaving = self.leaving.take(client, Instant::now()).seat;
+        leaving.close.cancelled().await;
     }
 
     async fn talk(self: Arc<Self>, stream: TcpStream, client: IpAddr, seat: Seat, speech: Speech) {
@@ -399,6 +420,48 @@ mod tests {
         stream.write_all(&framed(b"half")[..3]).await.unwrap();
         server.stop.cancel();
         assert!(is_closed(&mut stream).await);
+    }
+
+    #[tokio::test]
+    async fn p21_few_are_on_their_way_out_at_a_time_and_the_oldest_of_more_go_at_once() {
+        const SEATS: usize = 4;
+        const MORE: usize = 5;
+        let limits = Limits { total: SEATS, message: Duration::from_secs(600), ..Limits::default() };
+        let server = echo(limits).await;
+        let mut streams = Vec::new();
+        for _ in 0..SEATS + LEAVING + MORE {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            stream.write_all(&framed(b"here")).await.unwrap();
+            assert_eq!(receive(&mut stream).await, b"here");
+            stream.write_all(&framed(b"half")[..3]).await.unwrap();
+            streams.push(stream);
+        }
+        assert_eq!(server.counters.tcp_evicted.load(Ordering::Relaxed), (LEAVING + MORE) as u64);
+        for stream in &mut streams[..MORE - 1] {
+            assert!(timeout(GRACE, is_closed(stream)).await.unwrap());
+        }
+        // Which is next depends on whose half came first; the last are open in any case.
+        for stream in &mut streams[MORE + 1..] {
+            stream.write_all(&framed(b"half")[3..]).await.unwrap();
+            assert_eq!(receive(stream).await, b"half");
+        }
+    }
+
+    #[tokio::test]
+    async fn r11_the_end_cuts_none_that_is_at_something_however_many_there_are() {
+        let server = echo(Limits { total: 2 * LEAVING, ..Limits::default() }).await;
+        let mut streams = Vec::new();
+        for _ in 0..2 * LEAVING {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            stream.write_all(&[framed(b"here"), framed(b"half")[..3].to_vec()].concat()).await.unwrap();
+            assert_eq!(receive(&mut stream).await, b"here");
+            streams.push(stream);
+        }
+        server.stop.cancel();
+        for stream in &mut streams {
+            stream.write_all(&framed(b"half")[3..]).await.unwrap();
+            assert_eq!(receive(stream).await, b"half");
+        }
     }
 
     #[tokio::test(start_paused = true)]
