@@ -100,9 +100,10 @@ fn request(ours: &TsigKey, theirs: &Key, message: &[u8], now: u64) {
     }
 }
 
-/// Whether every name in front of a record can be followed to its end.
+/// Whether every name of a question or in front of a record can be followed to its end, and is none too long.
 fn has_readable_names(message: &[u8]) -> bool {
-    Message::from_octets(message).is_ok_and(|message| message.iter().all(|record| record.is_ok()))
+    let Ok(message) = Message::from_octets(message) else { return false };
+    message.question().all(|question| question.is_ok()) && message.iter().all(|record| record.is_ok())
 }
 
 /// A reply in several messages, checked one by one.
