@@ -13,7 +13,7 @@ pub struct Expanded {
 
 impl Expanded {
     /// Reads the name that begins at `at`. `None`: it runs over, is too long, or a pointer does not lead strictly
-    /// backwards, or there are more than [`MAX_POINTERS`], so that the work is bounded.
+    /// backwards, or there are more than 127 of them, so that the work is bounded.
     pub fn read(message: &[u8], at: usize) -> Option<Self> {
         let mut name = Self { octets: [0; MAX_NAME], len: 0, end: 0 };
         let (mut at, mut before, mut len, mut pointers) = (at, at, 0, 0);
