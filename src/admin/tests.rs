@@ -1,6 +1,6 @@
 //! The API over real sockets, with a stand-in for the running state.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -171,6 +171,14 @@ struct Served {
 }
 
 impl Served {
+    /// Where it listens on loopback.
+    fn tcp(&self) -> SocketAddr {
+        match &self.address {
+            AdminAddress::Tcp(address) => *address,
+            other => panic!("{other:?} is no address of loopback"),
+        }
+    }
+
     async fn at(address: AdminAddress, operations: Recorder, token_file: Option<&std::path::Path>) -> Self {
         Self::with(Listener::bind(&address, token_file).await.unwrap(), operations)
     }
@@ -300,7 +308,7 @@ async fn a_difference_between_answer_and_reasons_is_counted() {
     let served = Served::at(loopback(), Recorder { differs: true, ..Recorder::default() }, None).await;
     let explained: Value = served.client().get("/explain?name=www.example&client=::1").await.unwrap();
     assert_eq!(explained["difference"], "ttl 5 and 6");
-    let AdminAddress::Tcp(address) = served.address else { return };
+    let address = served.tcp();
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -351,7 +359,7 @@ async fn with_a_token_file_only_who_knows_the_token_is_served() {
     let file = place.path().join("token");
     std::fs::write(&file, "0123456789abcdef0123\n").unwrap();
     let served = Served::at(AdminAddress::Tcp(([0, 0, 0, 0], 0).into()), Recorder::default(), Some(&file)).await;
-    let AdminAddress::Tcp(bound) = served.address else { return };
+    let bound = served.tcp();
     let here = Address(AdminAddress::Tcp(([127, 0, 0, 1], bound.port()).into()));
     assert_eq!(refused(Client::new(here.clone(), None).get::<Value>("/status").await).0, 401);
     let wrong = Token::new("0123456789abcdef0124").unwrap();
@@ -464,7 +472,7 @@ async fn is_cut(stream: &mut tokio::net::TcpStream) -> bool {
 #[tokio::test]
 async fn whoever_holds_connections_locks_nobody_out() {
     let served = Served::on_loopback().await;
-    let AdminAddress::Tcp(address) = served.address else { return };
+    let address = served.tcp();
     let mut held = Vec::new();
     for n in 0..64 {
         held.push(stream_from([127, 77, 9, n % 4], address).await);
@@ -487,7 +495,7 @@ async fn whoever_holds_connections_locks_nobody_out() {
 #[tokio::test]
 async fn one_client_has_a_share_of_the_connections_and_its_oldest_ends_for_more() {
     let served = Served::on_loopback().await;
-    let AdminAddress::Tcp(address) = served.address else { return };
+    let address = served.tcp();
     let mut held = Vec::new();
     for _ in 0..17 {
         held.push(stream_from([127, 77, 9, 1], address).await);
@@ -504,7 +512,7 @@ async fn bodies_that_never_end_and_replies_that_nobody_reads_hold_no_connection_
     let short = Duration::from_millis(300);
     listener.deadlines = listener::Deadlines { body: short, life: short, end: short };
     let served = Served::with(listener, Recorder::default());
-    let AdminAddress::Tcp(address) = served.address else { return };
+    let address = served.tcp();
     let head = format!("POST /drain HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
     for rest in ["Content-Length: 10\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"] {
         let mut held = Vec::new();

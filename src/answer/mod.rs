@@ -338,8 +338,7 @@ impl<'a> Asking<'a> {
             _ if self.query.qclass != CLASS_IN => Some(Rcode::Refused),
             RecordType::AXFR if self.peer.carrier.is_datagram() => Some(Rcode::NotImp),
             RecordType::AXFR | RecordType::IXFR => {
-                let here = self.snapshot.plan.table.exact(&self.query.name);
-                let is_ours = here.is_some_and(|node| node.is_apex() || node.is_unloaded());
+                let is_ours = self.snapshot.plan.table.is_zone(&self.query.name);
                 reply.extended_error(if is_ours { ExtendedError::Prohibited } else { ExtendedError::NotAuthoritative });
                 Some(Rcode::Refused)
             }

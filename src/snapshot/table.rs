@@ -165,6 +165,11 @@ impl NameTable {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+
+    /// Whether a name is that of a zone, served or not.
+    pub fn is_zone(&self, name: &Lowered) -> bool {
+        self.exact(name).is_some_and(|node| node.is_apex() || node.is_unloaded())
+    }
 }
 
 impl fmt::Debug for NameTable {

@@ -58,7 +58,7 @@ impl Request {
 
     /// Whether its question names a zone of ours, served or not.
     pub(super) fn is_zone(&self, snapshot: &Snapshot) -> bool {
-        snapshot.plan.table.exact(&self.query.name).is_some_and(|node| node.is_apex() || node.is_unloaded())
+        snapshot.plan.table.is_zone(&self.query.name)
     }
 
     /// Whether it asks by a datagram for what goes on streams only (protocol 6).
